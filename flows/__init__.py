@@ -1,0 +1,1 @@
+"""Wire: Prefect, DVC, git, agents and the command line."""

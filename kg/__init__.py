@@ -1,0 +1,1 @@
+"""Remember: sources and records in, answers out. No GPU, no network, no Prefect, no torch."""

@@ -1,0 +1,99 @@
+"""The values that cross kg's border: experiments in, changes and settings inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Verdict of an experiment, in the words of results.tsv."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    CRASH = "crash"
+
+
+class ChangeType(StrEnum):
+    """How an edit changed one knob."""
+
+    INCREASE = "increase"
+    DECREASE = "decrease"
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+    ENABLE = "enable"
+    DISABLE = "disable"
+    RESTRUCTURE = "restructure"
+    REVERT = "revert"
+    NO_EFFECT = "no_effect"
+    UNPARSED = "unparsed"  # one side has a syntax error: the edit is kept, its parts unknown
+
+
+class OptimizerScope(StrEnum):
+    """Whose hyper-parameters or update rule an edit touches, judged on that file."""
+
+    MUON = "muon"
+    ADAMW = "adamw"
+    BOTH = "both"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One edit to one knob, between two versions of a target file.
+
+    ``old`` and ``new`` are literal source text (``"2**19"``), None where the edit has no
+    single expression. ``effective`` is False where the edit cannot act in that file (it is
+    overwritten later, or never read) and None where that depends on the hardware branch.
+    """
+
+    knob: str
+    component: str
+    change_type: ChangeType
+    optimizer_scope: OptimizerScope
+    old: str | None
+    new: str | None
+    silent: bool = False  # not announced by the message (typically: the last failure undone)
+    effective: bool | None = True
+    path: str = ""  # where it sits: `GPT.setup_optimizer > group value_embeds > weight_decay`
+    old_span: tuple[int, int] | None = None  # first and last line before, 1-based
+    new_span: tuple[int, int] | None = None  # first and last line after, 1-based
+    overridden_at: int | None = None  # line that makes the edit ineffective, if one does
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRecord:
+    """One experiment as the ledger knows it: everything the graph is built from.
+
+    The graph is a pure function of a set of these records, so it can be deleted and rebuilt.
+    """
+
+    name: str  # unique in one memory, `<campaign>-<seq:04d>`
+    campaign: str  # tag of `autoresearch/<tag>`, or the name of an imported ref
+    seq: int  # 0 is the baseline; order of experiments in the campaign
+    commit: str  # full hash of the commit that holds this train.py, "" if it is lost
+    parent: str | None  # name of the experiment it was edited from
+    parent_commit: str | None
+    status: Status
+    reason: str  # why this verdict, one sentence
+    description: str  # the agent's message
+    metric: str  # key of the metric, `val_bpb`
+    direction: str  # "min" or "max": which way is better
+    value: float | None  # None for a crash; never 0.0 in place of a missing value
+    agent: str = ""
+    task: str = ""
+    hypothesis: str | None = None
+    expected_delta: float | None = None
+    started: str | None = None  # UTC, ISO 8601 with Z
+    ended: str | None = None
+    seed: int | None = None
+    device: str | None = None
+    isolation: str | None = None
+    manifest: str | None = None  # hash of corpus, tokenizer and validation rows
+    summary: dict[str, float] = field(default_factory=dict)  # training_seconds, num_steps, ...
+    source: str | None = None  # the target file, None if the diff is lost
+    parent_source: str | None = None  # the file it was edited from
+    kept_source: str | None = None  # the last accepted file, if it is not the parent
+    origin: str = ""  # where an imported record came from (repository and ref)
+    forced_because: str | None = None  # the agent's reason for overruling `check`

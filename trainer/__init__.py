@@ -1,0 +1,1 @@
+"""Run one experiment: a supervised process, its summary, its parameters, its score."""
