@@ -95,5 +95,6 @@ class ExperimentRecord:
     source: str | None = None  # the target file, None if the diff is lost
     parent_source: str | None = None  # the file it was edited from
     kept_source: str | None = None  # the last accepted file, if it is not the parent
+    history: tuple[str, ...] = ()  # versions before the parent, newest first, at most some 20
     origin: str = ""  # where an imported record came from (repository and ref)
     forced_because: str | None = None  # the agent's reason for overruling `check`

@@ -1,0 +1,289 @@
+"""Start, find and continue campaigns; run experiments in them one at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from flows import derived, ledger
+from flows.errors import CampaignError
+from flows.experiment import (
+    Clock,
+    Proposal,
+    accepted_entry,
+    begin,
+    finish,
+    lay_out,
+    run_attempt,
+)
+from flows.lab import BRANCH, Campaign, Lab, campaign_of, check_tag
+from flows.ledger import Entry
+from flows.recovery import recover, was_interrupted
+from trainer.run import Watch
+from trainer.stage import environment
+
+MAX_SOURCE_BYTES = 1024 * 1024  # a target is source code; a larger file is a mistake
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One finished experiment and where its seconds went."""
+
+    entry: Entry
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a user may choose when a campaign starts; None takes what it has or the default."""
+
+    task: str | None = None
+    profile: str | None = None
+    budget_seconds: float | None = None
+
+
+def open_campaign(lab: Lab, tag: str, wishes: Wishes = Wishes()) -> tuple[Campaign, float | None]:
+    """Return a campaign and its training clock: as it was started, else as wished.
+
+    Raises:
+        CampaignError: A wish contradicts what the campaign was started with.
+    """
+    check_tag(tag)
+    first = next(iter(ledger.names(lab.repository, tag).values()), None)
+    entry = ledger.read_entry(lab.repository, first) if first else None
+    if entry is None:
+        profile = wishes.profile or default_profile(lab)
+        campaign = campaign_of(lab, tag, wishes.task or lab.config.task, profile)
+        return campaign, wishes.budget_seconds or lab.config.profiles[profile].budget_seconds
+    facts = entry.facts
+    for kind, wish, has in (
+        ("task", wishes.task, facts.task),
+        ("profile", wishes.profile, facts.profile),
+        ("budget", wishes.budget_seconds, facts.budget_seconds),
+    ):
+        if wish is not None and wish != has:
+            raise CampaignError(
+                f"campaign {tag}: was started with {kind} {has!r}, not {wish!r}, and results are "
+                f"compared only within one {kind}; start another tag"
+            )
+    return campaign_of(lab, tag, facts.task, facts.profile), facts.budget_seconds
+
+
+def default_profile(lab: Lab) -> str:
+    """Return the profile of the committed params.yaml, else nightlab.toml's."""
+    data = lab.repository.read(lab.repository.head(), "params.yaml")
+    try:
+        raw: Any = yaml.safe_load(data) if data else None
+    except yaml.YAMLError:
+        raw = None
+    profile = raw.get("profile") if isinstance(raw, dict) else None
+    return profile if isinstance(profile, str) else lab.config.profile
+
+
+def tags(lab: Lab) -> list[str]:
+    """Return the tags of every campaign, the one worked on last at the end."""
+    branches = (ref.removeprefix(BRANCH) for ref in lab.repository.refs(BRANCH))
+    found = {tag: (lab.state / "campaigns" / tag / "lock") for tag in branches}
+    return sorted(found, key=lambda tag: found[tag].stat().st_mtime if found[tag].exists() else 0)
+
+
+def current_tag(lab: Lab, place: Path) -> str:
+    """Return the campaign a directory belongs to, else the one worked on last.
+
+    Raises:
+        CampaignError: There is no campaign yet.
+    """
+    campaigns = lab.root / ".nightlab" / "campaigns"
+    if place.resolve().is_relative_to(campaigns.resolve()):
+        return place.resolve().relative_to(campaigns.resolve()).parts[0]
+    known = tags(lab)
+    if not known:
+        raise CampaignError("no campaign here yet; run `nightlab start TAG`")
+    return known[-1]
+
+
+@contextmanager
+def held(campaign: Campaign) -> Iterator[None]:
+    """Hold a campaign: one experiment at a time.
+
+    Raises:
+        CampaignError: Another process holds it.
+    """
+    campaign.directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(campaign.directory / "lock")
+    try:
+        lock.acquire(timeout=0.2)
+    except Timeout:
+        raise CampaignError(
+            f"campaign {campaign.tag}: another nightlab is running an experiment in it; "
+            "wait for it, or start another tag"
+        ) from None
+    try:
+        os.utime(campaign.directory / "lock")
+        yield
+    finally:
+        lock.release()
+
+
+def start(
+    lab: Lab, tag: str, wishes: Wishes, watch: Watch | None = None, agent: str = "agent"
+) -> tuple[Campaign, Done]:
+    """Start a campaign and run its baseline; a campaign that has one is only opened.
+
+    Raises:
+        CampaignError: The target does not exist in git, or the data cannot be prepared.
+    """
+    campaign, budget = open_campaign(lab, tag, wishes)
+    with held(campaign):
+        tip = lab.repository.resolve(campaign.ref)
+        if tip is None:
+            tip = lab.repository.head()
+            read_target(lab, campaign, tip)
+            lab.repository.create_ref(campaign.ref, tip)
+        settle(lab, campaign)
+        if not campaign.target.is_file():
+            lay_out(lab, campaign, tip, campaign.work)
+        last = last_entry(lab, tag)
+        accepted = accepted_entry(lab, campaign, tip)
+        if accepted or (last and not was_interrupted(last)):
+            first = next(iter(ledger.entries(lab.repository, tag)))
+            return campaign, Done(first, {})
+        prepare(lab, campaign, budget)
+        source = read_target(lab, campaign, tip)
+        baseline = Proposal(source, "baseline", agent=agent)
+        return campaign, experiment(lab, campaign, baseline, budget, watch)
+
+
+def settle(lab: Lab, campaign: Campaign) -> list[Entry]:
+    """Bring what an earlier runner left to its end, and the derived files up to it."""
+    found = recover(lab, campaign)
+    for entry in found:
+        derived.update(lab, campaign, entry, Clock())
+    return found
+
+
+def experiment(
+    lab: Lab,
+    campaign: Campaign,
+    proposal: Proposal,
+    budget: float | None,
+    watch: Watch | None = None,
+) -> Done:
+    """Run one experiment of a campaign that is held, and set the target to the accepted one."""
+    clock = Clock()
+    with clock("git"):
+        attempt = begin(lab, campaign, proposal, budget)
+    with clock("run"):
+        run_attempt(lab, campaign, attempt, watch)
+    entry = finish(lab, campaign, attempt, clock)
+    derived.update(lab, campaign, entry, clock)
+    with clock("git"):
+        restore(lab, campaign)
+    return Done(entry, clock.seconds)
+
+
+Propose = Callable[[Campaign, bytes], Proposal]  # (campaign, accepted source) -> an edit
+
+
+def attempt(
+    lab: Lab, tag: str, propose: Propose, watch: Watch | None = None
+) -> tuple[Campaign, Done]:
+    """Run one experiment in a campaign: what an agent edited, or what a researcher proposes.
+
+    Raises:
+        CampaignError: There is no campaign, or nothing differs from the accepted version.
+    """
+    campaign, budget = open_campaign(lab, tag)
+    if lab.repository.resolve(campaign.ref) is None:
+        raise CampaignError(f"campaign {tag}: does not exist; run `nightlab start {tag}`")
+    with held(campaign):
+        settle(lab, campaign)
+        tip = lab.repository.resolve(campaign.ref)
+        assert tip is not None  # a branch is never deleted by us
+        accepted = read_target(lab, campaign, tip)
+        proposal = propose(campaign, accepted)
+        if proposal.source == accepted:
+            raise CampaignError(
+                f"{campaign.target}: is the accepted version, there is nothing to try; "
+                "edit it first"
+            )
+        return campaign, experiment(lab, campaign, proposal, budget, watch)
+
+
+def edited(campaign: Campaign) -> bytes:
+    """Return the bytes of the agent's edit.
+
+    Raises:
+        CampaignError: It is missing, a link, or too large to be source code.
+    """
+    path = campaign.target
+    if path.is_symlink() or not path.is_file():
+        raise CampaignError(f"{path}: is not a plain file; put the edited file there")
+    if path.stat().st_size > MAX_SOURCE_BYTES:
+        raise CampaignError(f"{path}: is larger than 1 MiB; a target is source code, not data")
+    return path.read_bytes()
+
+
+def restore(lab: Lab, campaign: Campaign) -> None:
+    """Write the accepted version of the target into the agent's work directory, only that."""
+    tip = lab.repository.resolve(campaign.ref) or lab.repository.head()
+    source = read_target(lab, campaign, tip)
+    if not campaign.target.is_file():
+        lay_out(lab, campaign, tip, campaign.work)
+    temporary = campaign.target.with_suffix(".tmp")
+    temporary.write_bytes(source)
+    temporary.replace(campaign.target)
+
+
+def read_target(lab: Lab, campaign: Campaign, commit: str) -> bytes:
+    """Return the target at a commit.
+
+    Raises:
+        CampaignError: The commit has no such file.
+    """
+    source = lab.repository.read(commit, campaign.task.target)
+    if source is None:
+        raise CampaignError(
+            f"{campaign.task.target}: is not in commit {commit[:7]}; commit it, or correct "
+            f"tasks.{campaign.task_name}.target in nightlab.toml"
+        )
+    return source
+
+
+def last_entry(lab: Lab, tag: str) -> Entry | None:
+    """Return the last finished experiment of a campaign."""
+    commits = list(ledger.names(lab.repository, tag).values())
+    return ledger.read_entry(lab.repository, commits[-1]) if commits else None
+
+
+def prepare(lab: Lab, campaign: Campaign, budget: float | None) -> None:
+    """Run the task's `prepare` command on the committed files; it returns at once if all is there.
+
+    Raises:
+        CampaignError: It failed; its last line says why.
+    """
+    task = campaign.task
+    if not task.prepare:
+        return
+    for name in task.inputs:  # the data is shared by all campaigns, so it lies in the checkout
+        (lab.root / name).mkdir(parents=True, exist_ok=True)
+        place = campaign.work / name
+        if not place.exists():
+            place.symlink_to((lab.root / name).resolve())
+    words = task.prepare.split()
+    if words[0] in ("python", "python3"):
+        words[0] = sys.executable
+    env = {**os.environ, **environment(campaign.profile, budget)}
+    done = subprocess.run(words, cwd=campaign.work, env=env, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise CampaignError(f"`{task.prepare}` failed: {said}")

@@ -1,0 +1,43 @@
+"""Errors of flows: our failure or the user's setup. A failed experiment is data, not an error."""
+
+from __future__ import annotations
+
+
+class FlowError(Exception):
+    """Base of everything flows raises on purpose; its text is one sentence for the user."""
+
+
+class ConfigError(FlowError):
+    """nightlab.toml is missing or wrong; every mistake is named."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        lines = "".join(f"\n  - {mistake}" for mistake in mistakes)
+        many = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"nightlab.toml: {many}; correct the file:{lines}")
+        self.mistakes = mistakes
+
+
+class RepositoryError(FlowError):
+    """The git repository cannot be used as it is."""
+
+
+class RefTaken(RepositoryError):
+    """A compare-and-swap found another value: someone else was faster."""
+
+    def __init__(self, ref: str, detail: str) -> None:
+        super().__init__(
+            f"{ref}: was changed by someone else meanwhile ({detail}); "
+            "run the command again, nothing is lost"
+        )
+        self.ref = ref
+
+
+class CampaignError(FlowError):
+    """A campaign cannot be started, continued or found."""
+
+
+class TrackingError(FlowError):
+    """DVC could not save or show an experiment."""
+
+    def __init__(self, place: object, detail: str) -> None:
+        super().__init__(f"dvc in {place}: {detail}; check dvc.yaml with `dvc status`")

@@ -1,0 +1,190 @@
+"""The user's git repository, touched by plumbing only: objects and refs, nothing else.
+
+No checkout, index, hook, filter or reset: an agent that can write `.git` gets code run in the
+runner through any of those (a planted post-checkout hook and a clean filter both did), and a
+dirty tree or a stale index.lock must not matter. Objects are written by gitdb in process; refs
+by `git update-ref` with the value it must find (compare-and-swap), with hooks off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import git
+from git.objects.fun import tree_entries_from_data, tree_to_stream
+from git.objects.tree import Tree
+from git.objects.util import Actor
+from gitdb import IStream
+
+from flows.errors import RefTaken, RepositoryError
+
+ZERO = "0" * 40
+SAFE = ["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.useReplaceRefs=false"]
+TREE, FILE = 0o040000, 0o100644
+Entry = tuple[bytes, int, str]  # (object, mode, name), as in a tree object
+
+
+class Repository:
+    """Objects and refs of one git repository, read and written without side effects."""
+
+    def __init__(self, place: Path) -> None:
+        """Open the repository that holds a directory.
+
+        Raises:
+            RepositoryError: There is none, it is bare, or it has no commit yet.
+        """
+        try:
+            self.git = git.Repo(place, search_parent_directories=True)
+            self.git.head.commit  # noqa: B018  an unborn branch raises here
+        except git.NoSuchPathError:
+            raise RepositoryError(f"{place}: no such directory; give an existing one") from None
+        except git.InvalidGitRepositoryError:
+            raise RepositoryError(
+                f"{place}: not inside a git repository; run `git init` and commit your files"
+            ) from None
+        except ValueError as error:
+            raise RepositoryError(
+                f"{place}: the repository has no usable commit ({error}); commit your files first"
+            ) from error
+        if self.git.working_tree_dir is None:
+            raise RepositoryError(f"{place}: is a bare repository; use a clone of it")
+        self.root = Path(self.git.working_tree_dir)
+
+    def close(self) -> None:
+        """End the `git cat-file` helper processes."""
+        self.git.close()
+
+    def head(self) -> str:
+        """Return the commit the user has checked out."""
+        return str(self.git.head.commit.hexsha)
+
+    def resolve(self, name: str) -> str | None:
+        """Return the commit of a ref or a full hash, None if it does not exist."""
+        found = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False)
+        return found or None
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """Return the bytes of a file at a commit, None if it is not there or not a file."""
+        try:
+            entry = self.git.commit(commit).tree / path
+        except (KeyError, ValueError, git.BadName):
+            return None
+        return bytes(entry.data_stream.read()) if isinstance(entry, git.Blob) else None
+
+    def message(self, commit: str) -> str:
+        """Return a commit's message."""
+        text = self.git.commit(commit).message
+        return text if isinstance(text, str) else text.decode("utf-8", "replace")
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Return the refs below a prefix with their commits, sorted by name."""
+        lines = self.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+        pairs = (line.split(" ", 1) for line in lines.split("\n") if line)
+        return {name: commit for commit, name in pairs}
+
+    def export(self, commit: str, directory: Path) -> None:
+        """Write the files of a commit below a directory, without filters or an index."""
+        for path, mode, data in self.files(commit):
+            target = directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if mode == git.Blob.link_mode:
+                target.unlink(missing_ok=True)
+                target.symlink_to(os.fsdecode(data))
+                continue
+            target.write_bytes(data)
+            if mode == git.Blob.executable_mode:
+                target.chmod(0o755)
+
+    def files(self, commit: str) -> Iterator[tuple[str, int, bytes]]:
+        """Yield path, mode and bytes of every file of a commit; submodules are left out."""
+        for item in self.git.commit(commit).tree.traverse():
+            if isinstance(item, git.Blob):
+                yield str(item.path), int(item.mode), bytes(item.data_stream.read())
+
+    def commit(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
+        """Write a commit: the parent's tree with some files replaced or added.
+
+        Returns:
+            Its hash. No ref points to it yet, so it is not part of any history.
+        """
+        base = self.git.commit(parent)
+        tree = self.graft(base.tree.binsha, {tuple(p.split("/")): d for p, d in files.items()})
+        who = self.actor()
+        made = git.Commit.create_from_tree(
+            self.git, Tree(self.git, tree), message, [base], head=False, author=who, committer=who
+        )
+        return str(made.hexsha)
+
+    def actor(self) -> Actor:
+        """Return the user's git identity, or ours where none is configured."""
+        reader: Any = self.git.config_reader()
+        name = str(reader.get_value("user", "name", "nightlab"))
+        return Actor(name, str(reader.get_value("user", "email", "nightlab@localhost")))
+
+    def graft(self, tree: bytes | None, files: Mapping[tuple[str, ...], bytes]) -> bytes:
+        """Write a tree with files put in; the hash of the new tree, as 20 bytes."""
+        entries: dict[str, Entry] = {}
+        if tree is not None:
+            data = self.git.odb.stream(tree).read()
+            entries = {entry[2]: entry for entry in tree_entries_from_data(data)}
+        below: dict[str, dict[tuple[str, ...], bytes]] = {}
+        for path, content in files.items():
+            name = path[0]
+            if len(path) > 1:
+                below.setdefault(name, {})[path[1:]] = content
+                continue
+            mode = entries[name][1] if name in entries else FILE
+            if mode not in (FILE, git.Blob.executable_mode):
+                raise RepositoryError(f"{name}: is not a regular file in git; commit a plain file")
+            entries[name] = (self.store("blob", content), mode, name)
+        for name, inner in below.items():
+            old = entries.get(name)
+            inside = old[0] if old and old[1] == TREE else None
+            entries[name] = (self.graft(inside, inner), TREE, name)
+        stream = BytesIO()
+        tree_to_stream(sorted(entries.values(), key=tree_order), stream.write)
+        return self.store("tree", stream.getvalue())
+
+    def store(self, kind: str, data: bytes) -> bytes:
+        """Write one object; its hash as 20 bytes."""
+        made = self.git.odb.store(IStream(kind.encode(), len(data), BytesIO(data)))
+        return bytes(made.binsha)
+
+    def create_ref(self, ref: str, commit: str) -> None:
+        """Create a ref that must not exist: the atomic act that makes something real.
+
+        Raises:
+            RefTaken: It exists already.
+        """
+        self.swap_ref(ref, commit, ZERO)
+
+    def swap_ref(self, ref: str, commit: str, expected: str) -> None:
+        """Move a ref from the commit it must be at to another.
+
+        Raises:
+            RefTaken: It is not where it was expected.
+        """
+        try:
+            self.run("update-ref", ref, commit, expected)
+        except git.GitCommandError as error:
+            raise RefTaken(ref, str(error.stderr).strip()) from error
+
+    def delete_ref(self, ref: str) -> None:
+        """Delete a ref; no matter if it is gone already."""
+        self.run("update-ref", "-d", ref)
+
+    def run(self, command: str, *arguments: str, check: bool = True) -> str:
+        """Run one plumbing command with hooks off; its output."""
+        words = ["git", *(part for option in SAFE for part in ("-c", option)), command]
+        output = self.git.git.execute([*words, *arguments], with_exceptions=check)
+        return str(output)
+
+
+def tree_order(entry: Entry) -> bytes:
+    """Sort key of git's trees: a directory's name sorts as if it ended in a slash."""
+    _, mode, name = entry
+    return os.fsencode(name) + (b"/" if mode == TREE else b"")
