@@ -1,0 +1,100 @@
+"""The command line: it parses, calls and prints; stdout is data, stderr is for people.
+
+Nothing heavy is imported here: `nightlab --help` must not load torch, Prefect, DVC or spaCy, so
+every command names its function as text and it is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+DONE, FAILED, MISUSED = 0, 1, 2  # exit codes; commands may define others above 2
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 done, 1 could not, 2 misused."""
+    options = build_parser().parse_args(arguments)
+    if not getattr(options, "call", None):
+        options.help()
+        return MISUSED
+    try:
+        return command(options.call)(options)
+    except BrokenPipeError:  # `nightlab log | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return complain(
+            options, "interrupted; the attempt is recorded at the next start, nothing is lost"
+        )
+    except Exception as error:
+        if is_ours(error):
+            return complain(options, str(error))
+        if os.environ.get("NIGHTLAB_DEBUG"):
+            raise
+        kind = type(error).__name__
+        return complain(
+            options,
+            f"nightlab {options.name}: this is a bug: {kind}: {error}; "
+            "run it again with NIGHTLAB_DEBUG=1 and report the traceback",
+        )
+
+
+def is_ours(error: Exception) -> bool:
+    """Tell whether an error is a sentence for the user."""
+    from flows.errors import FlowError
+    from kg.errors import KgError
+    from trainer.errors import TrainerError
+
+    return isinstance(error, FlowError | KgError | TrainerError | OSError)
+
+
+def complain(options: argparse.Namespace, sentence: str) -> int:
+    """Say what went wrong, as text and, if asked for, as data."""
+    sys.stdout.flush()
+    print(f"error: {sentence}", file=sys.stderr)
+    if getattr(options, "json", False):
+        print(json.dumps({"error": sentence}))
+    return FAILED
+
+
+def command(path: str) -> Command:
+    """Import the function a command names, `module:function`."""
+    module, _, name = path.partition(":")
+    function: Command = getattr(importlib.import_module(module), name)
+    return function
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe every command."""
+    from flows import cli_campaign, cli_memory
+
+    parser = argparse.ArgumentParser(
+        prog="nightlab",
+        description="Overnight autonomous training research with a memory.",
+        epilog="Start with: nightlab start TAG. Every command takes --help and --json.",
+    )
+    parser.add_argument("--version", action="version", version=f"nightlab {version('nightlab')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
+    cli_campaign.describe(commands)
+    cli_memory.describe(commands)
+    shell = commands.add_parser("completion", help="print the completion script of a shell")
+    shell.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    shell.set_defaults(call="flows.cli:completion")
+    parser.set_defaults(help=parser.print_help)
+    return parser
+
+
+def completion(options: argparse.Namespace) -> int:
+    """Print a completion script, to be sourced by the shell."""
+    import shtab
+
+    print(shtab.complete(build_parser(), options.shell))
+    return DONE

@@ -1,0 +1,69 @@
+"""Commands that ask the memory or build it: ask, sparql, kg, import."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from flows.cli_campaign import add
+
+
+def describe(commands: Any) -> None:
+    """Add the commands to a parser; nothing heavy may be imported here."""
+    ask = add(commands, "ask", "memory_commands:ask", "ask the memory a named question")
+    ask.add_argument("question", nargs="?", help="its name; none lists the questions")
+    ask.add_argument("arguments", nargs="*", metavar="NAME=VALUE")
+    ask.add_argument("--campaign", "--tag", help="only this campaign")
+    ask.add_argument("--as-of", type=int, metavar="N", help="as known after experiment N")
+    store(ask)
+    sparql = add(commands, "sparql", "memory_commands:sparql", "ask the memory in SPARQL")
+    sparql.add_argument("query", help="the query's text, or - for stdin")
+    store(sparql)
+    describe_import(commands)
+    describe_kg(add(commands, "kg", "memory_commands:usage", "build and inspect the graph"))
+
+
+def describe_import(commands: Any) -> None:
+    """Add the import of other people's histories."""
+    parser = add(commands, "import", "memory_commands:import_", "import an autoresearch history")
+    parser.add_argument("source", help="path or URL of a git repository; never written to")
+    parser.add_argument("--ref", action="append", default=[], help="branch or ref (default: all)")
+    parser.add_argument("--target", default="train.py", help="the file the agent edited")
+    parser.add_argument("--results", action="append", default=[], metavar="FILE")
+    parser.add_argument("--metric", help="key of the metric (default: from the table)")
+    parser.add_argument("--direction", choices=["min", "max"], default="min")
+    store(parser)
+
+
+def describe_kg(parser: argparse.ArgumentParser) -> None:
+    """Add the commands below `nightlab kg`."""
+    parser.set_defaults(help=parser.print_help, call=None)
+    below = parser.add_subparsers(title="commands", metavar="COMMAND")
+    rebuild = add(below, "rebuild", "memory_commands:rebuild", "rebuild all that is derived")
+    store(rebuild)
+    dump = add(below, "dump", "memory_commands:dump", "print the canonical graph")
+    dump.add_argument("--format", choices=["nquads", "turtle"], default="nquads")
+    dump.add_argument("--out", metavar="FILE")
+    store(dump)
+    check = add(
+        below, "check", "memory_commands:check_shapes", "check the graph against its shapes"
+    )
+    store(check)
+    changes = add(below, "changes", "memory_commands:changes", "changes of commits, as JSON lines")
+    changes.add_argument("revision", nargs="?", help="REV or A..B")
+    changes.add_argument("--revs", metavar="FILE", help="a file with one revision a line")
+    changes.add_argument("--repo", default=".", help="path of the repository")
+    changes.add_argument("--target", default="train.py")
+    changes.add_argument("--jsonl", action="store_true", help="the only form, and the default")
+    config = add(below, "config", "memory_commands:config", "effective configuration of a file")
+    config.add_argument("file", help="FILE or REV:FILE")
+    resolve = add(below, "resolve", "memory_commands:resolve", "what texts claim")
+    resolve.add_argument("--jsonl", action="store_true", help="the only form, and the default")
+    resolve.add_argument(
+        "file", nargs="?", default="-", help='JSON lines {"id","text"}; - is stdin'
+    )
+
+
+def store(parser: argparse.ArgumentParser) -> None:
+    """Add the place of the memory."""
+    parser.add_argument("--store", metavar="PATH", help="memory (default: this repository's)")

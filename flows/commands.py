@@ -1,0 +1,102 @@
+"""What the campaign commands do; flows/cli_campaign.py describes their options."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from flows import campaign, derived, ledger
+from flows.errors import CampaignError
+from flows.experiment import Proposal
+from flows.lab import Campaign, Lab, open_lab
+from flows.output import done_json, emit, experiment_json, notes, out, say_done
+from flows.progress import watching
+
+
+def wishes(options: argparse.Namespace) -> campaign.Wishes:
+    """Return what the user chose."""
+    return campaign.Wishes(options.task, options.profile, options.budget)
+
+
+def start(options: argparse.Namespace) -> int:
+    """`nightlab start`: a campaign with its baseline."""
+    lab = open_lab()
+    with watching("baseline") as watch:
+        started, done = campaign.start(lab, options.tag, wishes(options), watch)
+    if options.json:
+        place = {"tag": started.tag, "branch": started.branch, "workdir": str(started.work)}
+        baseline = done_json(lab, started, done)
+        emit({**place, "target": str(started.target), "baseline": baseline})
+        return 0
+    out().print(f"campaign {started.branch}\nwork directory {started.work}")
+    say_done(lab, started, done)
+    return 0
+
+
+def attempt(options: argparse.Namespace) -> int:
+    """`nightlab try`: one experiment with the edit in the work directory."""
+    lab = open_lab()
+    tag = options.tag or campaign.current_tag(lab, Path.cwd())
+    if options.force and not options.because:
+        raise CampaignError('--force: needs a reason; add --because "..."')
+
+    def propose(place: Campaign, accepted: bytes) -> Proposal:
+        return Proposal(
+            campaign.edited(place),
+            options.message,
+            options.hypothesis,
+            options.expect,
+            options.agent,
+            options.because if options.force else None,
+        )
+
+    with watching(options.message) as watch:
+        place, done = through_server(lab, tag, propose, watch)
+    if options.json:
+        emit(done_json(lab, place, done))
+    else:
+        say_done(lab, place, done)
+    return 0
+
+
+def through_server(
+    lab: Lab, tag: str, propose: campaign.Propose, watch: campaign.Watch
+) -> tuple[Campaign, campaign.Done]:
+    """Run one experiment as a flow of a running `nightlab serve`, else directly."""
+    from flows.prefect_server import running_server
+
+    server = running_server(lab)
+    if server is None:
+        notes().print("no `nightlab serve` is running: the experiment runs directly")
+        return campaign.attempt(lab, tag, propose, watch)
+    from flows.research import try_through_server
+
+    return try_through_server(lab, server, tag, propose, watch)
+
+
+def log(options: argparse.Namespace) -> int:
+    """`nightlab log`: the experiments in order."""
+    lab = open_lab()
+    tag = options.tag_option or options.tag
+    found = list(ledger.entries(lab.repository, tag))
+    if tag and not found and tag not in campaign.tags(lab):
+        raise CampaignError(f"campaign {tag}: does not exist; run `nightlab start {tag}`")
+    if options.json:
+        emit({"experiments": [experiment_json(entry) for entry in found]})
+        return 0
+    from flows.tables import results_table
+
+    results_table(out(), [derived.row(entry) for entry in found])
+    return 0
+
+
+def plot(options: argparse.Namespace) -> int:
+    """`nightlab plot`: progress.png of a campaign."""
+    lab = open_lab()
+    place, _ = campaign.open_campaign(lab, options.tag or campaign.current_tag(lab, Path.cwd()))
+    derived.plot(lab, place)
+    if options.json:
+        emit({"tag": place.tag, "plot": str(place.plot)})
+    else:
+        out().print(str(place.plot))
+    return 0

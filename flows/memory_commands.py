@@ -1,0 +1,251 @@
+"""What the memory commands do; flows/cli_memory.py describes their options."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from flows.errors import FlowError
+from flows.output import emit, notes, out
+from kg.memory import Memory, open_memory
+
+
+def memory_of(options: argparse.Namespace) -> Memory:
+    """Return the memory a command means: `--store`, else this repository's.
+
+    Raises:
+        FlowError: The store does not exist.
+    """
+    if options.store:
+        if not Path(options.store).is_dir():
+            raise FlowError(
+                f"store {options.store!r}: does not exist; give the directory of an import"
+            )
+        return open_memory(Path(options.store))
+    from flows.lab import open_lab
+
+    return open_memory(open_lab().graph)
+
+
+def arguments_of(words: Iterable[str]) -> dict[str, str]:
+    """Read `name=value` words.
+
+    Raises:
+        FlowError: One of them has no `=`.
+    """
+    pairs: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise FlowError(f"argument {word!r}: is not name=value, such as knob=model.depth")
+        pairs[name] = value
+    return pairs
+
+
+def ask(options: argparse.Namespace) -> int:
+    """`nightlab ask`: one named question, or the list of them."""
+    from kg.query import questions
+
+    if options.question is None:
+        return list_questions(options)
+    if options.question not in questions():
+        from kg.errors import UnknownQuestion
+
+        raise UnknownQuestion(options.question, questions())
+    answer = memory_of(options).ask(
+        options.question,
+        arguments_of(options.arguments),
+        campaign=options.campaign,
+        as_of=options.as_of,
+    )
+    if options.json:
+        emit({"question": answer.question, "columns": list(answer.columns), "rows": answer.rows})
+        return 0
+    from flows.tables import answer_table
+
+    answer_table(out(), answer.columns, answer.rows)
+    if not answer.rows:
+        notes().print("nothing known about that")
+    return 0
+
+
+def list_questions(options: argparse.Namespace) -> int:
+    """Print every question with its help."""
+    from kg.query import questions
+
+    known = questions()
+    if options.json:
+        emit({"questions": [{"name": name, "summary": q.summary} for name, q in known.items()]})
+        return 0
+    width = max(map(len, known))
+    for name, question in known.items():
+        out().print(f"{name:<{width}}  {question.summary}")
+    return 0
+
+
+def sparql(options: argparse.Namespace) -> int:
+    """`nightlab sparql`: free SPARQL, read only."""
+    text = sys.stdin.read() if options.query == "-" else options.query
+    answer = memory_of(options).sparql(text)
+    if options.json:
+        columns = list(answer.columns)
+        emit({"columns": columns, "rows": answer.rows, "truncated": answer.truncated})
+        return 0
+    from flows.tables import answer_table
+
+    answer_table(out(), answer.columns, answer.rows)
+    if answer.truncated:
+        notes().print("the answer was cut; add a LIMIT")
+    return 0
+
+
+def rebuild(options: argparse.Namespace) -> int:
+    """`nightlab kg rebuild`: everything derived, from the ledger."""
+    if options.store:
+        raise FlowError("--store: an imported memory is rebuilt by `nightlab import` again")
+    from flows import derived
+    from flows.lab import open_lab
+
+    begun = time.monotonic()
+    lab = open_lab()
+    number = derived.rebuild(lab)
+    data = open_memory(lab.graph).dump()
+    found = {
+        "experiments": number,
+        "quads": data.count(b"\n"),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "seconds": round(time.monotonic() - begun, 3),
+    }
+    if options.json:
+        emit(found)
+    else:
+        out().print(" ".join(f"{key}={value}" for key, value in found.items()))
+    return 0
+
+
+def dump(options: argparse.Namespace) -> int:
+    """`nightlab kg dump`: the canonical graph."""
+    memory = memory_of(options)
+    data = memory.turtle() if options.format == "turtle" else memory.dump()
+    if options.out:
+        path = Path(options.out)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    if options.json:
+        digest = hashlib.sha256(data).hexdigest()
+        emit({"bytes": len(data), "sha256": digest, "out": options.out})
+    elif not options.out:
+        sys.stdout.buffer.write(data)
+    return 0
+
+
+def check_shapes(options: argparse.Namespace) -> int:
+    """`nightlab kg check`: SHACL over the whole graph; exit code 1 if anything is wrong."""
+    found = memory_of(options).check()
+    if options.json:
+        emit({"conforms": not found, "violations": found})
+    else:
+        for line in found or ["the graph conforms to its shapes"]:
+            out().print(line)
+    return 1 if found else 0
+
+
+def changes(options: argparse.Namespace) -> int:
+    """`nightlab kg changes`: one JSON line a commit."""
+    from flows.history import revision_changes
+
+    if options.revs:
+        revisions: list[str] = Path(options.revs).read_text(encoding="utf-8").split()
+    elif options.revision:
+        revisions = [options.revision]
+    else:
+        raise FlowError("kg changes: no revision given; give REV, A..B or --revs FILE")
+    for line in revision_changes(Path(options.repo), revisions, options.target):
+        emit(line)
+    return 0
+
+
+def config(options: argparse.Namespace) -> int:
+    """`nightlab kg config`: the effective configuration of a file, here or at a revision."""
+    from dataclasses import asdict
+
+    from kg.config import configuration
+
+    found = configuration(read_source(options.file))
+    settings = {name: asdict(setting) for name, setting in sorted(found.settings.items())}
+    if options.json:
+        emit({"file": options.file, "parsed": found.parsed, "settings": settings})
+        return 0
+    for name, setting in settings.items():
+        out().print(f"{name} = {setting['value']}    # {setting['path']}")
+    return 0
+
+
+def read_source(name: str) -> str:
+    """Read FILE or REV:FILE.
+
+    Raises:
+        FlowError: Neither exists.
+    """
+    if Path(name).is_file():
+        return Path(name).read_text(encoding="utf-8", errors="backslashreplace")
+    found = subprocess.run(
+        ["git", "-c", "core.fsmonitor=false", "cat-file", "blob", name], capture_output=True
+    )
+    if found.returncode:
+        raise FlowError(f"{name}: is neither a file nor REV:FILE of this repository; check both")
+    return found.stdout.decode("utf-8", "backslashreplace")
+
+
+def resolve(options: argparse.Namespace) -> int:
+    """`nightlab kg resolve`: what texts claim, one JSON line each."""
+    from kg.text import resolve_lines
+
+    for line in resolve_lines(lines_of(options.file)):
+        sys.stdout.write(line if line.endswith("\n") else line + "\n")
+    return 0
+
+
+def lines_of(name: str) -> Iterator[str]:
+    """Yield the lines of a file or of stdin."""
+    if name == "-":
+        yield from sys.stdin
+        return
+    with Path(name).open(encoding="utf-8", errors="replace") as stream:
+        yield from stream
+
+
+def import_(options: argparse.Namespace) -> int:
+    """`nightlab import`: the graph of a repository that has never heard of nightlab."""
+    from flows.history import import_history
+    from flows.progress import watching
+
+    if options.store:
+        place = Path(options.store)
+    else:
+        from flows.lab import open_lab
+
+        place = open_lab().graph
+    with watching(f"import {options.source}") as watch:
+        account = import_history(
+            options.source,
+            refs=options.ref,
+            target=options.target,
+            results=[Path(name) for name in options.results],
+            metric=options.metric,
+            direction=options.direction,
+            store=place,
+            progress=lambda done: watch(0.0, f"{done} experiments"),
+        )
+    if options.json:
+        emit(account.to_json())
+    else:
+        for line in account.lines():
+            out().print(line)
+    return 0

@@ -1,0 +1,96 @@
+"""What commands print: one JSON object, or text for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from flows.campaign import Done
+from flows.lab import Campaign, Lab
+from flows.ledger import Entry
+from kg.model import Status
+
+
+def emit(value: Any) -> None:
+    """Write one JSON object to stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def out() -> Console:
+    """Return a console on stdout, without markup: what it shows is often untrusted text."""
+    return Console(markup=False, highlight=False, soft_wrap=True)
+
+
+def notes() -> Console:
+    """Return a console on stderr."""
+    return Console(stderr=True, markup=False, highlight=False)
+
+
+def experiment_json(entry: Entry) -> dict[str, Any]:
+    """Return what `log` and `try` say of one experiment."""
+    facts, value = entry.facts, entry.value
+    best = facts.best_before
+    return {
+        "experiment": facts.name,
+        "commit": entry.commit,
+        "parent": entry.parent_commit,
+        "status": entry.status.value,
+        "reason": str(entry.metrics.get("reason", "")),
+        "metric": facts.metric,
+        "value": value,
+        "best_before": best,
+        "delta": None if value is None or best is None else round(value - best, 9),
+        "description": facts.description,
+        "hypothesis": facts.hypothesis,
+        "expected_delta": facts.expected_delta,
+        "agent": facts.agent,
+        "campaign": facts.campaign,
+        "started": facts.started,
+        "ended": facts.ended,
+        "lines_added": facts.lines_added,
+        "lines_removed": facts.lines_removed,
+        "nodes_added": facts.nodes_added,
+    }
+
+
+def done_json(lab: Lab, campaign: Campaign, done: Done) -> dict[str, Any]:
+    """Return what `try` says: the verdict, where the time went, what to do next."""
+    entry = done.entry
+    steps = ("training_seconds", "eval_seconds", "startup_seconds", "run_seconds")
+    inside = {key: entry.metrics[key] for key in steps if key in entry.metrics}
+    return {
+        **experiment_json(entry),
+        "seconds": {**done.seconds, **inside},
+        "workdir": str(campaign.work),
+        "target": str(campaign.target),
+        "log": str(campaign.run / "exp" / "artifacts" / "run.log"),
+        "next": advice(lab, campaign, entry),
+    }
+
+
+def advice(lab: Lab, campaign: Campaign, entry: Entry) -> str:
+    """Say in one or two sentences what an agent does now."""
+    edit = f'edit {campaign.target.relative_to(lab.root)} and run `nightlab try -m "..."`'
+    again = f"git show {entry.commit[:7]}:{campaign.task.target}"
+    if entry.status is Status.KEEP:
+        return f"kept: it is the new accepted version; {edit}"
+    if entry.status is Status.DISCARD:
+        return f"discarded: the target is back at the accepted version; {edit}"
+    return (
+        f"crashed: {entry.metrics.get('reason', '')}; the target is back at the accepted version "
+        f"(`{again}` shows yours); {edit}"
+    )
+
+
+def say_done(lab: Lab, campaign: Campaign, done: Done) -> None:
+    """Print the verdict in a few lines an agent can read."""
+    entry, console = done.entry, out()
+    value = "no result" if entry.value is None else f"{entry.facts.metric} {entry.value:.6f}"
+    best = entry.facts.best_before
+    against = "" if best is None else f" (best before {best:.6f})"
+    console.print(f"{entry.facts.name} {entry.commit[:7]}: {entry.status.value}, {value}{against}")
+    console.print(f"reason: {entry.metrics.get('reason', '')}")
+    console.print(f"next: {advice(lab, campaign, entry)}")
