@@ -38,6 +38,7 @@ def describe(commands: Any) -> None:
     log.add_argument("--tag", dest="tag_option", help=argparse.SUPPRESS)
     plot = add(commands, "plot", "commands:plot", "draw a campaign's progress as a PNG")
     plot.add_argument("tag", nargs="?", help="campaign (default: the last one)")
+    add(commands, "demo", "demo:demo", "run a short campaign and show what it learned")
     serve = add(commands, "serve", "commands:serve", "serve Prefect, its UI and two deployments")
     serve.add_argument("--port", type=positive, help="default: nightlab.toml")
 

@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from flows.errors import ConfigError
@@ -17,7 +17,16 @@ STRICT = ConfigDict(extra="forbid")
 
 Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0)]
-RelativePath = Annotated[str, Field(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$)).+$")]
+
+
+def below_root(path: str) -> str:
+    """Refuse a path that is absolute or climbs out of the repository."""
+    if not path or Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError("must be a path inside the repository")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(below_root)]
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

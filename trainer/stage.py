@@ -78,16 +78,10 @@ def metrics(
     job: Job, run: Run, summary: Summary, scored: Score
 ) -> dict[str, float | str | int | None]:
     """Return the columns `dvc exp show` compares: flat, the metric first, never missing."""
-    numbers = {key: value for key, value in summary.numbers.items() if key != job.metric}
-    return {
-        job.metric: scored.value,
-        "outcome": run.outcome.value,
-        "problem": scored.problem,
-        "run_seconds": round(run.seconds, 3),
-        **(numbers if scored.value is not None else {}),
-        **summary.words,
-        "score_source": scored.source,
-    }
+    claims: dict[str, float | str] = {**summary.words, **summary.numbers}
+    said = {key: claims[key] for key in claims if scored.value is not None and key != job.metric}
+    ours = {"outcome": run.outcome.value, "problem": scored.problem, "score_source": scored.source}
+    return {job.metric: scored.value, **said, **ours, "run_seconds": round(run.seconds, 3)}
 
 
 def seal_unfinished(directory: Path, target: str, metric: str, reason: str) -> None:

@@ -46,7 +46,7 @@ def parse_summary(text: str, metric: str) -> Summary:
         words.pop(key, None)
         if NUMBER.match(value) and math.isfinite(float(value)):
             numbers[key] = float(value)
-        else:
+        elif starts or key == metric:  # outside a block any prose with a colon would match
             words[key] = "".join(char for char in value if char.isprintable())
     return Summary(numbers, words, problem(numbers, words, metric))
 
