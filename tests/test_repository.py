@@ -1,0 +1,85 @@
+import stat
+from pathlib import Path
+
+import pytest
+from conftest import git
+
+from flows.errors import RefTaken, RepositoryError
+from flows.repository import Repository
+
+
+def test_a_commit_replaces_and_adds_files_at_any_depth(root: Path) -> None:
+    repository = Repository(root)
+    head = repository.head()
+    made = repository.commit(head, {"train.py": b"x = 1\n", "a/b/c.txt": b"deep"}, "Try\n")
+    assert git(root, "show", f"{made}:train.py") == "x = 1\n"
+    assert git(root, "show", f"{made}:a/b/c.txt") == "deep"
+    assert git(root, "show", f"{made}:notes.md") == "What I think.\n"
+    assert git(root, "rev-parse", f"{made}^").strip() == head
+    assert git(root, "fsck", "--strict", made) == ""
+    assert git(root, "diff", "--name-only", head, made).split() == ["a/b/c.txt", "train.py"]
+
+
+def test_tree_entries_are_sorted_as_git_sorts_them(root: Path) -> None:
+    repository = Repository(root)
+    files = {"a": b"1", "a.b": b"2", "a-b/x": b"3", "ab/x": b"4"}
+    made = repository.commit(repository.head(), files, "Sort\n")
+    again = repository.commit(made, {"ab/y": b"5", "a.b": b"6"}, "Sort again\n")
+    assert git(root, "fsck", "--strict", again) == ""
+    assert repository.read(again, "ab/x") == b"4"
+    assert repository.read(again, "a.b") == b"6"
+
+
+def test_nothing_of_the_checkout_is_touched_and_no_hook_or_filter_runs(root: Path) -> None:
+    canary = root.parent / "canary"
+    for name in ("post-checkout", "reference-transaction", "post-commit", "pre-commit"):
+        hook = root / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\necho {name} >> {canary}\n")
+        hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+    git(root, "config", "filter.evil.clean", f"tee -a {canary}")
+    git(root, "config", "core.fsmonitor", f"touch {canary}")
+    (root / ".gitattributes").write_text("* filter=evil\n")
+    (root / ".git" / "index.lock").touch()
+    repository = Repository(root)
+    made = repository.commit(repository.head(), {"train.py": b"x = 2\n"}, "Try\n")
+    repository.create_ref("refs/exps/aa/bb/t-0000", made)
+    repository.swap_ref("refs/heads/other", made, "0" * 40)
+    repository.delete_ref("refs/exps/aa/bb/t-0000")
+    repository.export(made, root.parent / "copy")
+    assert not canary.exists()
+    assert (root.parent / "copy" / "train.py").read_bytes() == b"x = 2\n"
+
+
+def test_a_ref_is_created_once_and_moved_only_from_where_it_is(root: Path) -> None:
+    repository = Repository(root)
+    head = repository.head()
+    made = repository.commit(head, {"train.py": b""}, "Try\n")
+    repository.create_ref("refs/nightlab/x", head)
+    with pytest.raises(RefTaken):
+        repository.create_ref("refs/nightlab/x", made)
+    with pytest.raises(RefTaken, match="nothing is lost"):
+        repository.swap_ref("refs/nightlab/x", made, made)
+    repository.swap_ref("refs/nightlab/x", made, head)
+    assert repository.refs("refs/nightlab/") == {"refs/nightlab/x": made}
+    repository.delete_ref("refs/nightlab/x")
+    assert repository.resolve("refs/nightlab/x") is None
+
+
+def test_a_link_in_place_of_a_file_is_refused(root: Path) -> None:
+    (root / "link.py").symlink_to("train.py")
+    git(root, "add", "link.py")
+    git(root, "commit", "-qm", "Link")
+    repository = Repository(root)
+    with pytest.raises(RepositoryError, match=r"link\.py: is not a regular file"):
+        repository.commit(repository.head(), {"link.py": b""}, "Try\n")
+
+
+def test_what_is_no_repository_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RepositoryError, match="not inside a git repository; run `git init`"):
+        Repository(tmp_path)
+    git(tmp_path, "init", "-q")
+    with pytest.raises(RepositoryError, match="commit your files first"):
+        Repository(tmp_path)
+    with pytest.raises(RepositoryError, match="no such directory"):
+        Repository(tmp_path / "nowhere")
