@@ -1,0 +1,74 @@
+"""What an edit of a target file did: the one public entry of the semantic diff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from kg.changes_history import judge
+from kg.changes_settings import differences, to_change
+from kg.config import configuration
+from kg.fingerprint import fingerprint
+from kg.model import Change, ChangeType, OptimizerScope
+
+
+def changes(
+    before: str | None, after: str | None, *, message: str = "", history: Sequence[str] = ()
+) -> list[Change]:
+    """Return the changes between two versions of a target file, one a knob.
+
+    ``history`` holds earlier versions, newest first, without ``before``: with it, what only
+    restores an earlier state is told from a new idea. A new or deleted file has no changes.
+    If one side does not parse there is exactly one change, `UNPARSED`. Never raises.
+    """
+    if before is None or after is None or before == after:
+        return []
+    if not (configuration(before).parsed and configuration(after).parsed):
+        return [UNPARSED]
+    if fingerprint(before) == fingerprint(after):
+        return []
+    return judge(list(nominal(before, after)), before, after, message, history, compare)
+
+
+UNPARSED = Change(
+    knob="other.unparsed",
+    component="other",
+    change_type=ChangeType.UNPARSED,
+    optimizer_scope=OptimizerScope.NONE,
+    old=None,
+    new=None,
+    effective=None,
+)
+
+
+def compare(before: str, after: str) -> list[Change]:
+    """Return the changes between two versions as they are, without their history."""
+    return list(nominal(before, after))
+
+
+@lru_cache(maxsize=256)
+def nominal(before: str, after: str) -> tuple[Change, ...]:
+    """Compare the settings of two versions; the last few hundred answers are kept."""
+    old, new = configuration(before), configuration(after)
+    if not (old.parsed and new.parsed):
+        return ()
+    return tuple(to_change(found) for found in differences(old.places, new.places))
+
+
+def record(change: Change) -> dict[str, Any]:
+    """Return a change in the form of the gold records, with its place added."""
+    return {
+        "knob": change.knob,
+        "component": change.component,
+        "change_type": change.change_type.value,
+        "optimizer_scope": change.optimizer_scope.value,
+        "old": change.old,
+        "new": change.new,
+        "silent": change.silent,
+        "effective": change.effective,
+        "path": change.path,
+        "old_span": change.old_span,
+        "new_span": change.new_span,
+        "overridden_at": change.overridden_at,
+    }

@@ -1,0 +1,191 @@
+"""Compare two configurations: one record a knob whose value differs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kg.config import weight
+from kg.fold import Unfoldable, number_of
+from kg.knobs import switch_values
+from kg.model import Change, ChangeType
+from kg.settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One knob on both sides; one side is None where it is not set at all."""
+
+    old: Setting | None
+    new: Setting | None
+    split: bool = False  # one value became several (by group, layer or shape), or the reverse
+
+    @property
+    def knob(self) -> str:
+        """Return the knob the two sides share."""
+        side = self.new or self.old
+        return side.knob if side else ""
+
+    @property
+    def weight(self) -> tuple[bool, int]:
+        """Order the differences of one knob: those that act come first."""
+        return max(weight(side) for side in (self.old, self.new) if side is not None)
+
+
+def same(old: Setting, new: Setting) -> bool:
+    """Tell whether two settings of one knob mean the same value, however they are written."""
+    if old.token == new.token:
+        return True
+    if isinstance(old.folded, Unfoldable) or isinstance(new.folded, Unfoldable):
+        return bool(old.probe) and old.probe == new.probe and old.layered == new.layered
+    if old.parts or new.parts:
+        return False
+    return equal_values(old.folded, new.folded)
+
+
+def equal_values(old: object, new: object) -> bool:
+    """Compare folded values; True is not 1, and 1 is 1.0."""
+    if isinstance(old, bool) or isinstance(new, bool):
+        return old is new
+    return old == new
+
+
+def differences(old: Iterable[Setting], new: Iterable[Setting]) -> Iterator[Difference]:
+    """Yield one difference for each knob that two lists of settings disagree on."""
+    before: dict[str, list[Setting]] = defaultdict(list)
+    after: dict[str, list[Setting]] = defaultdict(list)
+    for setting in old:
+        before[setting.knob].append(setting)
+    for setting in new:
+        after[setting.knob].append(setting)
+    for knob in dict.fromkeys([*before, *after]):
+        found = difference(before.get(knob, []), after.get(knob, []))
+        if found is not None:
+            yield found
+
+
+def difference(old: list[Setting], new: list[Setting]) -> Difference | None:
+    """Compare all places of one knob and return the one difference that speaks for it."""
+    both: list[Difference] = []
+    single: list[Difference] = []
+    for before, after in pair_up(old, new):
+        if before is not None and after is not None:
+            if not same(before, after):
+                both.append(Difference(before, after))
+        elif not repeats(before or after, old if before else new, bool(old and new)):
+            single.append(Difference(before, after))
+    if not both and not single:
+        return None
+    chosen = max(both or single, key=lambda found: found.weight)
+    split = is_split(old, new) or (not both and bool(old) and bool(new))
+    return Difference(chosen.old, chosen.new, split)
+
+
+def pair_up(
+    old: list[Setting], new: list[Setting]
+) -> Iterator[tuple[Setting | None, Setting | None]]:
+    """Pair the places of a knob: by path first, then equal values, then the most open ones."""
+    rest = list(new)
+    left: list[Setting] = []
+    for setting in old:
+        match = next((other for other in rest if other.path == setting.path), None)
+        if match is None:
+            left.append(setting)
+        else:
+            rest.remove(match)
+            yield setting, match
+    for setting in list(left):
+        match = next((other for other in rest if same(setting, other)), None)
+        if match is not None:
+            left.remove(setting)
+            rest.remove(match)
+            yield setting, match
+    left.sort(key=weight, reverse=True)
+    rest.sort(key=weight, reverse=True)
+    while left and rest:
+        yield left.pop(0), rest.pop(0)
+    yield from ((setting, None) for setting in left)
+    yield from ((None, setting) for setting in rest)
+
+
+def repeats(mine: Setting | None, own_side: list[Setting], both_sides: bool) -> bool:
+    """Tell whether a place that exists on one side only repeats what its own side says anyway."""
+    if mine is None or not both_sides:
+        return False
+    rivals = [other for other in own_side if other is not mine]
+    return bool(rivals) and (mine.effective is False or any(same(mine, r) for r in rivals))
+
+
+def is_split(old: list[Setting], new: list[Setting]) -> bool:
+    """Tell whether one side has one value for all groups or layers and the other several."""
+    spread = [len({s.token for s in side if " > group " in s.path}) for side in (old, new)]
+    if min(spread) == 1 and max(spread) > 1:
+        return True
+    return any(s.layered for s in old) != any(s.layered for s in new)
+
+
+def to_change(found: Difference) -> Change:
+    """Write a difference as the record of one change."""
+    old, new = found.old, found.new
+    side = new or old
+    if side is None:
+        raise ValueError(found)
+    off_on = switch_values(found.knob)
+    absent = off_on[0] if off_on else None
+    return Change(
+        knob=side.knob,
+        component=side.component,
+        change_type=change_type(found),
+        optimizer_scope=side.optimizer_scope,
+        old=old.value if old else absent,
+        new=new.value if new else absent,
+        effective=side.effective,
+        path=side.path,
+        old_span=old.span if old else None,
+        new_span=new.span if new else None,
+        overridden_at=side.overridden_at,
+    )
+
+
+def change_type(found: Difference) -> ChangeType:
+    """Name the kind of a difference, by value where both sides have one."""
+    old, new = found.old, found.new
+    if switch_values(found.knob) and is_on(old) != is_on(new):
+        return ChangeType.ENABLE if is_on(new) else ChangeType.DISABLE
+    if found.split and (old is None) == (new is None):
+        return ChangeType.RESTRUCTURE
+    if old is None or new is None:
+        if found.split:
+            return ChangeType.RESTRUCTURE
+        return ChangeType.ADD if old is None else ChangeType.REMOVE
+    if isinstance(old.folded, bool) and isinstance(new.folded, bool):
+        return ChangeType.ENABLE if new.folded else ChangeType.DISABLE
+    if old.parts != new.parts and old.number is None:
+        if old.parts < new.parts:
+            return ChangeType.ADD
+        if new.parts < old.parts:
+            return ChangeType.REMOVE
+    return direction(old, new)
+
+
+def is_on(setting: Setting | None) -> bool:
+    """Tell whether a feature switch is set and not set to False."""
+    return setting is not None and setting.folded not in (False, None, "False")
+
+
+def direction(old: Setting, new: Setting) -> ChangeType:
+    """Return increase or decrease where the two values can be compared, else replace."""
+    before, after = values_to_compare(old), values_to_compare(new)
+    if not before or not after or len(before) != len(after):
+        before, after = before[:1] * 3, after[:1] * 3
+    signs = {(a > b) - (a < b) for b, a in zip(before, after, strict=False)} - {0}
+    if signs == {1}:
+        return ChangeType.INCREASE
+    return ChangeType.DECREASE if signs == {-1} else ChangeType.REPLACE
+
+
+def values_to_compare(setting: Setting) -> tuple[float, ...]:
+    """Return the value three times, or the values at three sizes of unknown names."""
+    number = number_of(setting.folded)
+    return (number,) * 3 if number is not None else setting.probe

@@ -1,0 +1,212 @@
+"""Settings that stand as literals: constants, fields, defaults, arguments, locals, dicts."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from kg.config_names import Names, assignments, callee, defaults
+from kg.fold import Unfoldable
+from kg.knobs import knob_named, unknown_knob
+from kg.program import Program, Statement
+from kg.settings import Rank, Setting, Site, coefficient, is_literal, make_setting
+
+# Calls whose arguments are messages, shapes or plumbing, never settings.
+PLUMBING: Final = re.compile(
+    r"^(print|format|join|view|reshape|transpose|permute|unsqueeze|squeeze|size|range|zeros\w*"
+    r"|ones\w*|empty\w*|full\w*|cat|stack|split|chunk|sum|mean|norm|repeat\w*|expand|to|item"
+    r"|get|append|add_argument|log|info|warning|debug|write|open|exit|isinstance|getattr|super"
+    r"|dict|register_buffer|Parameter|tensor|as_tensor|arange|einsum|pad|float|int|str|round)$"
+)
+NEVER_SETTINGS: Final = re.compile(
+    r"^(t\d*|t_\w+|dt|step|epoch|x|y|loss|[A-Z]?|\w+_time|total_\w+)$"
+)
+
+
+def literal_settings(program: Program, names: Names) -> Iterator[Setting]:
+    """Yield the settings of a program that stand as values in its text.
+
+    A known name gives its canonical knob; an unknown one `other.<path>`, so nothing is lost.
+    """
+    for statement in program.statements:
+        node = statement.node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from default_settings(program, names, statement, node)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            yield from assigned_settings(program, names, statement)
+        if statement.calls:
+            yield from argument_settings(program, names, statement)
+
+
+def default_settings(
+    program: Program,
+    names: Names,
+    statement: Statement,
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> Iterator[Setting]:
+    """Yield the defaults of a function's parameters, dead where every call passes its own."""
+    scope = f"{statement.scope}.{function.name}".lstrip(".")
+    called = scope.split(".")[-2] if function.name == "__init__" and "." in scope else function.name
+    for name, value in defaults(function).items():
+        if not is_literal(value) or is_switch(value):
+            continue
+        knob = knob_named(name, scope)
+        site = Site(f"{scope}({name})", scope, statement.span, Rank.DEFAULT)
+        setting = make_setting(program, names, knob or unknown_knob(site.path), value, site)
+        passed = names.passed.get((called, name), [])
+        if passed:
+            setting = replace(setting, effective=False, overridden_at=passed[0][0].lineno)
+        yield from split_tuple(program, setting, value)
+
+
+def is_switch(value: ast.expr) -> bool:
+    """Tell whether a default only says "not given"."""
+    return isinstance(value, ast.Constant) and value.value is None
+
+
+def assigned_settings(program: Program, names: Names, statement: Statement) -> Iterator[Setting]:
+    """Yield the constants, class fields, locals and attributes that a statement assigns."""
+    for target, value in assignments(statement.node):
+        if isinstance(target, ast.Name):
+            yield from name_settings(program, names, statement, target.id, value)
+        elif isinstance(target, ast.Attribute):
+            yield from attribute_settings(program, names, statement, target, value)
+
+
+def name_settings(
+    program: Program, names: Names, statement: Statement, name: str, value: ast.expr
+) -> Iterator[Setting]:
+    """Yield what `NAME = value` sets, in the open, in a class or in a function."""
+    scope = statement.scope
+    once = len(names.locals.get((scope, name), ())) == 1
+    if isinstance(value, ast.Dict):
+        yield from dict_settings(program, names, statement, name, value)
+        return
+    knob = knob_named(name, scope)
+    constant = name.isupper() or (not scope and knob is not None)
+    if not once and not constant:
+        return  # a counter or an accumulator, not a setting
+    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+        return  # passes on what another setting holds
+    if not is_literal(value):
+        if knob is None and not name.isupper():
+            return
+        if isinstance(names.value(value, scope), Unfoldable) and not names.probe(value, scope):
+            return
+    elif knob is None and (NEVER_SETTINGS.match(name) or is_switch(value)):
+        return
+    in_class = scope in program.classes
+    rank = Rank.CONSTANT if constant and not scope else Rank.DEFAULT if in_class else Rank.LOCAL
+    if not is_literal(value) and rank is not Rank.CONSTANT:
+        rank = Rank.DERIVED
+    path = name if not scope else f"{scope}.{name}" if in_class else f"{scope} > {name}"
+    site = Site(path, scope, statement.span, rank)
+    setting = make_setting(program, names, knob or unknown_knob(path), value, site)
+    setting = overridden_field(names, setting, scope, name) if in_class else setting
+    if constant and not scope and is_unread(program, statement, name):
+        setting = replace(setting, effective=False)
+    yield from split_tuple(program, setting, value)
+
+
+def overridden_field(names: Names, setting: Setting, owner: str, name: str) -> Setting:
+    """Mark a field default dead where the only constructor call passes its own value."""
+    passed = names.passed.get((owner.rpartition(".")[2], name), [])
+    if not passed:
+        return setting
+    return replace(setting, effective=False, overridden_at=passed[0][0].lineno)
+
+
+def is_unread(program: Program, statement: Statement, name: str) -> bool:
+    """Tell whether a constant is mentioned nowhere but where it is set."""
+    return not any(name in other.names for other in program.statements if other is not statement)
+
+
+def attribute_settings(
+    program: Program, names: Names, statement: Statement, target: ast.Attribute, value: ast.expr
+) -> Iterator[Setting]:
+    """Yield `self.name = value` and `torch.backends.cudnn.benchmark = True`."""
+    name, scope = target.attr, statement.scope
+    knob = knob_named(name, scope)
+    path = f"{scope} > {program.source(target)}".removeprefix(" > ")
+    rank = Rank.LOCAL if is_literal(value) else Rank.DERIVED
+    site = Site(path, scope, statement.span, rank)
+    if is_literal(value) and not is_switch(value):
+        setting = make_setting(program, names, knob or unknown_knob(path), value, site)
+        yield from split_tuple(program, setting, value)
+    elif knob is not None and isinstance(value, ast.BinOp):
+        number, rest = coefficient(value)
+        if number is None or not rest:
+            yield make_setting(program, names, knob, value, site)
+            return
+        setting = make_setting(program, names, knob, number, site)
+        yield replace(setting, rank=Rank.LOCAL, literal=False, token=f"{setting.folded}*{rest}")
+
+
+def argument_settings(program: Program, names: Names, statement: Statement) -> Iterator[Setting]:
+    """Yield keyword arguments that set something: all known knobs, unknown ones if literal."""
+    for call in statement.calls:
+        called = callee(call)
+        if not call.keywords or PLUMBING.match(called):
+            continue
+        for keyword in call.keywords:
+            if keyword.arg is None or is_switch(keyword.value):
+                continue
+            literal = is_literal(keyword.value)
+            knob = knob_named(keyword.arg, f"{statement.scope} {called}")
+            builds = called[:1].isupper()
+            if not literal and (knob is None or not builds):
+                continue
+            if knob is None and not sets_something(called, keyword.value):
+                continue
+            path = f"{statement.scope} > {called}({keyword.arg})".removeprefix(" > ")
+            rank = Rank.ARGUMENT if literal else Rank.DERIVED
+            site = Site(path, statement.scope, statement.span, rank)
+            knob = knob or unknown_knob(path)
+            setting = make_setting(program, names, knob, keyword.value, site)
+            yield from split_tuple(program, setting, keyword.value)
+
+
+def sets_something(called: str, value: ast.expr) -> bool:
+    """Tell whether an unknown keyword is a setting: a number or text given to a constructor."""
+    return called[:1].isupper() or not isinstance(value, ast.Constant) or not is_flag(value)
+
+
+def is_flag(value: ast.Constant) -> bool:
+    """Tell whether a literal is a mere True or False."""
+    return isinstance(value.value, bool)
+
+
+def dict_settings(
+    program: Program, names: Names, statement: Statement, name: str, value: ast.Dict
+) -> Iterator[Setting]:
+    """Yield the entries of `params = {"max_depth": 6, ...}`, which ML scripts keep settings in."""
+    scope = statement.scope
+    for key, entry in zip(value.keys, value.values, strict=True):
+        if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+            continue
+        if not is_literal(entry) or is_switch(entry):
+            continue
+        path = f"{scope} > {name}.{key.value}".removeprefix(" > ")
+        knob = knob_named(key.value, f"{scope} {name}") or unknown_knob(path)
+        site = Site(path, scope, statement.span, Rank.ARGUMENT)
+        yield from split_tuple(program, make_setting(program, names, knob, entry, site), entry)
+
+
+def split_tuple(program: Program, setting: Setting, value: ast.expr) -> Iterator[Setting]:
+    """Split a pair of betas into one setting each; any other value stays whole."""
+    if not setting.knob.endswith("_betas"):
+        yield setting
+        return
+    if isinstance(value, ast.Tuple | ast.List) and isinstance(setting.folded, tuple):
+        for number, (element, folded) in enumerate(zip(value.elts, setting.folded, strict=True), 1):
+            yield replace(
+                setting,
+                knob=f"{setting.knob.removesuffix('s')}{number}",
+                value=program.source(element),
+                folded=folded,
+                path=f"{setting.path}[{number - 1}]",
+                token=f"{folded!r}",
+            )

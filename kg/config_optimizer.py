@@ -1,0 +1,196 @@
+"""Settings of the parameter groups, and whose update each knob touches."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kg.canonical import canonical
+from kg.config_names import Names
+from kg.fold import number_of
+from kg.knobs import holder, scope_rule
+from kg.model import OptimizerScope
+from kg.optimizers import Group, Optimizers
+from kg.program import Program
+from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
+
+GROUP_KNOBS = {"eps": "optimizer.adam_eps", "ns_steps": "optimizer.muon_ns_steps"}
+
+
+def group_settings(program: Program, names: Names, optimizers: Optimizers) -> Iterator[Setting]:
+    """Yield the settings of every parameter group, and `optimizer.kind`."""
+    yield from kind_setting(program, optimizers)
+    for group in optimizers.groups:
+        for key, value in group.entries.items():
+            for setting in entry_settings(program, names, group, key, value):
+                yield overwritten(setting, optimizers, group, key)
+
+
+def kind_setting(program: Program, optimizers: Optimizers) -> Iterator[Setting]:
+    """Yield which optimizers the file uses: `muon+adamw`, `adamw`, `sgd`."""
+    kinds = sorted(optimizers.kinds, key=lambda kind: (kind != "muon", kind))
+    if kinds:
+        first = optimizers.groups[0].statement
+        site = Site("optimizer", first.scope, first.span, Rank.IDIOM)
+        yield make_value("optimizer.kind", "+".join(kinds), site)
+
+
+def entry_settings(
+    program: Program, names: Names, group: Group, key: str, value: ast.expr
+) -> Iterator[Setting]:
+    """Yield what one entry of a group dict sets."""
+    scope = group.statement.scope
+    number = f"#{group.order}" if group.order else ""
+    path = f"{scope} > group {group.holder}{number} > {key}".removeprefix(" > ")
+    site = Site(path, scope, (value.lineno, value.end_lineno or value.lineno), Rank.ARGUMENT)
+    if key == "lr":
+        yield rate_setting(program, names, group, value, site)
+    elif key == "betas":
+        yield from beta_settings(program, names, group, value, site)
+    else:
+        yield expanded(
+            names, make_setting(program, names, group_knob(group, key), value, site), value
+        )
+
+
+def group_knob(group: Group, key: str) -> str:
+    """Return the knob of a group's entry."""
+    if key == "weight_decay":
+        return f"regularization.weight_decay.{holder(group.holder).decay}"
+    if key in GROUP_KNOBS:
+        return GROUP_KNOBS[key]
+    if group.kind == "muon" and not key.startswith("muon_"):
+        return f"optimizer.muon_{key}"
+    return f"optimizer.{key}"
+
+
+def expanded(names: Names, setting: Setting, value: ast.expr) -> Setting:
+    """Compare a local by what it stands for: `wd = weight_decay * 0.5` set apart is no hiding."""
+    scope, text, layered = "", setting.token, setting.layered
+    for _ in range(4):
+        bound = None
+        if isinstance(value, ast.Name):
+            bound = names.locals.get((setting.path.partition(" > ")[0], value.id))
+        if not bound or len(bound) != 1 or not isinstance(bound[0].node, ast.Assign):
+            break
+        value, scope = bound[0].node.value, bound[0].scope
+        text = canonical(value)
+        layered = layered or "shape" in bound[0].names
+    return replace(setting, token=text, layered=layered) if scope else setting
+
+
+def rate_setting(
+    program: Program, names: Names, group: Group, value: ast.expr, site: Site
+) -> Setting:
+    """Read a group's learning rate as its own factor on what it is made from, 1 if it has none.
+
+    `scalar_lr * 0.01` is 0.01 of SCALAR_LR: the constant is a knob of its own.
+    """
+    knob = holder(group.holder).lr
+    whole = expanded(names, make_setting(program, names, knob, value, site), value)
+    number, rest = coefficient(value)
+    if not rest:
+        return whole
+    shown = program.source(number) if number is not None else "1"
+    factor = number_of(make_setting(program, names, knob, number, site).folded) if number else 1.0
+    return replace(
+        whole,
+        value=shown,
+        folded=1.0 if factor is None else factor,
+        token=f"{factor} * {rest}",
+        literal=False,
+        rank=Rank.DERIVED,
+        parts=frozenset(rest),
+        probe=(),
+    )
+
+
+def beta_settings(
+    program: Program, names: Names, group: Group, value: ast.expr, site: Site
+) -> Iterator[Setting]:
+    """Yield a group's own betas; shared ones are the constant's."""
+    folded = names.value(value, site.scope)
+    owner = holder(group.holder).betas
+    if not isinstance(folded, tuple):
+        return
+    own = isinstance(value, ast.Tuple | ast.List)
+    for number, beta in enumerate(folded, 1):
+        part = value.elts[number - 1] if isinstance(value, ast.Tuple | ast.List) else None
+        yield replace(
+            make_value(f"optimizer.{owner}_beta{number}", repr(beta), site),
+            value=program.source(part) if part is not None else repr(beta),
+            folded=beta,
+            path=f"{site.path}[{number - 1}]",
+            token=repr(beta) if own else canonical(value),
+            literal=own,
+            rank=Rank.ARGUMENT if own else Rank.DERIVED,
+        )
+
+
+def overwritten(setting: Setting, optimizers: Optimizers, group: Group, key: str) -> Setting:
+    """Mark an entry dead if the loop overwrites it, each step, with something not made from it."""
+    for write in optimizers.overwrites:
+        if write.key != key or write.keeps or write.statement.scope == group.statement.scope != "":
+            continue
+        if write.kinds is None or group.kind in write.kinds:
+            return replace(setting, effective=False, overridden_at=write.statement.span[0])
+    return setting
+
+
+class Scopes:
+    """Whose update each setting touches, judged on one file."""
+
+    def __init__(self, names: Names, optimizers: Optimizers) -> None:
+        self.all = scope_of(optimizers.kinds)
+        self.by_root: dict[str, set[str]] = {}
+        self.by_path: dict[str, str] = {}
+        self.decayed: set[str] = set()
+        for group in optimizers.groups:
+            for key, value in group.entries.items():
+                for root in names.roots(value, group.statement.scope):
+                    self.by_root.setdefault(root, set()).add(group.kind)
+                self.by_path[f"group {group.holder}"] = group.kind
+                if key == "weight_decay":
+                    self.decayed.add(group.kind)
+        for write in optimizers.overwrites:
+            kinds = write.kinds or optimizers.kinds
+            if write.keeps and write.key in ("lr", "initial_lr"):
+                continue
+            for root in names.roots(write.value, write.statement.scope):
+                self.by_root.setdefault(root, set()).update(kinds)
+            if write.key == "weight_decay":
+                self.decayed = set(kinds) if write.kinds else self.decayed
+
+    def of(self, setting: Setting) -> OptimizerScope:
+        """Return the optimizer scope of a setting."""
+        rule = scope_rule(setting.knob)
+        if rule == "all":
+            return self.all
+        if rule == "decay":
+            return scope_of(self.decayed)
+        if rule == "groups":
+            return self.of_groups(setting)
+        if rule in ("muon", "adamw"):
+            return OptimizerScope(rule)
+        return OptimizerScope.NONE
+
+    def of_groups(self, setting: Setting) -> OptimizerScope:
+        """Return the kinds of the groups that a group's entry, or a constant, reaches."""
+        for part in setting.path.split(" > "):
+            kind = self.by_path.get(part.partition("#")[0])
+            if kind is not None:
+                return scope_of({kind})
+        name = setting.path.rpartition(" > ")[2].partition("[")[0]
+        name = name.partition("(")[2].rstrip(")") if "(" in name else name.rpartition(".")[2]
+        return scope_of(self.by_root.get(name, set()))
+
+
+def scope_of(kinds: set[str] | frozenset[str]) -> OptimizerScope:
+    """Return the scope that a set of update rules makes."""
+    muon, adam = "muon" in kinds, "adamw" in kinds or "muon+adamw" in kinds
+    if (muon and adam) or "muon+adamw" in kinds:
+        return OptimizerScope.BOTH
+    if muon:
+        return OptimizerScope.MUON
+    return OptimizerScope.ADAMW if adam else OptimizerScope.NONE

@@ -1,0 +1,60 @@
+"""Identity and size of a program, blind to comments, docstrings and layout."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import lru_cache
+
+from kg.program import digest, parse
+
+UNPARSED_PREFIX = "unparsed:"
+
+
+@lru_cache(maxsize=512)
+def fingerprint(source: str) -> str:
+    """Return the SHA-256 of the program: equal for two texts that mean the same program.
+
+    Comments, formatting, docstrings, redundant brackets and quote style do not count. A text
+    that does not parse gets the hash of its own bytes, prefixed with ``unparsed:``.
+
+    >>> fingerprint("x = 'a'  # note") == fingerprint('x = ("a")')
+    True
+    """
+    program = parse(source)
+    if program is None:
+        return UNPARSED_PREFIX + digest(source)
+    layout = "\n".join(program.layout)
+    return hashlib.sha256(layout.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@lru_cache(maxsize=512)
+def size(source: str) -> tuple[int, int]:
+    """Return lines of code (without blank lines, comments and docstrings) and AST nodes.
+
+    A text that does not parse has its non-blank, non-comment lines counted and zero nodes.
+
+    >>> size("# note\\nx = 1\\n\\ny = (\\n    2,\\n)")
+    (4, 8)
+    """
+    program = parse(source)
+    lines = [line.strip() for line in source.splitlines()] if program is None else program.lines
+    coded = {
+        number
+        for number, line in enumerate(lines, 1)
+        if (text := line.strip()) and not text.startswith("#")
+    }
+    if program is None:
+        return len(coded), 0
+    nodes = 0
+    # Contexts and operators are left out: they say nothing that their parents do not.
+    for node in ast.walk(program.tree):
+        if isinstance(node, LIGHT):
+            continue
+        nodes += 1
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            coded.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(coded), nodes
+
+
+LIGHT = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)

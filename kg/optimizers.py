@@ -1,0 +1,310 @@
+"""Which optimizer rules which parameters: read from group dicts and the class they go to."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from kg.canonical import canonical
+from kg.config_names import Names, callee, target_names
+from kg.program import Program, Statement
+
+KIND_KEYS: Final = ("kind", "type", "optim", "optimizer", "algo", "algorithm", "use_muon")
+OPTIMIZER_NAME: Final = re.compile(
+    r"(adam\w*|muon\w*|sgd|lion|adagrad|adadelta|rmsprop|adafactor|shampoo|soap|sophia\w*|lamb"
+    r"|prodigy|lbfgs|nadam|radam|adopt|mars|kron|psgd)$",
+    re.I,
+)
+# Evidence in the code that runs a step: orthogonalised momentum is Muon's mark.
+MUON_MARK: Final = re.compile(r"newton|schulz|polar|zeropower|orthogonal|ns_steps|muon", re.I)
+ADAM_MARK: Final = re.compile(r"exp_avg|bias_?corr|adam", re.I)
+# What a group holds, by the attribute its parameters are taken from; a first match wins.
+HOLDERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile(r"^(lm_?head|unembed\w*|output_proj|out_head)$"), "lm_head"),
+    (re.compile(r"^(value_embeds?|value_embeddings?|ves?)$"), "value_embeds"),
+    (re.compile(r"^(resid_lambdas?|resid_scales?)$"), "resid_lambda"),
+    (re.compile(r"^(x0_lambdas?|x0_scales?)$"), "x0_lambda"),
+    (re.compile(r"^(wte|wpe|embed|embeds|embedding|tok_emb\w*|token_emb\w*)$"), "embedding"),
+    (re.compile(r"^(h|blocks|layers)$"), "matrix"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """One dict of parameters with one update rule and its hyper-parameters."""
+
+    holder: str  # `lm_head`, `matrix`, ..., `all` for a whole model
+    kind: str  # `muon`, `adamw`, or the name of another optimizer
+    entries: dict[str, ast.expr]  # key -> value, without `params` and the kind
+    statement: Statement
+    order: int  # among the groups of this holder: Muon has one group per shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overwrite:
+    """One `group["key"] = value` after the optimizer was built."""
+
+    key: str
+    value: ast.expr
+    kinds: frozenset[str] | None  # the group kinds it is limited to, None for all
+    statement: Statement
+    keeps: bool  # the new value is made from the group's own, so that one still acts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Optimizers:
+    """The optimizers of one program."""
+
+    groups: tuple[Group, ...]
+    overwrites: tuple[Overwrite, ...]
+    names: tuple[str, ...]  # constructors used, in order
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Return the update rules in use."""
+        return frozenset(group.kind for group in self.groups)
+
+
+def read_optimizers(program: Program, names: Names) -> Optimizers:
+    """Find every parameter group, its kind, and what later overwrites it."""
+    constructors = list(optimizer_calls(program))
+    rules = dispatch(program)
+    groups: list[Group] = []
+    default = constructors[0][2] if constructors else ""
+    for statement in program.statements:
+        for entries in group_dicts(statement):
+            held = holder_of(entries["params"], statement, names)
+            kind = kind_of(entries, rules, consumer(statement, constructors, default))
+            add_group(groups, held, kind, entries, statement)
+    for statement, call, kind in constructors:
+        add_plain_group(groups, statement, call, kind, names)
+    overwrites = tuple(loop_overwrites(program, rules))
+    return Optimizers(tuple(groups), overwrites, tuple(callee(call) for _, call, _ in constructors))
+
+
+def add_group(
+    groups: list[Group],
+    held: str,
+    kind: str,
+    entries: dict[str, ast.expr],
+    statement: Statement,
+) -> None:
+    """Append one group, counted within its holder."""
+    kept = {key: value for key, value in entries.items() if key not in ("params", *KIND_KEYS)}
+    order = sum(group.holder == held for group in groups)
+    groups.append(Group(held, kind, kept, statement, order))
+
+
+def add_plain_group(
+    groups: list[Group], statement: Statement, call: ast.Call, kind: str, names: Names
+) -> None:
+    """Append the group that `AdamW(model.parameters(), lr=...)` makes without any dict."""
+    entries = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    params = call.args[0] if call.args else entries.get("params")
+    if params is None or (kind in {group.kind for group in groups} and not entries):
+        return
+    if any(reaches_dicts(params, group, statement.scope, names) for group in groups):
+        held = "all" if entries else ""
+    else:
+        held = holder_of(params, statement, names)
+    if held:
+        add_group(groups, held, kind, entries, statement)
+
+
+def reaches_dicts(params: ast.expr, group: Group, scope: str, names: Names) -> bool:
+    """Tell whether the first argument of a constructor is a list that holds a group's dict."""
+    if group.statement.scope != scope:
+        return False
+    wanted = names.roots(params, scope)
+    return bool(wanted & set(group.statement.names)) or "param_groups" in wanted
+
+
+def optimizer_calls(program: Program) -> Iterator[tuple[Statement, ast.Call, str]]:
+    """Yield the constructor calls of optimizers with their kind."""
+    own = {
+        name.rpartition(".")[2]
+        for name, node in program.classes.items()
+        if any("optimizer" in canonical(base).lower() for base in node.bases)
+    }
+    for statement, call in program.calls():
+        name = callee(call)
+        if (name in own or OPTIMIZER_NAME.search(name)) and name[:1].isupper():
+            yield statement, call, kind_named(name)
+
+
+def kind_named(name: str) -> str:
+    """Return the update rule a constructor's name stands for; MuonAdamW leaves it to its groups."""
+    plain = name.lower()
+    if "muon" in plain and "adam" in plain:
+        return "muon+adamw"
+    for known in ("muon", "adam"):
+        if known in plain:
+            return "muon" if known == "muon" else "adamw"
+    return plain
+
+
+def consumer(
+    statement: Statement, constructors: list[tuple[Statement, ast.Call, str]], default: str
+) -> str:
+    """Return the kind of the optimizer built in the same scope, else of the only one."""
+    here = [kind for other, _, kind in constructors if other.scope == statement.scope]
+    return here[0] if here else default
+
+
+def group_dicts(statement: Statement) -> Iterator[dict[str, ast.expr]]:
+    """Yield the entries of each dict in a statement that has a `params` key."""
+    if "params" not in statement.names and "'params'" not in statement.text:
+        return
+    for call in statement.calls:
+        entries = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        if callee(call) == "dict" and "params" in entries:
+            yield entries
+    if "'params'" not in statement.text:
+        return
+    for node in ast.walk(statement.node):
+        if isinstance(node, ast.Dict):
+            found = dict_entries(node)
+            if "params" in found:
+                yield found
+
+
+def dict_entries(node: ast.Dict) -> dict[str, ast.expr]:
+    """Return the entries of a dict display whose keys are strings."""
+    return {
+        key.value: value
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    }
+
+
+def kind_of(entries: dict[str, ast.expr], rules: dict[str, str], constructor: str) -> str:
+    """Return the update rule of a group: its kind key as the step dispatches it."""
+    for key in KIND_KEYS:
+        value = entries.get(key)
+        if not isinstance(value, ast.Constant):
+            continue
+        if isinstance(value.value, bool):
+            return "muon" if value.value else "adamw"
+        if isinstance(value.value, str):
+            return rules.get(value.value) or kind_named(value.value)
+    return constructor or "adamw"
+
+
+def dispatch(program: Program) -> dict[str, str]:
+    """Map each kind key to the update that an optimizer's `step` really runs for it."""
+    found: dict[str, str] = {}
+    for name, function in program.functions.items():
+        if name.rpartition(".")[2] != "step":
+            continue
+        owner = name.rpartition(".")[0]
+        for node in ast.walk(function):
+            if isinstance(node, ast.If):
+                for kind in compared_kinds(node.test):
+                    update = update_rule(program, owner, node.body)
+                    if update:
+                        found[kind] = update
+    return found
+
+
+def compared_kinds(test: ast.expr) -> list[str]:
+    """Return the strings that `group["kind"] == "..."` compares with."""
+    found = []
+    for node in ast.walk(test):
+        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Subscript):
+            index = node.left.slice
+            if isinstance(index, ast.Constant) and index.value in KIND_KEYS:
+                for right in node.comparators:
+                    found += [c.value for c in ast.walk(right) if isinstance(c, ast.Constant)]
+    return [kind for kind in found if isinstance(kind, str)]
+
+
+def update_rule(program: Program, owner: str, body: list[ast.stmt]) -> str:
+    """Judge a branch of `step` by the code it runs, methods and functions it calls included."""
+    words: set[str] = set()
+    pending = {name for node in body for name in node_names(node)}
+    for _ in range(3):  # step -> method -> fused function
+        words |= pending
+        scopes = {name for word in pending for name in (f"{owner}.{word}", word)}
+        pending = {
+            name
+            for scope in scopes & program.functions.keys()
+            for statement in program.by_scope.get(scope, [])
+            for name in statement.names
+        } - words
+    text = " ".join(sorted(words))
+    if MUON_MARK.search(text):
+        return "muon"
+    return "adamw" if ADAM_MARK.search(text) else ""
+
+
+def node_names(node: ast.AST) -> Iterator[str]:
+    """Yield the names and attributes under a node."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+            yield inner.id
+        elif isinstance(inner, ast.Attribute):
+            yield inner.attr
+
+
+def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
+    """Return what a group holds: the model attribute its parameters are taken from."""
+    pending, seen = [params], set[str]()
+    while pending:
+        node = pending.pop(0)
+        for name in node_names(node):
+            for pattern, held in HOLDERS:
+                if pattern.match(name):
+                    return held
+        for name in node_names(node):
+            if name not in seen:
+                seen.add(name)
+                bound = names.definition(ast.Name(id=name), statement.scope)
+                if bound is not None:
+                    pending.append(bound[0])
+    words = list(node_names(params))
+    if "parameters" in words and words[0] in ("model", "self", "net", "raw_model", "module"):
+        return "all"
+    return re.sub(r"_?(params?|parameters|group)$", "", words[0]) if words else ""
+
+
+def loop_overwrites(program: Program, rules: dict[str, str]) -> Iterator[Overwrite]:
+    """Yield the later writes to a group's entries, with the kinds they are limited to."""
+    for statement in program.statements:
+        if not isinstance(statement.node, ast.Assign):
+            continue
+        for target in statement.node.targets:
+            key = written_key(target)
+            loop = next((p for p in reversed(statement.parents) if isinstance(p, ast.For)), None)
+            if key is None or loop is None:
+                continue
+            group = set(target_names(loop.target))
+            if not group & set(node_names(target)) or "group" not in canonical(loop):
+                continue
+            value = statement.node.value
+            keeps = bool(group & set(node_names(value)))
+            yield Overwrite(key, value, guarded_kinds(statement, rules), statement, keeps)
+
+
+def guarded_kinds(statement: Statement, rules: dict[str, str]) -> frozenset[str] | None:
+    """Return the group kinds that the enclosing tests let through, None for all."""
+    allowed: set[str] | None = None
+    for parent in statement.parents:
+        if not isinstance(parent, ast.If):
+            continue
+        kinds = {rules.get(kind) or kind_named(kind) for kind in compared_kinds(parent.test)}
+        if not kinds:
+            continue
+        in_else = bool(parent.orelse) and statement.span[0] >= parent.orelse[0].lineno
+        passed = {"muon", "adamw"} - kinds if in_else else kinds
+        allowed = passed if allowed is None else allowed & passed
+    return None if allowed is None else frozenset(allowed)
+
+
+def written_key(target: ast.expr) -> str | None:
+    """Return the key of `group["key"]`, None for any other target."""
+    if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+        return target.slice.value if isinstance(target.slice.value, str) else None
+    return None

@@ -1,0 +1,218 @@
+"""A parsed target file: its statements by scope, its functions, classes and constants."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from kg.canonical import Canon
+
+MAX_SOURCE = 1 << 20  # characters; the largest of 883 real train.py files has 45,000
+MAX_NESTING = 60  # blocks within blocks; real files stay below 12
+# Functions that only hold the script's body: their statements belong to the module.
+MAIN_NAMES: Final = frozenset(
+    {"main", "train", "run", "run_training", "train_model", "run_experiment", "training_loop"}
+)
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Span: TypeAlias = tuple[int, int]
+
+
+@dataclass(slots=True, eq=False)
+class Statement:
+    """One simple statement, or the header of a compound one, without its blocks."""
+
+    node: ast.stmt
+    scope: str  # `GPT.forward`, "" for the module
+    text: str  # canonical
+    span: Span  # first and last line, 1-based
+    parents: tuple[ast.stmt, ...]  # enclosing if / for / while / with within the scope
+    names: frozenset[str]
+    calls: tuple[ast.Call, ...]
+    decorators: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """Everything later stages ask about one version of a target file."""
+
+    lines: list[str]
+    tree: ast.Module
+    statements: list[Statement] = field(default_factory=list)
+    functions: dict[str, Function] = field(default_factory=dict)
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    by_scope: dict[str, list[Statement]] = field(default_factory=dict)
+    layout: list[str] = field(default_factory=list)  # depth and text of each statement
+
+    def source(self, node: ast.AST) -> str:
+        """Return the literal source of an expression, in one line, strings without quotes."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return node.value
+        first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
+        if not first or last > len(self.lines):
+            return ""
+        start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 0)
+        if first == last:
+            return cut(self.lines[first - 1], start, end)
+        parts = [cut(self.lines[first - 1], start, None), *self.lines[first : last - 1]]
+        parts.append(cut(self.lines[last - 1], 0, end))
+        return " ".join(" ".join(part.split("#")[0] for part in parts).split())
+
+    def calls(self) -> Iterator[tuple[Statement, ast.Call]]:
+        """Yield every call with the statement it stands in."""
+        for statement in self.statements:
+            for call in statement.calls:
+                yield statement, call
+
+    def reads(self, name: str) -> int:
+        """Count the statements that mention a name without assigning only to it."""
+        return sum(name in statement.names for statement in self.statements)
+
+
+def cut(line: str, start: int, end: int | None) -> str:
+    """Cut a line at the byte offsets that ast gives."""
+    if line.isascii():
+        return line[start:end]
+    return line.encode("utf-8", "replace")[start:end].decode("utf-8", "replace")
+
+
+def parse(source: str) -> Program | None:
+    """Return the program of a source text, None if Python cannot parse it (or it is too large).
+
+    The last few hundred versions are kept, keyed by the text, so a history parses each once.
+    """
+    if len(source) > MAX_SOURCE:
+        return None
+    return parse_cached(source)
+
+
+@lru_cache(maxsize=256)
+def parse_cached(source: str) -> Program | None:
+    """Parse and index one version."""
+    tree = syntax_tree(source)
+    if tree is None:
+        return None
+    program = Program(LINE_END.split(source), tree)
+    try:
+        index_block(program, tree.body, "", (), 0)
+    except RecursionError:
+        return None
+    for statement in program.statements:
+        program.by_scope.setdefault(statement.scope, []).append(statement)
+    return program
+
+
+# ast counts lines at \n, \r\n and \r only; str.splitlines would also break at form feeds.
+LINE_END: Final = re.compile(r"\r\n|\r|\n")
+
+
+def syntax_tree(source: str) -> ast.Module | None:
+    """Parse a source text without ever raising or warning."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source.removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return None
+
+
+def digest(source: str) -> str:
+    """Return the SHA-256 of a source text, surrogates included."""
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def index_block(
+    program: Program, body: list[ast.stmt], scope: str, parents: tuple[ast.stmt, ...], depth: int
+) -> None:
+    """Index the statements of one block and, below them, of theirs."""
+    if depth > MAX_NESTING:
+        raise RecursionError
+    for node in body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue  # a docstring or a bare literal: no effect
+        add_statement(program, node, scope, parents, depth)
+        inner, enclosing = scope_within(program, node, scope, parents)
+        for label, block in blocks(node):
+            if label and block:
+                program.layout.append(f"{depth}{label}")
+            index_block(program, block, inner, enclosing, depth + 1)
+
+
+def scope_within(
+    program: Program, node: ast.stmt, scope: str, parents: tuple[ast.stmt, ...]
+) -> tuple[str, tuple[ast.stmt, ...]]:
+    """Return the scope and the enclosing statements of a statement's own blocks."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if not scope and node.name in MAIN_NAMES and not isinstance(node, ast.ClassDef):
+            program.functions.setdefault(node.name, node)
+            return "", ()
+        name = f"{scope}.{node.name}" if scope else node.name
+        if isinstance(node, ast.ClassDef):
+            program.classes[name] = node
+        else:
+            program.functions[name] = node
+        return name, ()
+    return scope, (*parents, node)
+
+
+def blocks(node: ast.stmt) -> Iterator[tuple[str, list[ast.stmt]]]:
+    """Yield the statement blocks of a compound statement, each with the word that opens it."""
+    yield "", getattr(node, "body", [])
+    for handler in getattr(node, "handlers", []):
+        yield "except", handler.body
+    for case in getattr(node, "cases", []):
+        yield "case", case.body
+    yield "else", getattr(node, "orelse", [])
+    yield "finally", getattr(node, "finalbody", [])
+
+
+def add_statement(
+    program: Program, node: ast.stmt, scope: str, parents: tuple[ast.stmt, ...], depth: int
+) -> None:
+    """Write one statement's canonical text and record it."""
+    canon = Canon()
+    text, last = header(canon, node)
+    decorators = tuple(canon.text(item) for item in getattr(node, "decorator_list", []))
+    program.layout.append(f"{depth}{text}{'@'.join(('', *decorators))}")
+    program.statements.append(
+        Statement(
+            node, scope, text, (node.lineno, last), parents, frozenset(canon.names),
+            tuple(canon.calls), decorators,
+        )
+    )  # fmt: skip
+
+
+def header(canon: Canon, node: ast.stmt) -> tuple[str, int]:
+    """Return the canonical text of a statement without its blocks, and its last line."""
+    if not hasattr(node, "body") and not hasattr(node, "cases"):
+        return canon.text(node), node.end_lineno or node.lineno
+    parts, last = [node.__class__.__name__], node.lineno
+    for name in node._fields:
+        if name in BLOCK_FIELDS:
+            continue
+        value = getattr(node, name)
+        for entry in value if isinstance(value, list) else [value]:
+            parts.append(canon.item(entry))
+            last = max(last, last_line(entry))
+    return " ".join(parts), last
+
+
+BLOCK_FIELDS: Final = frozenset(
+    {"body", "orelse", "finalbody", "handlers", "cases", "decorator_list", "type_comment"}
+)
+
+
+def last_line(node: object) -> int:
+    """Return the last line of a node; `arguments` has no position of its own."""
+    if isinstance(node, ast.arguments):
+        entries = [*node.args, *node.kwonlyargs, *node.defaults, *node.kw_defaults]
+        return max((last_line(entry) for entry in entries), default=0)
+    if isinstance(node, ast.withitem):
+        return last_line(node.context_expr)
+    return getattr(node, "end_lineno", 0) or 0

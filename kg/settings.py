@@ -1,0 +1,172 @@
+"""A setting: one knob with its value and its place in one version of a target file."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from kg.canonical import canonical
+from kg.config_names import Names
+from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, number_of
+from kg.knobs import component_of
+from kg.model import OptimizerScope
+from kg.program import Program, Span
+
+
+class Rank(IntEnum):
+    """Which of several places speaks for a knob: the higher one."""
+
+    DERIVED = 0  # computed from other settings: `model_dim = depth * ASPECT_RATIO`
+    DEFAULT = 1  # a parameter default or a class field
+    LOCAL = 2  # a literal inside a function
+    ARGUMENT = 3  # a keyword of a call, an entry of a dict
+    CONSTANT = 4  # a constant in the open
+    IDIOM = 5  # read from the shape of the code
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One knob, its value and where it stands.
+
+    ``value`` is the literal source (`2**19`), ``folded`` what it comes to with every name
+    resolved, `UNFOLDABLE` if that needs a run. ``effective`` is False where the value cannot
+    act in this file, None where that depends on the hardware branch.
+    """
+
+    knob: str
+    component: str
+    value: str
+    folded: Value | Unfoldable
+    path: str  # `GPT.setup_optimizer > group value_embeds > weight_decay`
+    span: Span  # first and last line, 1-based
+    optimizer_scope: OptimizerScope = OptimizerScope.NONE
+    effective: bool | None = True
+    overridden_at: int | None = None  # the line that makes it ineffective, if one does
+    rank: Rank = Rank.LOCAL
+    token: str = ""  # what is compared: canonical text
+    literal: bool = False  # no name in it: the folded value alone is compared
+    probe: tuple[float, ...] = ()  # values at three sizes of unknown names, for a direction
+    layered: bool = False  # differs by layer, shape or group
+    parts: frozenset[str] = frozenset()  # of a layout: more of them is `add`, fewer `remove`
+    covers: tuple[Span, ...] = field(default=())  # lines whose edits this setting accounts for
+
+    @property
+    def number(self) -> float | None:
+        """Return the folded value as a number, None if it is none."""
+        return number_of(self.folded)
+
+    def lines(self) -> tuple[Span, ...]:
+        """Return every span of lines whose edits this setting accounts for."""
+        return (self.span, *self.covers)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in a program where a value stands."""
+
+    path: str
+    scope: str  # where names are resolved
+    span: Span
+    rank: Rank
+
+
+LAYER_NAMES = frozenset({"i", "layer_idx", "layer_id", "layer", "idx", "shape", "block_idx", "l"})
+
+
+def make_setting(program: Program, names: Names, knob: str, node: ast.expr, site: Site) -> Setting:
+    """Build a setting from the expression that gives its value."""
+    literal = is_literal(node)
+    folded = fold(node) if literal else names.value(node, site.scope)
+    return Setting(
+        knob=knob,
+        component=component_of(knob),
+        value=program.source(shown_node(names, node, site.scope, folded)),
+        folded=folded,
+        path=site.path,
+        span=site.span,
+        rank=site.rank,
+        token=canonical(node),
+        literal=literal,
+        probe=() if number_of(folded) is not None else names.probe(node, site.scope),
+        layered=not literal and mentions_layer(node),
+    )
+
+
+def shown_node(names: Names, node: ast.expr, scope: str, folded: Value | Unfoldable) -> ast.expr:
+    """Return the node whose source is shown: for a name, the literal behind it if there is one."""
+    if isinstance(folded, Unfoldable):
+        return node
+    seen = node
+    for _ in range(8):
+        if not isinstance(seen, ast.Name | ast.Attribute):
+            return seen if is_literal(seen) else node
+        bound = names.definition(seen, scope)
+        if bound is None:
+            return node
+        seen, scope = bound
+    return node
+
+
+def make_value(
+    knob: str, value: str, site: Site, *, token: str | None = None, literal: bool = True
+) -> Setting:
+    """Build a setting from a word that names what the code does (`relu^2`, `pre+post`)."""
+    folded = fold(value) if literal else UNFOLDABLE
+    return Setting(
+        knob=knob,
+        component=component_of(knob),
+        value=value,
+        folded=value if isinstance(folded, Unfoldable) else folded,
+        path=site.path,
+        span=site.span,
+        rank=site.rank,
+        token=value if token is None else token,
+        literal=token is None,
+    )
+
+
+def is_literal(node: ast.expr) -> bool:
+    """Tell whether an expression mentions no names but those of folding functions."""
+    return not isinstance(fold(node), Unfoldable)
+
+
+def mentions_layer(node: ast.expr) -> bool:
+    """Tell whether an expression depends on the index of a layer or the shape of a matrix."""
+    return any(isinstance(n, ast.Name) and n.id in LAYER_NAMES for n in ast.walk(node))
+
+
+def at_rank(setting: Setting, rank: Rank) -> Setting:
+    """Return the setting with another rank."""
+    return replace(setting, rank=rank)
+
+
+def coefficient(node: ast.expr) -> tuple[ast.expr | None, tuple[str, ...]]:
+    """Split a product into its one plain number and the texts of its other factors.
+
+    `0.8 * 3**0.5 * n` gives (0.8, ("(3**0.5)", "n")); the number is None where there is none.
+    Divisors are kept as factors `1/x`.
+    """
+    numbers: list[ast.expr] = []
+    others: list[str] = []
+    pending: list[tuple[ast.expr, bool]] = [(node, False)]
+    while pending:
+        factor, inverse = pending.pop()
+        if isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Mult):
+            pending += [(factor.right, inverse), (factor.left, inverse)]
+        elif isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Div):
+            pending += [(factor.right, not inverse), (factor.left, inverse)]
+        elif is_plain_number(factor) and not inverse:
+            numbers.append(factor)
+        else:
+            others.append(f"1/{canonical(factor)}" if inverse else canonical(factor))
+    if len(numbers) > 1:
+        others += sorted(canonical(number) for number in numbers[1:])
+    return (numbers[0] if numbers else None), tuple(sorted(others))
+
+
+def is_plain_number(node: ast.expr) -> bool:
+    """Tell whether a node is a number as written, a sign allowed."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, ast.Constant) and number_of(node.value) is not None
