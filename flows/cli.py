@@ -98,3 +98,7 @@ def completion(options: argparse.Namespace) -> int:
 
     print(shtab.complete(build_parser(), options.shell))
     return DONE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,76 @@
+"""`nightlab demo`: a short real campaign on this machine, then what the night has learned."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from flows import campaign, derived, ledger
+from flows.lab import Lab, open_lab
+from flows.output import notes, out
+from flows.recovery import was_interrupted
+from flows.tables import answer_table, results_table
+from kg.memory import open_memory
+
+BUDGET_SECONDS = 20.0
+EXPERIMENTS = 5  # after the baseline
+QUESTIONS = (("progress", {}), ("best", {}), ("attempts", {"knob": "optimizer.matrix_lr"}))
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Run the demo; an earlier one that was interrupted is carried on."""
+    from flows.research import Plan, run_night
+
+    lab = open_lab()
+    tag, have = unfinished(lab)
+    missing = EXPERIMENTS - have
+    notes().print(
+        f"campaign autoresearch/{tag}: {'baseline and ' if not have else ''}{missing} experiments "
+        f"of {BUDGET_SECONDS:g} s of training each, by the built-in researcher"
+    )
+    plan = Plan(tag=tag, experiments=missing, budget_seconds=BUDGET_SECONDS, seed=1)
+    run_night(lab, plan)
+    show(lab, tag)
+    return 0
+
+
+def unfinished(lab: Lab) -> tuple[str, int]:
+    """Return a tag and the number of experiments it has after its baseline."""
+    number = 1
+    while True:
+        tag = f"demo{number}"
+        found = [e for e in ledger.entries(lab.repository, tag) if not was_interrupted(e)]
+        if len(found) <= EXPERIMENTS:
+            return tag, max(0, len(found) - 1)
+        number += 1
+
+
+def show(lab: Lab, tag: str) -> None:
+    """Print what a person wants to see in the morning."""
+    place, _ = campaign.open_campaign(lab, tag)
+    derived.plot(lab, place)
+    console = out()
+    console.print(f"\nresults of {place.branch}")
+    results_table(console, [derived.row(entry) for entry in ledger.entries(lab.repository, tag)])
+    memory = open_memory(lab.graph)
+    for question, arguments in QUESTIONS:
+        words = " ".join(f"{key}={value}" for key, value in arguments.items())
+        console.print(f"\n$ nightlab ask {question} {words} --campaign {tag}".replace("  ", " "))
+        answer = memory.ask(question, arguments, campaign=tag)
+        answer_table(console, answer.columns, answer.rows)
+    console.print("\n$ dvc exp show -A")
+    console.print(experiments_table(lab.root))
+    console.print(f"\nplot         {place.plot}\nresults.tsv  {place.results}")
+    console.print(f"branch       {place.branch} (git log {place.branch})")
+
+
+def experiments_table(root: Path, lines: int = 14, width: int = 150) -> str:
+    """Return the first lines of `dvc exp show -A`, in columns that fit a terminal."""
+    keep = "Experiment|Created|val_bpb|status|num_steps|reason|DEPTH|MATRIX_LR|TOTAL_BATCH_SIZE"
+    words = ["-m", "dvc", "exp", "show", "-A", "--no-pager", "--only-changed", "--keep", keep]
+    words += ["--drop", "trainer.*|prepare.*|data.*|.*seconds|.*_M|load"]
+    done = subprocess.run([sys.executable, *words], cwd=root, capture_output=True, text=True)
+    found = (done.stdout or done.stderr).splitlines()
+    return "\n".join(line[:width] for line in found[:lines])
