@@ -1,0 +1,97 @@
+"""What the answers have in common: effects, noise, comparisons of values, limits."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from kg.board import Board, Outcome, Trial
+from kg.derive import total
+from kg.errors import BadArgument
+from kg.facts import side
+from kg.vocab import Value
+
+if TYPE_CHECKING:
+    from kg.query import Asked
+
+Rows = list[dict[str, Any]]
+Finish = Callable[["Asked"], tuple[Rows, bool]]
+
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
+}
+
+
+def limited(asked: Asked, rows: Rows) -> tuple[Rows, bool]:
+    """Return as many rows as the question's limit lets through, and whether that cut any."""
+    most = int(asked.number("limit"))
+    return rows[:most], len(rows) > most
+
+
+def condition(knob: str, text: str) -> Callable[[Value | None], bool]:
+    """Return the test that ``8``, ``<8``, ``!=muon`` or ``>=2**17`` puts to a setting.
+
+    >>> condition("model.depth", "<8")(6), condition("model.depth", "<8")(None)
+    (True, False)
+    >>> condition("optimizer.kind", "muon")("muon+adamw")
+    True
+    """
+    sign = next((sign for sign in COMPARISONS if text.startswith(sign)), "")
+    wanted = side(knob, text[len(sign) :].strip())
+    if isinstance(wanted, str):
+        wanted = wanted.lower()
+    compare = COMPARISONS[sign or "="]
+    ordered = sign in ("<", ">", "<=", ">=")
+    if ordered and isinstance(wanted, str):
+        raise BadArgument(f"value {text!r}: is not a number; compare text with = or !=")
+
+    def test(value: Value | None) -> bool:
+        if value is None:
+            return False
+        if isinstance(value, str) != isinstance(wanted, str):
+            return sign == "!="
+        if isinstance(value, str):
+            parts = {value.lower(), *value.lower().split("+")}  # optimizer.kind: muon+adamw
+            return (wanted in parts) == (sign != "!=")
+        return compare(value, wanted)
+
+    return test
+
+
+def within_noise(delta: float | None, noise: float | None) -> bool | None:
+    """Tell whether an effect is inside the measured noise, None where that is not known."""
+    return None if delta is None or noise is None else abs(delta) <= noise
+
+
+def mean_delta(trials: Iterable[Trial]) -> float | None:
+    """Return the mean delta of trials, None if none has one."""
+    deltas = [trial.delta for trial in trials if trial.delta is not None]
+    return float(f"{total(deltas) / len(deltas):.9g}") if deltas else None
+
+
+def best_trial(trials: Iterable[Trial], sense: str) -> Trial | None:
+    """Return the trial with the best delta, the earliest of equals."""
+    sign = -1.0 if sense == "max" else 1.0
+    measured = [trial for trial in trials if trial.delta is not None]
+    return min(measured, key=lambda t: (sign * (t.delta or 0.0), t.order), default=None)
+
+
+def count(trials: Iterable[Trial], outcome: Outcome) -> int:
+    """Return how many trials came out so."""
+    return sum(trial.outcome == outcome for trial in trials)
+
+
+def companions(board: Board, trial: Trial) -> list[str]:
+    """Return the other knobs edited in the experiment of a trial, as ``knob=value``."""
+    found = [
+        f"{key.knob}={other.new}" if other.new is not None else f"{key.knob} {key.direction}"
+        for key, other in board.pairs.get(trial.name, ())
+        if other != trial
+    ]
+    return sorted(found)

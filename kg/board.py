@@ -1,0 +1,264 @@
+"""The state of one campaign: what its experiments add up to, up to the latest one.
+
+A board is a fold over experiments in their order. Each step depends on earlier experiments
+only, so the answer "as of experiment N" is the board of the first N, and adding the next
+experiment is one more step. A board is loaded from the graph itself (kg.load), never from a
+second store that could disagree with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from kg.vocab import Value
+
+SEED = "other.seed"
+
+
+class Outcome(StrEnum):
+    """What became of an experiment, measured against what it was edited from."""
+
+    IMPROVED = "improved"  # kept, and better
+    WORSENED = "worsened"
+    EQUAL = "equal"  # no accepted difference: equal, better but discarded, worse but kept
+    CRASHED = "crashed"
+    UNKNOWN = "unknown"  # no value, or nothing to compare it with
+    INTERRUPTED = "interrupted"  # cut off from outside: not an attempt
+
+
+class Scale(NamedTuple):
+    """What two values must share to be compared: metric, which way is better, and the data."""
+
+    metric: str
+    sense: str
+    manifest: str
+
+    def better(self, value: float, than: float) -> bool:
+        """Tell whether a value beats another."""
+        return value > than if self.sense == "max" else value < than
+
+
+class EvidenceKey(NamedTuple):
+    """What the outcomes of edits are summed by.
+
+    ``to`` is the new value of an edit without a direction, "" for increase and decrease.
+    """
+
+    metric: str
+    sense: str
+    component: str
+    knob: str
+    direction: str
+    to: str
+    scope: str
+    isolated: bool
+
+
+class Try(NamedTuple):
+    """One edit of an experiment, as far as its outcome is concerned."""
+
+    component: str
+    knob: str
+    direction: str
+    to: str
+    scope: str
+    isolated: bool
+    old: Value | None
+    new: Value | None
+
+    def key(self, scale: Scale) -> EvidenceKey:
+        """Return what the outcome of this edit is summed under."""
+        return EvidenceKey(scale.metric, scale.sense, *self[:6])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a campaign has to know of one experiment to go on."""
+
+    seq: int
+    name: str
+    commit: str  # 7 digits, "" if lost
+    status: str
+    value: float | None
+    scale: Scale
+    seconds: float | None
+    agent: str
+    task: str
+    fingerprint: str | None  # 16 digits
+    parent: str | None
+    interrupted: bool
+    net: bool  # the edits are taken against the last accepted file, not against the parent
+    hypothesis: bool
+    expected: float | None
+    tries: tuple[Try, ...] = ()
+    settings: tuple[tuple[str, Value], ...] | None = None  # of a kept experiment, else None
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Return the place in the campaign."""
+        return self.seq, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One experiment as a campaign's log holds it: an entry and what became of it."""
+
+    entry: Entry  # without its tries and settings
+    outcome: str
+    delta: float | None  # value minus that of `compared`, in the metric's units
+    compared: str | None  # name of the experiment the delta is taken against
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Return the place in the campaign."""
+        return self.entry.order
+
+    @property
+    def name(self) -> str:
+        """Return the name of the experiment."""
+        return self.entry.name
+
+    @property
+    def attempt(self) -> bool:
+        """Tell whether anything was tried."""
+        return not self.entry.interrupted
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether the experiment was accepted."""
+        return self.entry.status == "keep"
+
+
+class Trial(NamedTuple):
+    """One edit with its outcome, as an evidence node holds it."""
+
+    seq: int
+    name: str
+    commit: str
+    outcome: str
+    delta: float | None
+    old: Value | None
+    new: Value | None
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Return the place in the campaign."""
+        return self.seq, self.name
+
+
+class Regime(NamedTuple):
+    """A setting that held on the accepted line from one kept experiment to another."""
+
+    knob: str
+    value: Value
+    since: int
+    by: str  # name of the experiment that brought it
+    until: int | None = None
+    ended_by: str | None = None
+
+    def as_of(self, seq: int) -> Regime:
+        """Return the regime as it stood after an experiment."""
+        ended = self.until is not None and self.until <= seq
+        return self if ended else self._replace(until=None, ended_by=None)
+
+
+@dataclass(slots=True)
+class Board:
+    """Everything a campaign adds up to so far."""
+
+    campaign: str
+    rows: list[Row] = field(default_factory=list)
+    names: dict[str, Row] = field(default_factory=dict)
+    attempts: list[Row] = field(default_factory=list)
+    tally: dict[str, int] = field(default_factory=lambda: {"keep": 0, "discard": 0, "crash": 0})
+    spent: float = 0.0  # seconds, interrupted runs included
+    spread: float = 0.0  # sum of squared differences between two runs of one program
+    pairings: int = 0  # how many such differences there are
+    best: dict[Scale, Row] = field(default_factory=dict)
+    accepted: Row | None = None
+    programs: dict[str, Row] = field(default_factory=dict)
+    evidence: dict[EvidenceKey, list[Trial]] = field(default_factory=dict)
+    about: dict[str, list[EvidenceKey]] = field(default_factory=dict)  # knob -> its evidence
+    latest: dict[str, Trial] = field(default_factory=dict)  # knob -> its last trial
+    pairs: dict[str, list[tuple[EvidenceKey, Trial]]] = field(default_factory=dict)
+    tried: dict[frozenset[tuple[str, str]], Row] = field(default_factory=dict)
+    regimes: dict[str, list[Regime]] = field(default_factory=dict)
+
+    def note(self, row: Row) -> None:
+        """Append one experiment."""
+        entry = row.entry
+        self.rows.append(row)
+        self.names[entry.name] = row
+        self.spent += entry.seconds or 0.0
+        if row.attempt:
+            self.attempts.append(row)
+            self.tally[entry.status] += 1
+        if row.kept:
+            self.accepted = row
+            leader = self.best.get(entry.scale)
+            than = leader.entry.value if leader else None
+            if entry.value is not None and (than is None or entry.scale.better(entry.value, than)):
+                self.best[entry.scale] = row
+        if entry.fingerprint and row.attempt:
+            first = self.programs.setdefault(entry.fingerprint, row)
+            if first is not row and first.entry.scale == entry.scale:
+                self.rerun(first.entry.value, entry.value)
+
+    def count(self, row: Row, trials: Iterable[tuple[EvidenceKey, Trial]]) -> None:
+        """Count the edits of one experiment, already noted."""
+        found = list(trials)
+        for key, trial in found:
+            if key not in self.evidence:
+                self.evidence[key] = []
+                self.about.setdefault(key.knob, []).append(key)
+            self.evidence[key].append(trial)
+            self.latest[key.knob] = trial
+            if key.knob == SEED and key.isolated:
+                self.rerun(0.0, trial.delta)
+        if found:
+            self.pairs[row.name] = found
+            signature = signature_of(found)
+            if signature is not None:
+                self.tried[signature] = row
+
+    def rerun(self, first: float | None, again: float | None) -> None:
+        """Take in the values of two runs that differ in nothing but chance."""
+        if first is not None and again is not None:
+            self.spread += (again - first) ** 2
+            self.pairings += 1
+
+    @property
+    def noise(self) -> float | None:
+        """Return the noise floor in the metric's units, None while it was never measured.
+
+        It is the root mean square difference between two runs of one program: runs of equal
+        fingerprint, and runs where only the seed was changed.
+        """
+        return math.sqrt(self.spread / self.pairings) if self.pairings else None
+
+    def config(self) -> dict[str, Regime]:
+        """Return the settings that hold now on the accepted line."""
+        return {k: spans[-1] for k, spans in self.regimes.items() if spans[-1].until is None}
+
+
+def signature_of(
+    trials: Iterable[tuple[EvidenceKey, Trial]],
+) -> frozenset[tuple[str, str]] | None:
+    """Return what an experiment set to what, None where an edit has no definite result."""
+    found = set()
+    for key, trial in trials:
+        if trial.new is None and key.direction not in ("remove", "disable"):
+            return None
+        found.add((key.knob, repr(trial.new)))
+    return frozenset(found)
+
+
+def in_order(
+    trials: Iterable[tuple[EvidenceKey, Trial]],
+) -> list[tuple[EvidenceKey, Trial]]:
+    """Return the trials of one experiment in the one order in which they are counted."""
+    return sorted(trials, key=lambda pair: (pair[0], repr(pair[1])))

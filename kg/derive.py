@@ -1,0 +1,239 @@
+"""One step of a campaign as triples: what an experiment adds to and takes from the graph.
+
+The state before a step determines the triples it replaces, so nothing has to be read back to
+be removed, and a step yields the same triples whether it runs at midnight or in a rebuild.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pyoxigraph import Literal, NamedNode, Quad
+
+from kg import vocab
+from kg.board import Board, Entry, EvidenceKey, Outcome, Regime, Row, Trial
+from kg.build import about, double, text, typed
+from kg.conflict import Tried, conflict_quads
+from kg.outcome import row_of, trials_of, turn
+from kg.packed import evidence_node, pack_row, pack_trial
+from kg.repeats import Repeat, repeat_of
+from kg.sweep import sweep_quads
+from kg.terms import LAB, PROV, RDF
+
+Pairs = Iterable[tuple[NamedNode, NamedNode | Literal | None]]
+
+
+@dataclass(slots=True)
+class Patch:
+    """Quads to add and to remove; what is removed and added again stays."""
+
+    added: set[Quad] = field(default_factory=set)
+    removed: set[Quad] = field(default_factory=set)
+    keys: set[EvidenceKey] = field(default_factory=set)  # whose sums over campaigns are stale
+
+    def add(self, quads: Iterable[Quad]) -> None:
+        """Add quads."""
+        for quad in quads:
+            self.removed.discard(quad)
+            self.added.add(quad)
+
+    def remove(self, quads: Iterable[Quad]) -> None:
+        """Remove quads."""
+        for quad in quads:
+            if quad in self.added:
+                self.added.discard(quad)
+            else:
+                self.removed.add(quad)
+
+
+def step(board: Board, entry: Entry, patch: Patch) -> Row:
+    """Let one experiment happen: advance the board and patch the graph."""
+    campaign = vocab.campaign(board.campaign)
+    row = row_of(board, entry)
+    trials = trials_of(entry, row)
+    repeat = repeat_of(board, row, trials)
+    keys = [key for key, _ in trials]
+    touched = sorted({Tried(key.knob, key.direction, key.to) for key in keys})
+    patch.add(outcome_quads(board, entry, row))
+    patch.remove(summary_quads(campaign, board))
+    patch.remove(quad for tried in touched for quad in conflict_quads(campaign, board, tried))
+    patch.remove(quad for key in keys for quad in sum_quads(campaign, board, key))
+    patch.remove(sweep_quads(campaign, board, {key.knob for key in keys}))
+    board.note(row)
+    board.count(row, trials)
+    for before, after in turn(board, entry):
+        if before is not None:
+            patch.remove(regime_quads(campaign, before))
+        patch.add(regime_quads(campaign, after))
+    patch.add(quad for key in keys for quad in sum_quads(campaign, board, key))
+    patch.add(trial_quads(campaign, trials))
+    patch.add(quad for tried in touched for quad in conflict_quads(campaign, board, tried))
+    patch.add(sweep_quads(campaign, board))
+    patch.add(summary_quads(campaign, board))
+    patch.add([Quad(campaign, LAB.logRow, pack_row(row))])
+    if repeat is not None:
+        patch.add(repeat_quads(campaign, repeat))
+    patch.keys.update(keys)
+    return row
+
+
+def outcome_quads(board: Board, entry: Entry, row: Row) -> Iterator[Quad]:
+    """Yield what is said of an experiment in the light of those before it."""
+    node = vocab.experiment(row.name)
+    leader = board.best.get(entry.scale)
+    pairs: list[tuple[NamedNode, NamedNode | Literal | None]] = [
+        (LAB.outcome, Literal(row.outcome)),
+        (LAB.delta, double(row.delta)),
+        (LAB.comparedWith, vocab.experiment(row.compared) if row.compared else None),
+        (LAB.previous, vocab.experiment(board.rows[-1].name) if board.rows else None),
+        (LAB.bestBefore, double(leader.entry.value) if leader else None),
+        (LAB.bestBeforeBy, vocab.experiment(leader.name) if leader else None),
+    ]
+    pairs += [(LAB.reverts, vocab.experiment(found.name)) for found in undone(board, entry)]
+    yield from about(node, pairs)
+    if entry.hypothesis:
+        hypothesis = vocab.part(node, "hypothesis")
+        yield Quad(hypothesis, LAB.verdict, Literal(verdict_of(entry, row)))
+
+
+def undone(board: Board, entry: Entry) -> Iterator[Trial]:
+    """Yield the latest earlier edit that each edit of an experiment takes back exactly."""
+    for tried in entry.tries:
+        last = board.latest.get(tried.knob)
+        if last and (last.old, last.new) == (tried.new, tried.old) and last.old != last.new:
+            yield last
+
+
+def verdict_of(entry: Entry, row: Row) -> str:
+    """Say what became of a hypothesis: supported, refuted, open or untested."""
+    if row.delta is None or row.outcome in (Outcome.CRASHED, Outcome.INTERRUPTED):
+        return "untested"
+    if entry.expected:
+        return "supported" if entry.expected * row.delta > 0 else "refuted"
+    if row.outcome == Outcome.EQUAL:
+        return "open"
+    return "supported" if row.outcome == Outcome.IMPROVED else "refuted"
+
+
+def summary_quads(campaign: NamedNode, board: Board) -> Iterator[Quad]:
+    """Yield the counts of a campaign, its best and its accepted experiment."""
+    if not board.rows:
+        return
+    tally = board.tally
+    yield from about(
+        campaign,
+        [
+            (LAB.experiments, Literal(len(board.attempts))),
+            (LAB.kept, Literal(tally["keep"])),
+            (LAB.discarded, Literal(tally["discard"])),
+            (LAB.crashes, Literal(tally["crash"])),
+            (LAB.seconds, double(float(f"{board.spent:.12g}"))),
+            (LAB.noiseFloor, double(board.noise)),
+            (LAB.accepted, vocab.experiment(board.accepted.name) if board.accepted else None),
+        ],
+    )
+    for leader in board.best.values():
+        yield Quad(campaign, LAB.best, vocab.experiment(leader.name))
+
+
+def sum_quads(campaign: NamedNode, board: Board, key: EvidenceKey) -> Iterator[Quad]:
+    """Yield one evidence node: how often an edit was tried and what came of it."""
+    trials = board.evidence.get(key, [])
+    if not trials:
+        return
+    node = evidence_node(campaign, key)
+    yield from about(node, key_pairs(key))
+    yield Quad(node, LAB.evidenceIn, campaign)
+    yield Quad(node, LAB.partOf, evidence_node(vocab.EVERYTHING, key))
+    yield Quad(node, LAB.lastSeq, Literal(max(trial.seq for trial in trials)))
+    yield from about(node, sum_pairs(trials))
+
+
+def key_pairs(key: EvidenceKey) -> Pairs:
+    """Yield what an evidence node is about."""
+    yield RDF.type_, LAB.Evidence
+    yield LAB.metric, Literal(vocab.clean(key.metric))
+    yield LAB.sense, Literal(vocab.clean(key.sense))
+    yield LAB.component, vocab.component(key.component)
+    yield LAB.knob, vocab.knob(key.knob)
+    yield LAB.direction, Literal(key.direction)
+    yield LAB.to, text(key.to)
+    yield LAB.optimizerScope, Literal(key.scope)
+    yield LAB.isolated, Literal(key.isolated)
+
+
+def sum_pairs(trials: list[Trial]) -> Pairs:
+    """Yield counts and sums over trials; the sums do not depend on their order."""
+    outcomes = [trial.outcome for trial in trials]
+    yield LAB.trials, Literal(len(trials))
+    yield LAB.nImproved, Literal(outcomes.count(Outcome.IMPROVED))
+    yield LAB.nWorsened, Literal(outcomes.count(Outcome.WORSENED))
+    yield LAB.nEqual, Literal(outcomes.count(Outcome.EQUAL))
+    yield LAB.nCrashed, Literal(outcomes.count(Outcome.CRASHED))
+    measured = sorted((t.delta, t.seq, t.name) for t in trials if t.delta is not None)
+    if measured:
+        yield LAB.nDelta, Literal(len(measured))
+        yield LAB.sumDelta, double(total(delta for delta, _, _ in measured))
+        yield LAB.minDelta, double(measured[0][0])
+        yield LAB.minDeltaBy, vocab.experiment(measured[0][2])
+        yield LAB.maxDelta, double(measured[-1][0])
+        yield LAB.maxDeltaBy, vocab.experiment(measured[-1][2])
+
+
+def total(numbers: Iterable[float]) -> float:
+    """Add numbers so that their order does not matter, to 12 digits."""
+    return float(f"{math.fsum(sorted(numbers)):.12g}")
+
+
+def trial_quads(campaign: NamedNode, trials: list[tuple[EvidenceKey, Trial]]) -> Iterator[Quad]:
+    """Yield the trials of one experiment, on the evidence they count in."""
+    for key, trial in trials:
+        node = evidence_node(campaign, key)
+        yield Quad(node, LAB.trial, pack_trial(trial))
+        yield Quad(vocab.experiment(trial.name), LAB.countedIn, node)
+
+
+def regime_quads(campaign: NamedNode, regime: Regime) -> Iterator[Quad]:
+    """Yield one regime: a setting that held from one accepted experiment to another."""
+    node = vocab.part(campaign, "regime", regime.knob, regime.by)
+    yield from about(
+        node,
+        [
+            (RDF.type_, LAB.Regime),
+            (RDF.type_, PROV.Entity),
+            (LAB.regimeIn, campaign),
+            (LAB.knob, vocab.knob(regime.knob)),
+            (LAB.held, typed(regime.value)),
+            (LAB.fromSeq, Literal(regime.since)),
+            (PROV.wasGeneratedBy, vocab.experiment(regime.by)),
+            (LAB.untilSeq, None if regime.until is None else Literal(regime.until)),
+            (
+                PROV.wasInvalidatedBy,
+                vocab.experiment(regime.ended_by) if regime.ended_by else None,
+            ),
+        ],
+    )
+
+
+def repeat_quads(campaign: NamedNode, repeat: Repeat) -> Iterator[Quad]:
+    """Yield one repeat: an experiment that tried again what an earlier one had tried."""
+    node = vocab.part(campaign, "repeat", repeat.row.name)
+    this, earlier = vocab.experiment(repeat.row.name), vocab.experiment(repeat.earlier.name)
+    yield Quad(this, LAB.repeats, earlier)
+    yield from about(
+        node,
+        [
+            (RDF.type_, LAB.Repeat),
+            (LAB.repeatIn, campaign),
+            (LAB.seq, Literal(repeat.row.entry.seq)),
+            (LAB.repeatBy, this),
+            (LAB.repeatOf, earlier),
+            (LAB.level, Literal(repeat.level)),
+            (LAB.justified, Literal(bool(repeat.justified_by))),
+            *((LAB.knob, vocab.knob(knob)) for knob in repeat.knobs),
+            *((LAB.justifiedBy, vocab.experiment(name)) for _, name in repeat.justified_by),
+            *((LAB.changedSince, vocab.knob(knob)) for knob, _ in repeat.justified_by),
+        ],
+    )

@@ -1,0 +1,233 @@
+"""One experiment understood: what its record and its sources say, before any graph.
+
+This is the expensive half (parsing, comparing) and a pure function of one record, so an
+import runs it in a pool of processes; the values are small and pickle cheaply.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+from kg.fold import fold, number_of
+from kg.model import Change, ChangeType, ExperimentRecord
+from kg.vocab import Value, value_of
+
+INTERRUPTED = "interrupted"  # a crash whose reason starts so was never tried to its end
+QUIET = frozenset({ChangeType.NO_EFFECT, ChangeType.UNPARSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change with its values folded and its direction known."""
+
+    change: Change
+    direction: str  # increase or decrease where both sides are numbers, else the change type
+    old: Value | None
+    new: Value | None
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether an outcome may be credited to this edit.
+
+        An edit that cannot act, a refactor and the silent undo of the last failure tried
+        nothing.
+        """
+        change = self.change
+        undone = change.silent and change.change_type is ChangeType.REVERT
+        return change.effective is not False and change.change_type not in QUIET and not undone
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One setting of the effective configuration."""
+
+    knob: str
+    component: str
+    value: Value
+    inert: bool  # the file never lets it act
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the message says was changed, whatever the diff says."""
+
+    change: Change
+    agrees: bool | None  # with the diff; None where there is no diff to compare with
+    method: str
+    score: float
+    lexicon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of one experiment from its record alone."""
+
+    record: ExperimentRecord  # without its sources
+    digest: str
+    fingerprint: str | None  # of the program, None if the source is lost or does not parse
+    lines: int | None
+    nodes: int | None
+    lines_added: int | None
+    nodes_added: int | None
+    settings: tuple[Held, ...]
+    changes: tuple[Edit, ...]  # against the file it was edited from
+    net: tuple[Edit, ...] | None  # against the last accepted file, where that is another
+    claims: tuple[Stated, ...] = ()
+    from_text: bool = False  # the diff is lost: the changes are what the message says
+
+    @property
+    def interrupted(self) -> bool:
+        """Tell whether the run was cut off from outside: no attempt at anything."""
+        return self.record.reason.startswith(INTERRUPTED)
+
+    @property
+    def basis(self) -> tuple[Edit, ...]:
+        """The edits its outcome speaks about."""
+        edits = self.changes if self.net is None else self.net
+        return tuple(edit for edit in edits if edit.counts)
+
+
+class Reader(Protocol):
+    """What turns sources and messages into facts."""
+
+    def changes(
+        self, before: str, after: str, *, message: str, history: Sequence[str]
+    ) -> Sequence[Change]:
+        """Compare two files."""
+
+    def settings(self, source: str) -> Iterable[Any]:
+        """Return `kg.config.Setting`s, none where the file does not parse."""
+
+    def fingerprint(self, source: str) -> str | None:
+        """Return what two equal programs have in common."""
+
+    def size(self, source: str) -> tuple[int, int]:
+        """Return lines and AST nodes."""
+
+    def claims(self, record: ExperimentRecord, changes: Sequence[Change]) -> Sequence[Stated]:
+        """Return what the message claims."""
+
+
+class SourceReader:
+    """The reader of real train.py files."""
+
+    def changes(
+        self, before: str, after: str, *, message: str, history: Sequence[str]
+    ) -> Sequence[Change]:
+        """Compare two files."""
+        from kg.changes import changes
+
+        return changes(before, after, message=message, history=history)
+
+    def settings(self, source: str) -> Iterable[Any]:
+        """Return the effective configuration."""
+        from kg.config import configuration
+
+        return list(configuration(source).settings.values())
+
+    def fingerprint(self, source: str) -> str | None:
+        """Return the hash of the normalised program."""
+        from kg.fingerprint import fingerprint
+
+        return fingerprint(source)
+
+    def size(self, source: str) -> tuple[int, int]:
+        """Return lines and AST nodes."""
+        from kg.fingerprint import size
+
+        return size(source)
+
+    def claims(self, record: ExperimentRecord, changes: Sequence[Change]) -> Sequence[Stated]:
+        """Return nothing: no reader of text is there yet."""
+        return ()
+
+
+def read_facts(record: ExperimentRecord, reader: Reader | None = None) -> Facts:
+    """Understand one record: parse its source, compare it with what it was edited from."""
+    reader = reader or SourceReader()
+    source, before, kept = record.source, record.parent_source, record.kept_source
+    apart = kept is not None and kept != before
+    found: Sequence[Change] = ()
+    net: Sequence[Change] | None = None
+    if source is not None and before is not None:
+        said, known = record.description, [*([kept] if kept and apart else []), *record.history]
+        found = reader.changes(before, source, message=said, history=known)
+        if kept is not None and apart:
+            net = reader.changes(kept, source, message=said, history=())
+    claims = reader.claims(record, found)
+    lost = source is None and bool(claims)
+    lines, nodes = reader.size(source) if source is not None else (None, None)
+    grown = grow(reader, before, lines, nodes)
+    return Facts(
+        record=replace(record, source=None, parent_source=None, kept_source=None, history=()),
+        digest=digest(record),
+        fingerprint=reader.fingerprint(source) if source is not None else None,
+        lines=lines,
+        nodes=nodes,
+        lines_added=grown[0],
+        nodes_added=grown[1],
+        settings=held(reader, source),
+        changes=edits([claim.change for claim in claims] if lost else found),
+        net=None if net is None else edits(net),
+        claims=tuple(claims),
+        from_text=lost,
+    )
+
+
+def grow(
+    reader: Reader, before: str | None, lines: int | None, nodes: int | None
+) -> tuple[int | None, int | None]:
+    """Return the lines and AST nodes a version has more than the one before."""
+    if before is None or lines is None or nodes is None:
+        return None, None
+    old_lines, old_nodes = reader.size(before)
+    return lines - old_lines, nodes - old_nodes
+
+
+def held(reader: Reader, source: str | None) -> tuple[Held, ...]:
+    """Return the settings of a source, one per knob, in the order of their names."""
+    if source is None:
+        return ()
+    found = {
+        s.knob: Held(s.knob, s.component, value_of(s.knob, s.folded, s.value), s.effective is False)
+        for s in reader.settings(source)
+    }
+    return tuple(found[knob] for knob in sorted(found))
+
+
+def edits(changes: Iterable[Change]) -> tuple[Edit, ...]:
+    """Fold the values of changes, in an order that does not depend on how they were found."""
+    return tuple(sorted(map(edit, changes), key=lambda e: (e.change.knob, e.change.path, repr(e))))
+
+
+def edit(change: Change) -> Edit:
+    """Fold the two values of a change and find its direction.
+
+    >>> edit(Change("batch.total", "batch", "revert", "none", "2**19", "2**18")).direction
+    'decrease'
+    """
+    old, new = side(change.knob, change.old), side(change.knob, change.new)
+    direction = str(change.change_type)
+    low, high = number_of(old), number_of(new)
+    if low is not None and high is not None and low != high:
+        direction = "increase" if high > low else "decrease"
+    return Edit(change, direction, old, new)
+
+
+def side(knob: str, text: str | None) -> Value | None:
+    """Return the value of one side of a change."""
+    if text is None:
+        return None
+    folded = fold(text)
+    return value_of(knob, folded if isinstance(folded, int | float | str) else None, text)
+
+
+def digest(record: ExperimentRecord) -> str:
+    """Return a hash of everything in a record, by which a second add is recognised."""
+    fields = asdict(replace(record, history=()))  # follows from the parent, and is long
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

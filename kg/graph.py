@@ -1,0 +1,96 @@
+"""A snapshot as the questions see it: point lookups, and the boards of campaigns."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from pyoxigraph import NamedNode, Store
+
+from kg import vocab
+from kg.board import Board
+from kg.errors import BadArgument
+from kg.load import cut, load_board, load_settings, subjects
+from kg.terms import DCT, LAB, RDF
+from kg.vocab import Value, name_of, python
+
+HELD_BOARDS = 32  # 2 MB each at 1,000 experiments
+
+
+class Graph:
+    """One snapshot, with the boards of the campaigns last asked about."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.held: OrderedDict[str, Board] = OrderedDict()
+
+    def names(self) -> list[str]:
+        """Return the names of all experiments."""
+        nodes = {quad.subject for quad in self.store.quads_for_pattern(None, LAB.digest, None)}
+        return sorted(name_of(node) for node in nodes)  # type: ignore[arg-type]
+
+    def campaigns(self) -> list[str]:
+        """Return the names of all campaigns."""
+        return sorted(name_of(node) for node in subjects(self.store, RDF.type_, LAB.Campaign))
+
+    def board(self, tag: str, until: int | None = None) -> Board:
+        """Return the board of a campaign, as of experiment ``until`` if that is given."""
+        board = self.held.get(tag)
+        if board is None:
+            board = load_board(self.store, tag)
+            self.held[tag] = board
+            if len(self.held) > HELD_BOARDS:
+                self.held.popitem(last=False)
+        self.held.move_to_end(tag)
+        return board if until is None else cut(board, until)
+
+    def values(self, node: NamedNode, predicate: NamedNode) -> list[Any]:
+        """Return what a thing has under a predicate, as Python values."""
+        found = self.store.quads_for_pattern(node, predicate, None)
+        return [plain(quad.object) for quad in found]
+
+    def value(self, node: NamedNode, predicate: NamedNode) -> Any:
+        """Return the one value a thing has under a predicate, None if it has none."""
+        return next(iter(self.values(node, predicate)), None)
+
+    def settings(self, name: str) -> dict[str, Value]:
+        """Return the effective configuration of an experiment."""
+        return dict(load_settings(self.store, name))
+
+    def description(self, name: str) -> str:
+        """Return the message of an experiment."""
+        return self.value(vocab.experiment(name), DCT.description) or ""
+
+    def cite(self, name: str) -> dict[str, Any]:
+        """Return the columns that name an experiment."""
+        commit = self.value(vocab.experiment(name), LAB.commit) or ""
+        return {"experiment": name, "commit": commit[:7]}
+
+    def resolve(self, text: str) -> str:
+        """Return the name of the experiment that a name or a commit means.
+
+        Raises:
+            BadArgument: None has it, or several commits begin so.
+        """
+        if any(self.store.quads_for_pattern(vocab.experiment(text), LAB.seq, None)):
+            return text
+        found = set()
+        for quad in self.store.quads_for_pattern(None, LAB.commit, None):
+            named = isinstance(quad.subject, NamedNode) and "/" not in quad.subject.value[37:]
+            if plain(quad.object).startswith(text.lower()) and text and named:
+                found.add(name_of(quad.subject))  # type: ignore[arg-type]
+        if len(found) == 1:
+            return str(found.pop())
+        if not found:
+            raise BadArgument(
+                f"experiment {text!r}: no experiment has this name or commit;"
+                " list them with `nightlab log`"
+            )
+        raise BadArgument(f"experiment {text!r}: means {', '.join(sorted(found))}; give a name")
+
+
+def plain(term: object) -> Any:
+    """Return a term as a row shows it: a number, a text, or the last name of an IRI."""
+    if isinstance(term, NamedNode):
+        return name_of(term)
+    return None if term is None else python(term)

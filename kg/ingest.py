@@ -1,0 +1,160 @@
+"""Records into the graph: one at a time as the night goes on, or a whole history at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+from pyoxigraph import NamedNode, Quad, Store
+
+from kg import vocab
+from kg.board import Board, Entry, EvidenceKey
+from kg.build import facts_quads
+from kg.derive import Patch, step
+from kg.facts import Facts, Reader, digest, read_facts
+from kg.load import load_board, load_entries, subjects, texts
+from kg.model import ExperimentRecord
+from kg.outcome import entry_of
+from kg.rollup import refresh
+from kg.store import apply, bulk
+from kg.terms import LAB
+
+Progress = Callable[[int], None]
+POOLED = 64  # below that, starting processes (0.5 s each) costs more than it saves
+AHEAD = 8  # records a pool is given at once: sources are 30 kB each and must not pile up
+
+
+def understand(
+    records: Iterable[ExperimentRecord], reader: Reader | None, workers: int
+) -> Iterator[Facts]:
+    """Read the facts of records, in their order, in a pool of processes if there are many."""
+    if workers < 2:
+        for record in records:
+            yield read_facts(record, reader)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(partial(read_facts, reader=reader), records, chunksize=AHEAD)
+
+
+def workers_for(count: int) -> int:
+    """Return how many processes are worth starting for so many records."""
+    return min(os.cpu_count() or 1, 8) if count >= POOLED else 1
+
+
+def known_digest(store: Store, name: str) -> str | None:
+    """Return the digest of an experiment that is in the graph, None if it is not."""
+    found = texts(store, vocab.experiment(name), LAB.digest)
+    return found[0] if found else None
+
+
+def unknown(store: Store, records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+    """Return the records that the graph does not hold in just this form.
+
+    Of several records of one name the last one counts.
+    """
+    last = {record.name: record for record in records}
+    return [r for r in last.values() if known_digest(store, r.name) != digest(r)]
+
+
+def add_facts(store: Store, found: Iterable[Facts]) -> None:
+    """Write experiments into the graph, one transaction a campaign."""
+    campaigns: dict[str, list[Facts]] = {}
+    for facts in found:
+        campaigns.setdefault(facts.record.campaign, []).append(facts)
+    for tag in sorted(campaigns):
+        add_to_campaign(store, tag, campaigns[tag])
+
+
+def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
+    """Write experiments of one campaign in one transaction."""
+    board = load_board(store, tag)
+    entries = sorted((entry_of(facts) for facts in found), key=lambda entry: entry.order)
+    patch = Patch()
+    moved = [f.record.name for f in found if known_digest(store, f.record.name)]
+    later = not board.rows or entries[0].order > board.rows[-1].order
+    if later and not moved:
+        for entry in entries:
+            step(board, entry, patch)
+    else:
+        retell(store, board, entries, patch)
+    patch.add(quad for facts in found for quad in facts_quads(facts))
+    for name in moved:
+        withdraw(store, name, patch)
+    more, less = refresh(store, patch.keys, patch.added, patch.removed)
+    apply(store, [*patch.added, *more], [*patch.removed, *less])
+
+
+def retell(store: Store, board: Board, entries: list[Entry], patch: Patch) -> None:
+    """Go through a campaign again, with experiments that come in between or anew."""
+    old = list(load_entries(store, board))
+    before, after = Patch(), Patch()
+    replay(board.campaign, old, before)
+    names = {entry.name for entry in entries}
+    told = [entry for entry in old if entry.name not in names] + entries
+    replay(board.campaign, told, after)
+    patch.remove(before.added - after.added)
+    patch.add(after.added - before.added)
+    patch.keys |= before.keys | after.keys
+
+
+def replay(tag: str, entries: Iterable[Entry], patch: Patch) -> Board:
+    """Let the experiments of a campaign happen in their order."""
+    board = Board(tag)
+    for entry in sorted(entries, key=lambda entry: entry.order):
+        step(board, entry, patch)
+    return board
+
+
+def withdraw(store: Store, name: str, patch: Patch) -> None:
+    """Take back what an earlier record of an experiment said and the new one does not."""
+    derived = {LAB.outcome, LAB.delta, LAB.comparedWith, LAB.previous, LAB.bestBefore}
+    derived |= {LAB.bestBeforeBy, LAB.reverts, LAB.repeats, LAB.countedIn, LAB.verdict}
+    node = vocab.experiment(name)
+    for quad in owned(store, node):
+        if quad.predicate not in derived and quad not in patch.added:
+            patch.remove([quad])
+
+
+def owned(store: Store, node: NamedNode) -> Iterator[Quad]:
+    """Yield the quads of an experiment and of everything whose IRI begins with its own."""
+    for quad in store.quads_for_pattern(node, None, None):
+        yield quad
+        part = quad.object
+        if isinstance(part, NamedNode) and part.value.startswith(node.value + "/"):
+            yield from store.quads_for_pattern(part, None, None)
+
+
+def build(store: Store, found: Iterable[Facts], progress: Progress | None = None) -> None:
+    """Write a whole history into a fresh store: the same graph as adding one by one, faster."""
+    campaigns: dict[str, dict[str, Entry]] = {}
+    bulk(store, told(found, campaigns, progress))
+    keys: set[EvidenceKey] = set()
+    for tag in sorted(campaigns):
+        patch = Patch()
+        replay(tag, campaigns[tag].values(), patch)
+        bulk(store, patch.added)
+        keys |= patch.keys
+    more, _ = refresh(store, keys, set(), set())
+    bulk(store, more)
+
+
+def told(
+    found: Iterable[Facts], campaigns: dict[str, dict[str, Entry]], progress: Progress | None
+) -> Iterator[Quad]:
+    """Yield the quads of each experiment, remembering what its campaign has to know."""
+    for count, facts in enumerate(found, start=1):
+        yield from facts_quads(facts)
+        record = facts.record
+        campaigns.setdefault(record.campaign, {})[record.name] = entry_of(facts)
+        if progress is not None:
+            progress(count)
+
+
+def campaign_tags(store: Store) -> list[str]:
+    """Return the names of all campaigns."""
+    from kg.terms import RDF
+
+    return sorted(vocab.name_of(node) for node in subjects(store, RDF.type_, LAB.Campaign))

@@ -1,0 +1,121 @@
+"""A campaign's board read back from the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from pyoxigraph import NamedNode, Store
+
+from kg import vocab
+from kg.board import Board, Entry, EvidenceKey, Regime, Row, Trial, Try, in_order
+from kg.packed import evidence_key, unpack_row, unpack_trial
+from kg.terms import KNOBS, LAB, PROV
+from kg.vocab import Value, name_of, python
+
+Counted = dict[str, list[tuple[EvidenceKey, Trial]]]
+
+
+def subjects(store: Store, predicate: NamedNode, value: NamedNode) -> list[Any]:
+    """Return the nodes that point to another."""
+    return [quad.subject for quad in store.quads_for_pattern(None, predicate, value)]
+
+
+def texts(store: Store, node: NamedNode, predicate: NamedNode) -> list[str]:
+    """Return the literals of a node."""
+    found: list[Any] = [quad.object for quad in store.quads_for_pattern(node, predicate, None)]
+    return [literal.value for literal in found]
+
+
+def load_board(store: Store, tag: str) -> Board:
+    """Return the board of a campaign."""
+    campaign = vocab.campaign(tag)
+    counted = load_trials(store, campaign)
+    board = Board(tag)
+    for row in load_rows(store, campaign):
+        board.note(row)
+        board.count(row, counted.get(row.name, ()))
+    for regime in load_regimes(store, campaign):
+        board.regimes.setdefault(regime.knob, []).append(regime)
+    return board
+
+
+def cut(board: Board, until: int) -> Board:
+    """Return a board as it was after experiment ``until``."""
+    early = Board(board.campaign)
+    for row in board.rows:
+        if row.entry.seq > until:
+            break
+        early.note(row)
+        early.count(row, board.pairs.get(row.name, ()))
+    for knob, regimes in board.regimes.items():
+        held = [regime.as_of(until) for regime in regimes if regime.since <= until]
+        if held:
+            early.regimes[knob] = held
+    return early
+
+
+def load_rows(store: Store, campaign: NamedNode) -> list[Row]:
+    """Return the log of a campaign in order."""
+    rows = [unpack_row(text) for text in texts(store, campaign, LAB.logRow)]
+    return sorted(rows, key=lambda row: row.order)
+
+
+def load_trials(store: Store, campaign: NamedNode) -> Counted:
+    """Return the trials of a campaign by the experiment they were made in."""
+    found: Counted = {}
+    for node in subjects(store, LAB.evidenceIn, campaign):
+        key = evidence_key(node)
+        for text in texts(store, node, LAB.trial):
+            trial = unpack_trial(text)
+            found.setdefault(trial.name, []).append((key, trial))
+    return {name: in_order(trials) for name, trials in found.items()}
+
+
+def load_regimes(store: Store, campaign: NamedNode) -> list[Regime]:
+    """Return the regimes of a campaign, the earliest first."""
+    regimes = [load_regime(store, node) for node in subjects(store, LAB.regimeIn, campaign)]
+    return sorted(regimes, key=lambda regime: (regime.since, regime.by, regime.knob))
+
+
+def load_regime(store: Store, node: NamedNode) -> Regime:
+    """Return one regime."""
+    found: dict[NamedNode, Any] = {
+        quad.predicate: quad.object for quad in store.quads_for_pattern(node, None, None)
+    }
+    ended = found.get(PROV.wasInvalidatedBy)
+    until = found.get(LAB.untilSeq)
+    return Regime(
+        knob=name_of(found[LAB.knob]),
+        value=python(found[LAB.held]),
+        since=int(found[LAB.fromSeq].value),
+        by=name_of(found[PROV.wasGeneratedBy]),
+        until=int(until.value) if until is not None else None,
+        ended_by=name_of(ended) if ended is not None else None,
+    )
+
+
+def load_settings(store: Store, name: str) -> tuple[tuple[str, Value], ...]:
+    """Return the effective configuration of an experiment, by knob."""
+    found = [
+        (name_of(quad.predicate), python(quad.object))
+        for quad in store.quads_for_pattern(vocab.experiment(name), None, None)
+        if quad.predicate.value.startswith(KNOBS)
+    ]
+    return tuple(sorted(found))
+
+
+def load_entries(store: Store, board: Board) -> Iterator[Entry]:
+    """Yield what a board was made of, to make it anew in another order."""
+    for row in board.rows:
+        settings = load_settings(store, row.name) if row.kept else ()
+        tries = [
+            Try(*key[2:], trial.old, trial.new) for key, trial in board.pairs.get(row.name, ())
+        ]
+        yield rebuilt(row.entry, tries, settings)
+
+
+def rebuilt(entry: Entry, tries: Iterable[Try], settings: tuple[tuple[str, Value], ...]) -> Entry:
+    """Return an entry with its tries and settings."""
+    return replace(entry, tries=tuple(tries), settings=settings or None)

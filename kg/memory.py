@@ -1,0 +1,117 @@
+"""The memory of a laboratory: experiments in, answers out, on disk in one directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyoxigraph import Store
+
+from kg import ingest, store
+from kg.facts import Facts, Reader
+from kg.graph import Graph
+from kg.model import ExperimentRecord
+from kg.query import Answer, ask
+
+if TYPE_CHECKING:
+    from rdflib import Dataset
+
+
+class Memory:
+    """A graph of experiments in a directory. Cheap to make; each call opens what it needs.
+
+    Writers take turns (a file lock), readers see the latest published snapshot and never
+    wait. The graph is derived: `rebuild` makes the same bytes from the same records.
+    """
+
+    def __init__(self, directory: Path, reader: Reader | None = None) -> None:
+        self.directory = directory
+        self.reader = reader
+        self.opened: tuple[Path, Graph] | None = None
+
+    def add(self, record: ExperimentRecord) -> None:
+        """Add one experiment; adding it again changes nothing.
+
+        Raises:
+            KgError: Another writer holds the memory for a minute.
+            MemoryBroken: The store is damaged or of another format.
+        """
+        self.add_all([record])
+
+    def add_all(
+        self, records: Iterable[ExperimentRecord], progress: ingest.Progress | None = None
+    ) -> int:
+        """Add many experiments in any order; return how many were new or had changed."""
+        with store.writing(self.directory) as graph:
+            fresh = ingest.unknown(graph, records)
+            if fresh:
+                found = ingest.understand(fresh, self.reader, ingest.workers_for(len(fresh)))
+                ingest.add_facts(graph, counted(found, progress))
+                store.publish(self.directory, graph)
+            return len(fresh)
+
+    def rebuild(
+        self, records: Iterable[ExperimentRecord], progress: ingest.Progress | None = None
+    ) -> int:
+        """Make the graph anew beside the present one, then swap them; return its size."""
+        last = {record.name: record for record in records}
+        with store.replacing(self.directory) as graph:
+            found = ingest.understand(last.values(), self.reader, ingest.workers_for(len(last)))
+            ingest.build(graph, found, progress)
+        return len(last)
+
+    def graph(self) -> Graph:
+        """Return the latest snapshot, opened once and again only after something was added."""
+        latest = store.snapshot(self.directory)
+        if latest is None:
+            return Graph(Store())
+        if self.opened is None or self.opened[0] != latest:
+            self.opened = (latest, Graph(store.reading(self.directory)))
+        return self.opened[1]
+
+    def dump(self) -> bytes:
+        """Return the whole graph as sorted N-Quads: equal graphs are equal bytes."""
+        return store.canonical(self.graph().store)
+
+    def names(self) -> list[str]:
+        """Return the names of all experiments."""
+        return self.graph().names()
+
+    def ask(
+        self,
+        question: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        campaign: str | None = None,
+        as_of: int | None = None,
+    ) -> Answer:
+        """Answer a named question, about one campaign or about all.
+
+        Raises:
+            UnknownQuestion: No question has this name.
+            BadArgument: It does not take this argument, or not this value.
+        """
+        return ask(self.graph(), question, arguments or {}, campaign=campaign, as_of=as_of)
+
+    def dataset(self) -> Dataset:
+        """Return the latest snapshot as an rdflib dataset that oxigraph answers for."""
+        from oxrdflib import OxigraphStore
+        from rdflib import Dataset
+
+        return Dataset(store=OxigraphStore(store=self.graph().store), default_union=True)
+
+
+def counted(found: Iterable[Facts], progress: ingest.Progress | None) -> list[Facts]:
+    """Collect facts, reporting how many there are so far."""
+    facts = []
+    for count, one in enumerate(found, start=1):
+        facts.append(one)
+        if progress is not None:
+            progress(count)
+    return facts
+
+
+def open_memory(directory: Path) -> Memory:
+    """Return the memory in a directory, which need not exist yet."""
+    return Memory(directory)

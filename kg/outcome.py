@@ -1,0 +1,132 @@
+"""What became of an experiment, judged by the experiments before it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from kg.board import Board, Entry, EvidenceKey, Outcome, Regime, Row, Scale, Trial, Try, in_order
+from kg.facts import Edit, Facts
+from kg.vocab import Value
+
+
+def entry_of(facts: Facts) -> Entry:
+    """Return what a campaign has to know of an experiment."""
+    record = facts.record
+    crashed = record.status == "crash"
+    isolated = len(facts.basis) == 1
+    tries = dict.fromkeys(try_of(edit, isolated) for edit in facts.basis)
+    kept = record.status == "keep" and facts.settings
+    return Entry(
+        seq=record.seq,
+        name=record.name,
+        commit=record.commit[:7],
+        status=str(record.status),
+        value=None if crashed else finite(record.value),
+        scale=Scale(record.metric, record.direction, record.manifest or ""),
+        seconds=finite(record.summary.get("total_seconds", record.summary.get("training_seconds"))),
+        agent=record.agent,
+        task=record.task,
+        fingerprint=facts.fingerprint[-16:] if facts.fingerprint else None,
+        parent=record.parent,
+        interrupted=facts.interrupted,
+        net=facts.net is not None,
+        hypothesis=bool(record.hypothesis) or record.expected_delta is not None,
+        expected=record.expected_delta,
+        tries=() if facts.interrupted else tuple(tries),
+        settings=tuple((s.knob, s.value) for s in facts.settings) if kept else None,
+    )
+
+
+def finite(number: float | None) -> float | None:
+    """Return a number that can be compared and added, None for all others."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def try_of(edit: Edit, isolated: bool) -> Try:
+    """Return an edit without its whereabouts."""
+    change = edit.change
+    directed = edit.direction in ("increase", "decrease")
+    to = "" if directed or edit.new is None else str(edit.new)[:80]
+    scope = str(change.optimizer_scope)
+    return Try(
+        change.component, change.knob, edit.direction, to, scope, isolated, edit.old, edit.new
+    )
+
+
+def row_of(board: Board, entry: Entry) -> Row:
+    """Return the log row of the next experiment."""
+    reference = reference_of(board, entry)
+    delta = None
+    if reference is not None and reference.entry.value is not None and entry.value is not None:
+        delta = float(f"{entry.value - reference.entry.value:.12g}")
+    return Row(
+        entry=replace(entry, tries=(), settings=None),
+        outcome=str(outcome_of(entry, delta)),
+        delta=delta,
+        compared=reference.name if reference is not None and delta is not None else None,
+    )
+
+
+def reference_of(board: Board, entry: Entry) -> Row | None:
+    """Return the experiment an outcome is measured against.
+
+    That is the parent; where the edits are taken against the last accepted file instead, or
+    the parent has no comparable value, it is the last accepted experiment.
+    """
+    for row in (None if entry.net else board.names.get(entry.parent or ""), board.accepted):
+        if row and row.entry.value is not None and row.entry.scale == entry.scale:
+            return row
+    return board.best.get(entry.scale)
+
+
+def outcome_of(entry: Entry, delta: float | None) -> Outcome:
+    """Say what became of an experiment."""
+    if entry.interrupted:
+        return Outcome.INTERRUPTED
+    if entry.status == "crash":
+        return Outcome.CRASHED
+    if delta is None:
+        return Outcome.UNKNOWN
+    if entry.scale.better(delta, 0.0):
+        return Outcome.IMPROVED if entry.status == "keep" else Outcome.EQUAL
+    if entry.status == "keep" or delta == 0.0:
+        return Outcome.EQUAL
+    return Outcome.WORSENED
+
+
+def trials_of(entry: Entry, row: Row) -> list[tuple[EvidenceKey, Trial]]:
+    """Return the edits of one experiment as trials, none if it was no attempt."""
+    if not row.attempt:
+        return []
+    head = (entry.seq, entry.name, entry.commit, row.outcome, row.delta)
+    return in_order((t.key(entry.scale), Trial(*head, t.old, t.new)) for t in entry.tries)
+
+
+def turn(board: Board, entry: Entry) -> list[tuple[Regime | None, Regime]]:
+    """Let an accepted experiment open and close regimes; return (before, after) of each.
+
+    ``before`` is None where a regime begins.
+    """
+    if entry.settings is None:
+        return []
+    steps: list[tuple[Regime | None, Regime]] = []
+    held, now = board.config(), dict(entry.settings)
+    for knob in sorted(held.keys() | now.keys()):
+        old = held.get(knob)
+        if old and knob in now and same(old.value, now[knob]):
+            continue
+        if old:
+            closed = old._replace(until=entry.seq, ended_by=entry.name)
+            board.regimes[knob][-1] = closed
+            steps.append((old, closed))
+        if knob in now:
+            opened = Regime(knob, now[knob], entry.seq, entry.name)
+            board.regimes.setdefault(knob, []).append(opened)
+            steps.append((None, opened))
+    return steps
+
+
+def same(one: Value, other: Value) -> bool:
+    """Tell whether two settings are one literal: 8 and 8.0 are not, nor are 8 and "8"."""
+    return type(one) is type(other) and one == other

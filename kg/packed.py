@@ -1,0 +1,62 @@
+"""Log rows and trials as one literal each, so that a whole campaign is two range scans.
+
+A join on disk costs 3.5 us a lookup (1,000 experiments x 4 attributes: 16 ms, the whole budget
+of a question), a scan over literals 2 us an experiment. The same facts stand in the graph as
+triples; these are hot copies for reading.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pyoxigraph import Literal, NamedNode
+
+from kg import vocab
+from kg.board import Entry, EvidenceKey, Row, Scale, Trial
+from kg.terms import RDF
+
+
+def pack(items: Sequence[Any]) -> Literal:
+    """Return a JSON list as an rdf:JSON literal."""
+    return Literal(json.dumps(items, separators=(",", ":")), datatype=RDF.JSON)
+
+
+def pack_row(row: Row) -> Literal:
+    """Return a log row as a literal."""
+    e = row.entry
+    known = (e.seq, e.name, e.commit, e.status, e.value, *e.scale, e.seconds, e.agent, e.task)
+    more = (e.fingerprint, e.parent, e.interrupted, e.net, e.hypothesis, e.expected)
+    return pack((*known, *more, row.outcome, row.delta, row.compared))
+
+
+def unpack_row(text: str) -> Row:
+    """Read a log row back."""
+    f = json.loads(text)
+    entry = Entry(*(*f[:5], Scale(*f[5:8]), *f[8:17]))
+    return Row(entry, *f[17:])
+
+
+def pack_trial(trial: Trial) -> Literal:
+    """Return a trial as a literal."""
+    return pack(trial)
+
+
+def unpack_trial(text: str) -> Trial:
+    """Read a trial back."""
+    return Trial(*json.loads(text))
+
+
+def evidence_node(owner: NamedNode, key: EvidenceKey) -> NamedNode:
+    """Return the IRI of a campaign's evidence, from which the key can be read back."""
+    names = (*key[:7], "isolated" if key.isolated else "combined")
+    return vocab.part(owner, "evidence", *names)
+
+
+def evidence_key(node: NamedNode) -> EvidenceKey:
+    """Read the key back from an evidence node's IRI."""
+    parts = node.value.split("/")[-8:]
+    names = [vocab.unescape(part) for part in parts]
+    metric, sense, component, knob, direction, to, scope, alone = names
+    return EvidenceKey(metric, sense, component, knob, direction, to, scope, alone == "isolated")
