@@ -516,7 +516,7 @@ def write_header(file: IO[bytes], rows: int, width: int) -> None:
 class Manifest:
     """What a profile's data consists of; `id` stands in every result."""
 
-    id: str  # first 16 hex digits of the sha256 over everything below
+    id: str  # "m" and the first 16 hex digits of the sha256 over everything below
     version: int  # DATA_VERSION
     profile: str
     vocab_size: int
@@ -697,9 +697,9 @@ def choose_rows(rows: list[np.ndarray], profile: Profile) -> list[np.ndarray]:
 
 
 def manifest_id(fields: dict[str, Any]) -> str:
-    """Return the hash over a manifest's fields other than its id."""
+    """Return the hash over a manifest's fields other than its id, never readable as a number."""
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return "m" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def file_sha256(path: Path) -> str:

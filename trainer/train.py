@@ -9,16 +9,20 @@ separate process scores the model again from its logits.
 """
 
 # ruff: noqa: C408  (groups are dict(...) calls, so that an edit of one keyword reads as one)
+import os
 import time
 
-STARTED = time.monotonic()  # before torch is imported: that costs 1.2 s and belongs to the total
+STARTED = time.monotonic()  # before torch is imported: that takes 1 s and belongs to the total
+# Threads that wait must sleep, not spin: with one other busy process on 2 cores a spinning step
+# took 550 ms, a sleeping one 110 ms (and alone both take 60). Read when torch loads OpenMP.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import gc
 import json
 import math
-import os
 import resource
 import sys
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -275,8 +279,8 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """Decoder-only transformer: tokens (B, T), int64 -> logits (B, T, vocab_size), float32.
 
-    Can be built on the meta device; `init_weights` then gives every parameter and buffer its
-    value, so nothing depends on the constructors' defaults.
+    `init_weights` gives every parameter and buffer its value, so nothing depends on the
+    constructors' defaults and sizes can be looked at on the meta device.
     """
 
     def __init__(self, config):
@@ -399,10 +403,9 @@ class GPT(nn.Module):
 def build_model(config, device):
     """Return an initialized model on the device, with its precision and attention chosen."""
     device = torch.device(device)
-    with torch.device("meta"):
-        model = GPT(config)
-    model.to_empty(device=device)
-    model.init_weights()
+    model = GPT(config)
+    model.init_weights()  # before the move: a seed gives the same weights on every device
+    model.to(device)
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         model.compute_dtype = torch.bfloat16
     model.attention, model.attend = choose_attention(
@@ -450,17 +453,22 @@ def orthogonalize(X, steps):
     return X.mT if tall else X
 
 
-class MuonAdamW(torch.optim.Optimizer):
+class MuonAdamW:
     """AdamW or Muon, group by group, as the group's `kind` says.
 
     An adamw group holds lr, betas, eps, weight_decay; a muon group matrices of one shape and
     lr, momentum, ns_steps, weight_decay. Weight decay is decoupled and scaled by the rate.
+    No torch.optim.Optimizer: its constructor imports torch._dynamo, 1.1 s of every run.
     """
 
     def __init__(self, groups):
-        super().__init__(groups, defaults={})
+        self.param_groups = [dict(group, initial_lr=group["lr"]) for group in groups]
+        self.state = defaultdict(dict)  # by parameter
+
+    def zero_grad(self):
         for group in self.param_groups:
-            group["initial_lr"] = group["lr"]
+            for p in group["params"]:
+                p.grad = None
 
     @torch.no_grad()
     def step(self):
@@ -548,6 +556,12 @@ def choose_device():
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def usable_cores():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def make_config(profile):
     """Return the model's shape from the constants; the width is rounded up to whole heads."""
     heads = -(-DEPTH * ASPECT_RATIO // HEAD_DIM)
@@ -579,7 +593,7 @@ def train_step(model, optimizer, batches, times):
         loss.backward()
         total += loss.detach()
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     return total.item()
 
 
@@ -661,8 +675,8 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     seed = int(os.environ.get("NIGHTLAB_SEED") or SEED)
     device = choose_device()
-    if device.type == "cpu":  # more threads than free cores: steps took 10x as long when measured
-        torch.set_num_threads(min(2, os.cpu_count() or 1))
+    if device.type == "cpu":  # matrices this small gain nothing from a third thread
+        torch.set_num_threads(min(2, usable_cores()))
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(seed)
 
