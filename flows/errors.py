@@ -41,3 +41,11 @@ class TrackingError(FlowError):
 
     def __init__(self, place: object, detail: str) -> None:
         super().__init__(f"dvc in {place}: {detail}; check dvc.yaml with `dvc status`")
+
+
+class ServerError(FlowError):
+    """The Prefect server cannot be started or reached."""
+
+
+class NothingToEdit(FlowError):
+    """The built-in researcher finds no edit of the target that was not tried."""

@@ -1,0 +1,126 @@
+"""What a flow run shows beside its tasks: the results artifact, and a mark of who runs it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psutil
+from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.events.worker import EventsWorker
+from prefect.exceptions import PrefectException
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from flows.campaign import Done
+from flows.lab import Lab
+from flows.ledger import Entry
+from flows.prefect_server import home_of
+from kg.model import Status
+
+log = logging.getLogger(__name__)
+API_ERRORS = (httpx.HTTPError, PrefectException)  # the API is gone, or refuses: never our work
+DRAIN_SECONDS = 10.0  # 0.1 s is usual
+CELL = 200  # characters; what a run prints can be long
+
+
+class Table:
+    """The results artifact of a flow run, written anew after each experiment."""
+
+    def __init__(self, tag: str, columns: str) -> None:
+        self.tag, self.about = tag, columns
+        self.rows: list[dict[str, Any]] = []
+        self.id: UUID | None = None
+        self.lost = False
+
+    def add(self, done: Done) -> None:
+        """Add an experiment; an API that does not answer is told of once and asked again next."""
+        self.rows.append(row(done.entry))
+        try:
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # else 62 s an experiment
+                self.write()
+            self.lost = False
+        except API_ERRORS as error:
+            if not self.lost:
+                log.warning("prefect: %s; the experiments go on, git has them", error)
+            self.lost = True
+
+    def write(self) -> None:
+        """Create the artifact, later replace its rows (as one artifact, not a version a row)."""
+        data = json.dumps(self.rows, ensure_ascii=False)
+        if self.id is None:
+            self.id = create_table_artifact(
+                table=self.rows, key=artifact_key("results", self.tag), description=self.about
+            )  # type: ignore[assignment]  # a coroutine only where a loop runs
+            return
+        with get_client(sync_client=True) as client:
+            client.request(
+                "PATCH", "/artifacts/{id}", path_params={"id": self.id}, json={"data": data}
+            ).raise_for_status()
+
+
+def row(entry: Entry) -> dict[str, Any]:
+    """Return an experiment as a row of the results artifact."""
+    facts, value, best = entry.facts, entry.value, entry.facts.best_before
+    return {
+        "experiment": facts.name,
+        "status": entry.status.value,
+        facts.metric: value,
+        "delta": None if value is None or best is None else round(value - best, 9),
+        "description": facts.description.split("\n", 1)[0][:CELL],
+        "reason": str(entry.metrics.get("reason", ""))[:CELL],
+        "commit": entry.commit[:7],
+    }
+
+
+def artifact_key(kind: str, tag: str) -> str:
+    """Return a key in the letters Prefect allows: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{tag}".lower()).strip("-")
+
+
+def verdict(done: Done) -> str:
+    """Return the message of an experiment's state: `discard: 1.234567, worse than 1.230000`."""
+    entry = done.entry
+    value = "" if entry.value is None else f" {entry.facts.metric} {entry.value:.6f}"
+    return f"{entry.status.value}:{value} ({entry.metrics.get('reason', '')})"
+
+
+def summary(finished: list[Done]) -> str:
+    """Return the message of a batch's state."""
+    statuses = [done.entry.status for done in finished]
+    counts = ", ".join(f"{statuses.count(status)} {status.value}" for status in Status)
+    best = next((done.entry.best for done in reversed(finished)), None)
+    metric = finished[-1].entry.facts.metric if finished else ""
+    shown = "" if best is None else f"; best {metric} {best:.6f}"
+    return f"{len(finished)} experiments: {counts}{shown}"
+
+
+def drain() -> None:
+    """Send the events and logs that wait, before the server they are for is ended.
+
+    Left to the end of the process they are retried for 70 s at an API that is gone.
+    """
+    for worker in (EventsWorker, APILogWorker):
+        worker.drain_all(timeout=DRAIN_SECONDS)
+
+
+@contextmanager
+def marked(lab: Lab, run: object) -> Iterator[None]:
+    """Note which process runs a flow run, so that a later start can tell a dead one."""
+    directory = home_of(lab) / "runs"
+    directory.mkdir(exist_ok=True)
+    path = directory / str(run)
+    me = psutil.Process()
+    path.write_text(json.dumps({"pid": os.getpid(), "started": me.create_time()}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
