@@ -71,7 +71,7 @@ def median(rows: list[dict[str, float]], key: str) -> float:
 
 def through_prefect(lab: Lab, experiments: int = 20) -> None:
     """Print what the same costs as tasks of a flow run on a real server."""
-    from flows.research import Plan, run_night
+    from flows.batch import Plan, run_night
 
     begun = time.monotonic()
     plan = Plan(tag="served", experiments=experiments, seed=1)

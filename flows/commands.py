@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows import campaign, derived, ledger
 from flows.errors import CampaignError
 from flows.experiment import Proposal
 from flows.lab import Campaign, Lab, open_lab
-from flows.output import done_json, emit, experiment_json, notes, out, say_done
-from flows.progress import watching
+from flows.output import (
+    done_json,
+    emit,
+    experiment_json,
+    notes,
+    out,
+    say_done,
+    verdict_line,
+)
+from flows.progress import display
+from trainer.run import Watch
+
+if TYPE_CHECKING:
+    from flows.batch import Plan
 
 
 def wishes(options: argparse.Namespace) -> campaign.Wishes:
@@ -21,8 +34,8 @@ def wishes(options: argparse.Namespace) -> campaign.Wishes:
 def start(options: argparse.Namespace) -> int:
     """`nightlab start`: a campaign with its baseline."""
     lab = open_lab()
-    with watching("baseline") as watch:
-        started, done = campaign.start(lab, options.tag, wishes(options), watch)
+    with display("baseline") as shown:
+        started, done = campaign.start(lab, options.tag, wishes(options), shown.watch)
     if options.json:
         place = {"tag": started.tag, "branch": started.branch, "workdir": str(started.work)}
         baseline = done_json(lab, started, done)
@@ -50,8 +63,8 @@ def attempt(options: argparse.Namespace) -> int:
             options.because if options.force else None,
         )
 
-    with watching(options.message) as watch:
-        place, done = through_server(lab, tag, propose, watch)
+    with display(options.message) as shown:
+        place, done = through_server(lab, tag, propose, shown.watch)
     if options.json:
         emit(done_json(lab, place, done))
     else:
@@ -60,7 +73,7 @@ def attempt(options: argparse.Namespace) -> int:
 
 
 def through_server(
-    lab: Lab, tag: str, propose: campaign.Propose, watch: campaign.Watch
+    lab: Lab, tag: str, propose: campaign.Propose, watch: Watch
 ) -> tuple[Campaign, campaign.Done]:
     """Run one experiment as a flow of a running `nightlab serve`, else directly."""
     from flows.prefect_server import running_server
@@ -72,6 +85,57 @@ def through_server(
     from flows.research import try_through_server
 
     return try_through_server(lab, server, tag, propose, watch)
+
+
+def run(options: argparse.Namespace) -> int:
+    """`nightlab run`: a batch by a researcher, as flow runs of a Prefect server."""
+    from flows.batch import Plan
+
+    plan = Plan(
+        options.tag,
+        options.experiments,
+        options.hours,
+        options.profile,
+        options.agent,
+        options.seed,
+        options.task,
+        options.budget,
+    )
+    lab = open_lab()
+    done = night(lab, plan, prefect=not options.no_prefect)
+    place, _ = campaign.open_campaign(lab, options.tag)
+    derived.plot(lab, place)
+    if options.json:
+        found = [done_json(lab, place, item) for item in done]
+        emit({"tag": place.tag, "branch": place.branch, "experiments": found})
+        return 0
+    from flows.tables import results_table
+
+    results_table(out(), [derived.row(item.entry) for item in done])
+    out().print(f"plot {place.plot}\nresults {place.results}")
+    return 0
+
+
+def night(lab: Lab, plan: Plan, *, prefect: bool = True) -> list[campaign.Done]:
+    """Run a batch with a live display."""
+    from flows.batch import run_night
+
+    with display(plan.tag) as shown:
+
+        def tell(place: Campaign, done: campaign.Done) -> None:
+            shown.say(verdict_line(done.entry))
+            shown.now(f"{plan.tag} after {done.entry.facts.name}")
+
+        return run_night(lab, plan, shown.watch, tell, prefect=prefect)
+
+
+def serve(options: argparse.Namespace) -> int:
+    """`nightlab serve`: Prefect's server and UI with our deployments, until Ctrl-C."""
+    from flows.serve import serve as serve_until_stopped
+
+    lab = open_lab()
+    serve_until_stopped(lab, port=options.port or lab.config.prefect.port)
+    return 0
 
 
 def log(options: argparse.Namespace) -> int:

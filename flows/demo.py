@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from flows import campaign, derived, ledger
+from flows.batch import Plan
+from flows.commands import night
 from flows.lab import Lab, open_lab
 from flows.output import notes, out
 from flows.recovery import was_interrupted
@@ -16,13 +18,15 @@ from kg.memory import open_memory
 
 BUDGET_SECONDS = 20.0
 EXPERIMENTS = 5  # after the baseline
-QUESTIONS = (("progress", {}), ("best", {}), ("attempts", {"knob": "optimizer.matrix_lr"}))
+QUESTIONS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("progress", {}),
+    ("best", {}),
+    ("attempts", {"knob": "optimizer.matrix_lr"}),
+)
 
 
 def demo(options: argparse.Namespace) -> int:
     """Run the demo; an earlier one that was interrupted is carried on."""
-    from flows.research import Plan, run_night
-
     lab = open_lab()
     tag, have = unfinished(lab)
     missing = EXPERIMENTS - have
@@ -31,7 +35,7 @@ def demo(options: argparse.Namespace) -> int:
         f"of {BUDGET_SECONDS:g} s of training each, by the built-in researcher"
     )
     plan = Plan(tag=tag, experiments=missing, budget_seconds=BUDGET_SECONDS, seed=1)
-    run_night(lab, plan)
+    night(lab, plan)
     show(lab, tag)
     return 0
 

@@ -224,7 +224,7 @@ def lines_of(name: str) -> Iterator[str]:
 def import_(options: argparse.Namespace) -> int:
     """`nightlab import`: the graph of a repository that has never heard of nightlab."""
     from flows.history import import_history
-    from flows.progress import watching
+    from flows.progress import display
 
     if options.store:
         place = Path(options.store)
@@ -232,7 +232,7 @@ def import_(options: argparse.Namespace) -> int:
         from flows.lab import open_lab
 
         place = open_lab().graph
-    with watching(f"import {options.source}") as watch:
+    with display(f"import {options.source}") as shown:
         account = import_history(
             options.source,
             refs=options.ref,
@@ -241,7 +241,7 @@ def import_(options: argparse.Namespace) -> int:
             metric=options.metric,
             direction=options.direction,
             store=place,
-            progress=lambda done: watch(0.0, f"{done} experiments"),
+            progress=lambda done: shown.watch(0.0, f"{done} experiments"),
         )
     if options.json:
         emit(account.to_json())

@@ -12,6 +12,7 @@ from flows.campaign import Done
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
 from kg.model import Status
+from trainer.run import printable
 
 
 def emit(value: Any) -> None:
@@ -85,12 +86,18 @@ def advice(lab: Lab, campaign: Campaign, entry: Entry) -> str:
     )
 
 
-def say_done(lab: Lab, campaign: Campaign, done: Done) -> None:
-    """Print the verdict in a few lines an agent can read."""
-    entry, console = done.entry, out()
+def verdict_line(entry: Entry) -> str:
+    """Say the verdict of one experiment in a line."""
     value = "no result" if entry.value is None else f"{entry.facts.metric} {entry.value:.6f}"
     best = entry.facts.best_before
     against = "" if best is None else f" (best before {best:.6f})"
-    console.print(f"{entry.facts.name} {entry.commit[:7]}: {entry.status.value}, {value}{against}")
-    console.print(f"reason: {entry.metrics.get('reason', '')}")
-    console.print(f"next: {advice(lab, campaign, entry)}")
+    first = entry.facts.description.split("\n", 1)[0]
+    return f"{entry.facts.name} {entry.commit[:7]} {entry.status.value}: {value}{against}  {first}"
+
+
+def say_done(lab: Lab, campaign: Campaign, done: Done) -> None:
+    """Print the verdict in a few lines an agent can read."""
+    entry, console = done.entry, out()
+    console.print(printable(verdict_line(entry)))
+    console.print(printable(f"reason: {entry.metrics.get('reason', '')}"))
+    console.print(printable(f"next: {advice(lab, campaign, entry)}"))

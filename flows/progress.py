@@ -4,17 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
-from trainer.run import Watch, printable
+from trainer.run import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """A bar for the run that lasts and lines for what is done."""
+
+    progress: Progress
+    task: TaskID
+
+    def watch(self, seconds: float, line: str) -> None:
+        """Show how far a run is; the signature is `trainer.run.Watch`."""
+        share = percent(line)
+        total, done = (100.0, share) if share is not None else (None, 0.0)
+        self.progress.update(self.task, total=total, completed=done, line=line[-60:])
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.progress.console.print(printable(text))
+
+    def now(self, title: str) -> None:
+        """Start the bar anew for another run."""
+        self.progress.reset(self.task, description=printable(title)[:40], line="")
 
 
 @contextmanager
-def watching(title: str, console: Console | None = None) -> Iterator[Watch]:
-    """Show one run while it lasts; yields the function to call with seconds and last line."""
-    console = console or Console(stderr=True, markup=False, highlight=False)
+def display(title: str) -> Iterator[Display]:
+    """Show progress on stderr while a block lasts."""
+    console = Console(stderr=True, markup=False, highlight=False)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -24,13 +54,7 @@ def watching(title: str, console: Console | None = None) -> Iterator[Watch]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(printable(title)[:40], total=None, line="")
-
-        def watch(seconds: float, line: str) -> None:
-            share = percent(line)
-            total, done = (100.0, share) if share is not None else (None, 0.0)
-            progress.update(task, total=total, completed=done, line=line[-60:])
-
-        yield watch
+        yield Display(progress, task)
 
 
 def percent(line: str) -> float | None:
