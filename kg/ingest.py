@@ -19,8 +19,10 @@ from kg.load import load_board, load_entries, subjects, texts
 from kg.model import ExperimentRecord
 from kg.outcome import entry_of
 from kg.rollup import refresh
+from kg.shapes import require_shape
 from kg.store import apply, bulk
-from kg.terms import LAB
+from kg.terms import LAB, RDF
+from kg.vocabulary import renewal, vocabulary
 
 Progress = Callable[[int], None]
 POOLED = 64  # below that, starting processes (0.5 s each) costs more than it saves
@@ -64,8 +66,20 @@ def add_facts(store: Store, found: Iterable[Facts]) -> None:
     campaigns: dict[str, list[Facts]] = {}
     for facts in found:
         campaigns.setdefault(facts.record.campaign, []).append(facts)
+    apply(store, *renewal(store))
     for tag in sorted(campaigns):
         add_to_campaign(store, tag, campaigns[tag])
+
+
+def sound_quads(facts: Facts) -> list[Quad]:
+    """Return the quads of an experiment, checked against the shapes.
+
+    Raises:
+        KgError: The record is not one of an experiment.
+    """
+    quads = facts_quads(facts)
+    require_shape(facts.record.name, quads)
+    return quads
 
 
 def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
@@ -80,7 +94,8 @@ def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
             step(board, entry, patch)
     else:
         retell(store, board, entries, patch)
-    patch.add(quad for facts in found for quad in facts_quads(facts))
+    for facts in found:
+        patch.add(sound_quads(facts))
     for name in moved:
         withdraw(store, name, patch)
     more, less = refresh(store, patch.keys, patch.added, patch.removed)
@@ -130,6 +145,7 @@ def owned(store: Store, node: NamedNode) -> Iterator[Quad]:
 def build(store: Store, found: Iterable[Facts], progress: Progress | None = None) -> None:
     """Write a whole history into a fresh store: the same graph as adding one by one, faster."""
     campaigns: dict[str, dict[str, Entry]] = {}
+    bulk(store, vocabulary())
     bulk(store, told(found, campaigns, progress))
     keys: set[EvidenceKey] = set()
     for tag in sorted(campaigns):
@@ -146,7 +162,7 @@ def told(
 ) -> Iterator[Quad]:
     """Yield the quads of each experiment, remembering what its campaign has to know."""
     for count, facts in enumerate(found, start=1):
-        yield from facts_quads(facts)
+        yield from sound_quads(facts)
         record = facts.record
         campaigns.setdefault(record.campaign, {})[record.name] = entry_of(facts)
         if progress is not None:
@@ -155,6 +171,4 @@ def told(
 
 def campaign_tags(store: Store) -> list[str]:
     """Return the names of all campaigns."""
-    from kg.terms import RDF
-
     return sorted(vocab.name_of(node) for node in subjects(store, RDF.type_, LAB.Campaign))

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyoxigraph import Store
+from pyoxigraph import RdfFormat, Store, serialize
 
 from kg import ingest, store
 from kg.facts import Facts, Reader
 from kg.graph import Graph
 from kg.model import ExperimentRecord
 from kg.query import Answer, ask
+from kg.shapes import check_store
+from kg.sparql import Limits, SparqlAnswer, sparql
+from kg.terms import LAB, PREFIXES, RDF
 
 if TYPE_CHECKING:
     from rdflib import Dataset
@@ -93,6 +96,45 @@ class Memory:
             BadArgument: It does not take this argument, or not this value.
         """
         return ask(self.graph(), question, arguments or {}, campaign=campaign, as_of=as_of)
+
+    def sparql(self, text: str, limits: Limits | None = None) -> SparqlAnswer:
+        """Answer a free query; read only, within limits.
+
+        Raises:
+            BadSparql: It is refused, or does not parse.
+        """
+        return sparql(self.graph().store, text, limits)
+
+    def turtle(self) -> bytes:
+        """Return the whole graph as Turtle: equal graphs are equal bytes here too."""
+        triples = sorted((quad.triple for quad in self.graph().store), key=str)
+        text = serialize(triples, format=RdfFormat.TURTLE, prefixes=PREFIXES) or b""
+        lines = text.splitlines(keepends=True)  # the prefixes come in the order of a hash table
+        head = [line for line in lines[: len(PREFIXES)] if line.startswith(b"@prefix")]
+        return b"".join(sorted(head) + lines[len(head) :])
+
+    def stats(self) -> dict[str, int]:
+        """Return how much the memory holds."""
+        graph = self.graph().store
+        kinds = {
+            "campaigns": LAB.Campaign,
+            "experiments": LAB.Experiment,
+            "changes": LAB.Change,
+            "knobs": LAB.Knob,
+            "evidence": LAB.Evidence,
+            "regimes": LAB.Regime,
+            "conflicts": LAB.Conflict,
+            "repeats": LAB.Repeat,
+        }
+        counts = {
+            name: sum(1 for _ in graph.quads_for_pattern(None, RDF.type_, kind))
+            for name, kind in kinds.items()
+        }
+        return {**counts, "triples": len(graph)}
+
+    def check(self) -> list[str]:
+        """Return every violation of shapes.ttl that pySHACL finds in the whole graph."""
+        return check_store(self.graph().store)
 
     def dataset(self) -> Dataset:
         """Return the latest snapshot as an rdflib dataset that oxigraph answers for."""
