@@ -1,0 +1,150 @@
+"""Tables for people: results of a campaign and answers of the graph, on a rich console."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.results import Row, clean
+
+__all__ = ["answer_table", "clean", "results_table"]
+
+STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "bold red"}
+BEST = "bold green"
+DECIMALS = 6  # of results.tsv
+FOLDED = 16  # characters a column keeps at least before its text is folded
+
+
+def results_table(
+    console: Console, rows: Sequence[Row], *, metric: str = "val_bpb", direction: str = "min"
+) -> None:
+    """Print the experiments of a campaign, the best kept one marked with a star.
+
+    Descriptions are folded, so the table fits the console from 60 columns on; text from
+    messages is shown without escape sequences and never read as markup.
+
+    Args:
+        console: Where to print; colours only where it is a terminal.
+        rows: The experiments in order.
+        metric: Head of the value's column.
+        direction: "min" or "max": which kept value is the best.
+    """
+    kept = [row.value for row in rows if row.status == "keep" and row.value is not None]
+    choose = max if direction.startswith("max") else min
+    best = choose(kept) if kept else None
+    table = plain_table()
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("commit", no_wrap=True)
+    table.add_column(clean(metric), no_wrap=True)
+    table.add_column("GB", justify="right", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("description", overflow="fold", ratio=1)
+    values = aligned([row.value for row in rows])
+    for number, row in enumerate(rows):
+        marked = row.status == "keep" and row.value is not None and row.value == best
+        best = None if marked else best  # the first of equal ones
+        style = BEST if marked else STATUS_STYLES.get(row.status, "")
+        table.add_row(
+            Text(str(number)),
+            Text(clean(row.commit)[:8]),
+            Text(values[number] + "*" * marked, BEST if marked else ""),
+            Text("" if row.memory_gb is None else f"{row.memory_gb:.1f}"),
+            Text(clean(row.status), style),
+            Text(clean(row.description), "dim" if row.status == "discard" else ""),
+        )
+    show(console, table)
+
+
+def answer_table(
+    console: Console, columns: Sequence[str], rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Print the rows of an answer under their columns, numbers aligned on the decimal point.
+
+    Where the columns do not fit side by side, each row becomes a block of ``column  value``
+    lines, so nothing is cut off.
+
+    Args:
+        console: Where to print; colours only where it is a terminal.
+        columns: Names in order.
+        rows: Values by column; a missing one is left empty.
+    """
+    cells = {column: column_cells([row.get(column) for row in rows]) for column in columns}
+    widths = {c: max([len(clean(c)), *map(len, cells[c])]) for c in columns}
+    room = sum(min(width, FOLDED) for width in widths.values()) + 3 * (len(columns) - 1)
+    if room > console.width:
+        blocks(console, columns, cells, len(rows))
+        return
+    table = plain_table()
+    for column in columns:
+        table.add_column(clean(column), no_wrap=widths[column] <= FOLDED, overflow="fold")
+    for number in range(len(rows)):
+        line = [cells[column][number] for column in columns]
+        table.add_row(*(Text(cell, STATUS_STYLES.get(cell, "")) for cell in line))
+    show(console, table)
+
+
+def blocks(
+    console: Console, columns: Sequence[str], cells: Mapping[str, Sequence[str]], count: int
+) -> None:
+    """Print rows one below the other, a line or more a column, an empty line between."""
+    for number in range(count):
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column(overflow="fold")
+        for column in columns:
+            cell = cells[column][number].strip()
+            table.add_row(Text(clean(column)), Text(cell, STATUS_STYLES.get(cell, "")))
+        show(console, table)
+        if number + 1 < count:
+            console.print()
+
+
+def plain_table() -> Table:
+    """Return an empty table with a rule below its head and no other lines."""
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+
+
+def show(console: Console, table: Table) -> None:
+    """Print a table that folds at the console's width, whatever the console does by default."""
+    console.print(table, soft_wrap=False, markup=False, highlight=False)
+
+
+def column_cells(values: Sequence[object]) -> list[str]:
+    """Return the cells of one column as text, numbers aligned if it holds nothing else."""
+    given = [value for value in values if value is not None]
+    if given and all(isinstance(v, int | float) and not isinstance(v, bool) for v in given):
+        return aligned(values)
+    return ["" if value is None else clean(str(value)) for value in values]
+
+
+def aligned(values: Sequence[object]) -> list[str]:
+    """Return numbers as text of one width, their decimal points in one column.
+
+    >>> aligned([0.5, 12, None, -0.125])
+    [' 0.500', '12    ', '      ', '-0.125']
+    """
+    texts = ["" if value is None else number_text(value) for value in values]
+    places = max((len(text.partition(".")[2]) for text in texts), default=0)
+    padded = []
+    for text, value in zip(texts, values, strict=True):
+        whole, dot, part = text.partition(".")
+        fill = "0" if dot and "e" not in part else " "
+        gap = places - len(part) + (1 if places and not dot else 0)
+        padded.append(whole + dot + part + fill * gap if value is not None else "")
+    width = max(map(len, padded), default=0)
+    return [text.rjust(width) for text in padded]
+
+
+def number_text(value: object) -> str:
+    """Return a number with up to six decimals, or in powers of ten where that says nothing."""
+    if not isinstance(value, float):
+        return str(value)
+    if not math.isfinite(value) or (value and not 10**-DECIMALS <= abs(value) < 1e15):
+        return f"{value:.3g}"
+    text = f"{value:.{DECIMALS}f}".rstrip("0")
+    return text + "0" if text.endswith(".") else text
