@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
+from kg.changes_compare import compare
 from kg.changes_history import judge
-from kg.changes_settings import differences, to_change
 from kg.config import configuration
 from kg.fingerprint import fingerprint
 from kg.model import Change, ChangeType, OptimizerScope
@@ -28,7 +27,7 @@ def changes(
         return [UNPARSED]
     if fingerprint(before) == fingerprint(after):
         return []
-    return judge(list(nominal(before, after)), before, after, message, history, compare)
+    return judge(compare(before, after), before, after, message, history)
 
 
 UNPARSED = Change(
@@ -40,20 +39,6 @@ UNPARSED = Change(
     new=None,
     effective=None,
 )
-
-
-def compare(before: str, after: str) -> list[Change]:
-    """Return the changes between two versions as they are, without their history."""
-    return list(nominal(before, after))
-
-
-@lru_cache(maxsize=256)
-def nominal(before: str, after: str) -> tuple[Change, ...]:
-    """Compare the settings of two versions; the last few hundred answers are kept."""
-    old, new = configuration(before), configuration(after)
-    if not (old.parsed and new.parsed):
-        return ()
-    return tuple(to_change(found) for found in differences(old.places, new.places))
 
 
 def record(change: Change) -> dict[str, Any]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
+from kg.changes_compare import compare
 from kg.model import Change, ChangeType
 from kg.program import parse
-
-Compare: TypeAlias = Callable[[str, str], list[Change]]
 
 RESTORES: Final = re.compile(
     r"\b(revert\w*|restor\w*|undo\w*|undid|discard\w*|roll(ed|ing)?[ -]?back|rollback)\b", re.I
@@ -32,7 +31,6 @@ def judge(
     after: str,
     message: str,
     history: Sequence[str],
-    compare: Compare,
 ) -> list[Change]:
     """Mark the changes that only put back what an earlier version had.
 

@@ -20,6 +20,8 @@ class Difference:
     old: Setting | None
     new: Setting | None
     split: bool = False  # one value became several (by group, layer or shape), or the reverse
+    places: tuple[Setting, ...] = ()  # of the old version that differ
+    new_places: tuple[Setting, ...] = ()
 
     @property
     def knob(self) -> str:
@@ -78,8 +80,15 @@ def difference(old: list[Setting], new: list[Setting]) -> Difference | None:
     if not both and not single:
         return None
     chosen = max(both or single, key=lambda found: found.weight)
-    split = is_split(old, new) or (not both and bool(old) and bool(new))
-    return Difference(chosen.old, chosen.new, split)
+    grouped = " > group " in (chosen.new or chosen.old).path  # type: ignore[union-attr]
+    split = is_split(old, new) or (grouped and not both and bool(old) and bool(new))
+    return Difference(
+        chosen.old,
+        chosen.new,
+        split,
+        tuple(found.old for found in both + single if found.old is not None),
+        tuple(found.new for found in both + single if found.new is not None),
+    )
 
 
 def pair_up(
@@ -138,14 +147,23 @@ def to_change(found: Difference) -> Change:
         component=side.component,
         change_type=change_type(found),
         optimizer_scope=side.optimizer_scope,
-        old=old.value if old else absent,
-        new=new.value if new else absent,
+        old=shown(old, new) if old else absent,
+        new=shown(new, old) if new else absent,
         effective=side.effective,
         path=side.path,
         old_span=old.span if old else None,
         new_span=new.span if new else None,
         overridden_at=side.overridden_at,
     )
+
+
+def shown(side: Setting, other: Setting | None) -> str:
+    """Return the value to show: the whole expression where the short values do not differ."""
+    if other is not None and side.value == other.value and side.long:
+        return side.long
+    if other is not None and side.itemised and (own := side.parts - other.parts):
+        return "+".join(sorted(own))
+    return side.value
 
 
 def change_type(found: Difference) -> ChangeType:

@@ -9,8 +9,16 @@ from functools import lru_cache
 from kg.config_literals import literal_settings
 from kg.config_names import Names
 from kg.config_optimizer import Scopes, group_settings
-from kg.optimizers import read_optimizers
+from kg.idioms_activation import activation_settings
+from kg.idioms_attention import attention_settings
+from kg.idioms_features import feature_settings
+from kg.idioms_init import init_settings
+from kg.idioms_norm import norm_settings
+from kg.idioms_schedule import schedule_settings
+from kg.knobs import is_unknown
+from kg.optimizers import Optimizers, read_optimizers
 from kg.program import MAX_SOURCE, Program, parse
+from kg.roles import Roles
 from kg.settings import Rank, Setting
 
 
@@ -38,33 +46,62 @@ def configuration(source: str) -> Configuration:
     >>> configuration("DEPTH = ").parsed
     False
     """
-    return UNPARSED if len(source) > MAX_SOURCE else configuration_cached(source)
+    known = analysis(source)
+    return known.configuration if known is not None else UNPARSED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """One version read through: its program, the role of each part, its configuration."""
+
+    program: Program
+    roles: Roles
+    scopes: Scopes
+    configuration: Configuration
+
+
+def analysis(source: str) -> Analysis | None:
+    """Read one version through, None if it does not parse."""
+    return None if len(source) > MAX_SOURCE else analysis_cached(source)
 
 
 @lru_cache(maxsize=256)
-def configuration_cached(source: str) -> Configuration:
+def analysis_cached(source: str) -> Analysis | None:
     """Read one version; the last few hundred are kept, keyed by the text."""
     program = parse(source)
     if program is None:
-        return UNPARSED
+        return None
     try:
-        places = tuple(all_settings(program))
+        names = Names(program)
+        optimizers = read_optimizers(program, names)
+        roles = Roles(program, names, optimizers)
+        scopes = Scopes(program, names, optimizers, roles)
+        places = tuple(all_settings(program, names, optimizers, roles, scopes))
     except RecursionError:  # nests deeper than any real program: nothing can be said about it
-        return UNPARSED
-    return Configuration(speaking(places), True, places)
+        return None
+    return Analysis(program, roles, scopes, Configuration(speaking(places), True, places))
 
 
-def all_settings(program: Program) -> Iterator[Setting]:
+def all_settings(
+    program: Program, names: Names, optimizers: Optimizers, roles: Roles, scopes: Scopes
+) -> Iterator[Setting]:
     """Yield every place where a knob is set, each with its optimizer scope."""
-    names = Names(program)
-    optimizers = read_optimizers(program, names)
-    scopes = Scopes(names, optimizers)
-    for found in (
-        group_settings(program, names, optimizers),
-        literal_settings(program, names),
-    ):
-        for setting in found:
-            yield replace(setting, optimizer_scope=scopes.of(setting))
+    known = [
+        *group_settings(program, names, optimizers),
+        *schedule_settings(program, names, roles, optimizers),
+        *attention_settings(program, names, roles),
+        *norm_settings(program, roles),
+        *activation_settings(program, names, roles),
+        *init_settings(program, names, roles),
+        *feature_settings(program, names, roles),
+    ]
+    read = {setting.span for setting in known}
+    for setting in literal_settings(program, names):
+        # An unknown literal in a line that an idiom has read is no knob of its own.
+        if not (is_unknown(setting.knob) and setting.span in read):
+            known.append(setting)
+    for setting in known:
+        yield replace(setting, optimizer_scope=scopes.of(setting))
 
 
 def speaking(places: tuple[Setting, ...]) -> dict[str, Setting]:

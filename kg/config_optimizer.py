@@ -9,10 +9,11 @@ from dataclasses import replace
 from kg.canonical import canonical
 from kg.config_names import Names
 from kg.fold import number_of
-from kg.knobs import holder, scope_rule
+from kg.knobs import holder, is_known_holder, scope_rule
 from kg.model import OptimizerScope
-from kg.optimizers import Group, Optimizers
+from kg.optimizers import Group, Optimizers, update_rule
 from kg.program import Program
+from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
 
 GROUP_KNOBS = {"eps": "optimizer.adam_eps", "ns_steps": "optimizer.muon_ns_steps"}
@@ -24,7 +25,8 @@ def group_settings(program: Program, names: Names, optimizers: Optimizers) -> It
     for group in optimizers.groups:
         for key, value in group.entries.items():
             for setting in entry_settings(program, names, group, key, value):
-                yield overwritten(setting, optimizers, group, key)
+                made = overwritten(setting, optimizers, group, key)
+                yield replace(made, secondary=not is_known_holder(group.holder))
 
 
 def kind_setting(program: Program, optimizers: Optimizers) -> Iterator[Setting]:
@@ -141,7 +143,14 @@ def overwritten(setting: Setting, optimizers: Optimizers, group: Group, key: str
 class Scopes:
     """Whose update each setting touches, judged on one file."""
 
-    def __init__(self, names: Names, optimizers: Optimizers) -> None:
+    def __init__(
+        self, program: Program, names: Names, optimizers: Optimizers, roles: Roles
+    ) -> None:
+        self.updates = {
+            scope: kind
+            for scope in roles.scopes(Role.OPTIMIZER)
+            if (kind := update_kind(program, scope))
+        }
         self.all = scope_of(optimizers.kinds)
         self.by_root: dict[str, set[str]] = {}
         self.by_path: dict[str, str] = {}
@@ -164,26 +173,42 @@ class Scopes:
 
     def of(self, setting: Setting) -> OptimizerScope:
         """Return the optimizer scope of a setting."""
-        rule = scope_rule(setting.knob)
+        return self.of_place(setting.knob, setting.path)
+
+    def of_place(self, knob: str, path: str) -> OptimizerScope:
+        """Return the optimizer scope of a knob that is set, or edited, at a place."""
+        rule = scope_rule(knob)
         if rule == "all":
             return self.all
         if rule == "decay":
             return scope_of(self.decayed)
         if rule == "groups":
-            return self.of_groups(setting)
+            return self.of_groups(path)
         if rule in ("muon", "adamw"):
             return OptimizerScope(rule)
         return OptimizerScope.NONE
 
-    def of_groups(self, setting: Setting) -> OptimizerScope:
+    def of_groups(self, path: str) -> OptimizerScope:
         """Return the kinds of the groups that a group's entry, or a constant, reaches."""
-        for part in setting.path.split(" > "):
+        for part in path.split(" > "):
             kind = self.by_path.get(part.partition("#")[0])
             if kind is not None:
                 return scope_of({kind})
-        name = setting.path.rpartition(" > ")[2].partition("[")[0]
+        update = self.updates.get(path.partition(" > ")[0])
+        if update is not None:
+            return scope_of({update})
+        name = path.rpartition(" > ")[2].partition("[")[0]
         name = name.partition("(")[2].rstrip(")") if "(" in name else name.rpartition(".")[2]
         return scope_of(self.by_root.get(name, set()))
+
+
+def update_kind(program: Program, scope: str) -> str:
+    """Return whose update a function of an optimizer computes: by its name, then its code."""
+    for kind in ("muon", "adam"):
+        if kind in scope.rpartition(".")[2].lower():
+            return "muon" if kind == "muon" else "adamw"
+    node = program.functions.get(scope)
+    return update_rule(program, scope.rpartition(".")[0], node.body) if node is not None else ""
 
 
 def scope_of(kinds: set[str] | frozenset[str]) -> OptimizerScope:

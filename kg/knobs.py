@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 OTHER = "other"
@@ -37,7 +37,7 @@ class Rules:
 @cache
 def rules() -> Rules:
     """Read knobs.toml once."""
-    text = resources.files("kg").joinpath("knobs.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("knobs.toml").read_text(encoding="utf-8")
     data: dict[str, Any] = tomllib.loads(text)
     names = {name: knob for knob, known in data["names"].items() for name in known}
     return Rules(
@@ -96,6 +96,11 @@ def holder(name: str) -> Holder:
     return known or Holder(lr=f"optimizer.{name}_lr", decay=name, betas=name)
 
 
+def is_known_holder(name: str) -> bool:
+    """Tell whether a parameter group holds what knobs.toml knows."""
+    return name in rules().holders
+
+
 UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
 
 
@@ -106,3 +111,20 @@ def unknown_knob(path: str) -> str:
     'other.RandomForestClassifier.n_estimators'
     """
     return f"{OTHER}." + UNSAFE.sub(".", path).strip(".")
+
+
+PURPOSES = frozenset(
+    f"{OTHER}.{word}"
+    for word in (
+        "bugfix", "docs", "environment", "refactor", "reset", "seed", "unspecified", "unparsed",
+    )
+)  # fmt: skip
+
+
+def is_unknown(knob: str) -> bool:
+    """Tell whether a knob is only a source path, with no canonical name.
+
+    >>> is_unknown("other.STOP_LOSS"), is_unknown("other.seed"), is_unknown("init.scale")
+    (True, False, False)
+    """
+    return knob.startswith(f"{OTHER}.") and knob not in PURPOSES

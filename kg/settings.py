@@ -49,6 +49,9 @@ class Setting:
     probe: tuple[float, ...] = ()  # values at three sizes of unknown names, for a direction
     layered: bool = False  # differs by layer, shape or group
     parts: frozenset[str] = frozenset()  # of a layout: more of them is `add`, fewer `remove`
+    itemised: bool = False  # of parts, only those that differ are shown
+    secondary: bool = False  # belongs to whatever introduced it: the group of a new module
+    long: str = ""  # the whole expression, shown where the short values are the same
     covers: tuple[Span, ...] = field(default=())  # lines whose edits this setting accounts for
 
     @property

@@ -1,0 +1,265 @@
+"""The MLP's activation and width, read from the shape of its code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from kg.canonical import canonical
+from kg.config_names import Names, callee
+from kg.fold import fold, number_of
+from kg.program import Program, Statement
+from kg.roles import Role, Roles
+from kg.settings import Rank, Setting, Site, coefficient, make_value
+
+ACTIVATIONS: Final = frozenset(
+    {"relu", "gelu", "silu", "selu", "elu", "celu", "mish", "tanh", "sigmoid", "softplus",
+     "leaky_relu", "prelu", "rrelu", "hardswish", "hardtanh", "hardsigmoid", "relu6", "softsign",
+     "swish", "logsigmoid", "softmax", "sin", "cos", "exp", "erf", "tanhshrink", "glu",
+     "squareplus", "quick_gelu", "abs"}
+)  # fmt: skip
+GATED: Final = {"silu": "swiglu", "gelu": "geglu", "relu": "reglu", "sigmoid": "glu"}
+THROUGH: Final = frozenset(
+    {"to", "view", "reshape", "contiguous", "float", "bfloat16", "type_as", "dropout", "clone",
+     "half", "norm", "rms_norm", "chunk", "split", "transpose", "unsqueeze"}
+)  # fmt: skip
+
+
+class Symbols:
+    """Follows a value through a forward pass, keeping only the non-linearities it went through."""
+
+    def __init__(self, program: Program, names: Names, owner: str) -> None:
+        self.program, self.names, self.owner = program, names, owner
+        self.known: dict[str, str] = {}
+        self.touched: list[Statement] = []
+
+    def run(self, statement: Statement) -> str:
+        """Take one statement; returns the activation of a returned value."""
+        node = statement.node
+        if isinstance(node, ast.Return) and node.value is not None:
+            return self.noted(statement, self.of(node.value))
+        if isinstance(node, ast.AugAssign):
+            whole = ast.BinOp(left=load(node.target), op=node.op, right=node.value)
+            self.bind(node.target, self.noted(statement, self.of(whole)))
+        elif isinstance(node, ast.Assign):
+            value = self.noted(statement, self.of(node.value))
+            for target in node.targets:
+                self.bind(target, value)
+        return ""
+
+    def noted(self, statement: Statement, value: str) -> str:
+        """Remember the statements that take part in an activation."""
+        called = any(activation_name(c) or callee(c) in POWERS for c in statement.calls)
+        if value and (called or "**" in statement.text):
+            self.touched.append(statement)
+        return value
+
+    def bind(self, target: ast.expr, value: str) -> None:
+        """Give a value to the names of a target."""
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name):
+                self.known[node.id] = value
+
+    def of(self, node: ast.expr) -> str:
+        """Return the activation an expression has gone through, "" if none."""
+        if isinstance(node, ast.Name):
+            return self.known.get(node.id, "")
+        if isinstance(node, ast.Call):
+            return self.of_call(node)
+        if isinstance(node, ast.BinOp):
+            return self.of_binary(node)
+        if isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+            return self.of(node.value)
+        if isinstance(node, ast.IfExp):
+            return either(self.of(node.body), self.of(node.orelse))
+        if isinstance(node, ast.UnaryOp):
+            inner = self.of(node.operand)
+            return f"-{inner}" if inner else ""
+        return ""
+
+    def of_call(self, node: ast.Call) -> str:
+        """Follow a call: an activation, a power, or something linear around one."""
+        name = activation_name(node) or self.held_activation(node)
+        receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
+        inner = next((found for arg in node.args if (found := self.of(arg))), "")
+        if not inner and receiver is not None:
+            inner = self.of(receiver)
+        if name:
+            options = [
+                canonical(keyword.value) for keyword in node.keywords if keyword.arg != "inplace"
+            ]
+            options += [canonical(arg) for arg in node.args[1:] if fold_number(arg) is not None]
+            shown = f"{name}({','.join(options)})" if options and name != "softmax" else name
+            return f"{shown}({inner})" if inner else shown
+        power = POWERS.get(callee(node))
+        if power is not None and inner:
+            exponent = power or self.exponent(node, receiver)
+            return f"{inner}^{exponent}"
+        if callee(node) in ("clamp", "clamp_min", "maximum", "max") and not inner:
+            return "relu" if "0" in canonical(node) and callee(node) != "max" else ""
+        return inner
+
+    def exponent(self, node: ast.Call, receiver: ast.expr | None) -> str:
+        """Return the exponent of `x.pow(3)` or `torch.pow(x, 3)`."""
+        is_function = receiver is not None and canonical(receiver) in ("torch", "F")
+        position = 1 if is_function else 0
+        if len(node.args) > position:
+            return self.program.source(node.args[position])
+        return "?"
+
+    def held_activation(self, node: ast.Call) -> str:
+        """Return the activation behind `self.act(x)` where `self.act = nn.GELU()`."""
+        if not isinstance(node.func, ast.Attribute):
+            return ""
+        for value, scope in self.names.attributes.get(node.func.attr, []):
+            if scope.startswith(self.owner) and isinstance(value, ast.Call):
+                return activation_name(value)
+        return ""
+
+    def of_binary(self, node: ast.BinOp) -> str:
+        """Follow arithmetic: powers, gates, scales and sums."""
+        left, right = self.of(node.left), self.of(node.right)
+        if isinstance(node.op, ast.Pow):
+            return f"{left}^{self.program.source(node.right)}" if left else ""
+        if not left and not right:
+            return ""
+        sign = {ast.Mult: "*", ast.Add: "+", ast.Sub: "-", ast.Div: "/"}.get(type(node.op), "?")
+        if left and right:
+            if sign == "*" and left == right and canonical(node.left) == canonical(node.right):
+                return f"{left}^2"
+            return f"{left}{sign}{right}"
+        active, other = (left, node.right) if left else (right, node.left)
+        if sign != "*":
+            return active if sign == "/" else f"{active}{sign}x"
+        number = fold_number(other)
+        if number is not None:
+            return f"{self.program.source(other)}*{active}"
+        return self.gated(node, active, other)
+
+    def gated(self, node: ast.BinOp, active: str, other: ast.expr) -> str:
+        """Name a product of an activation with something linear: a gate, or `x * sigmoid(x)`."""
+        inside = node.left if other is node.right else node.right
+        if isinstance(inside, ast.Call) and inside.args:
+            argument = canonical(inside.args[0])
+            if canonical(other) in argument:
+                own = {"sigmoid": "silu", "tanh(softplus)": "mish"}.get(active)
+                return own or f"x*{active}"
+        if isinstance(other, ast.Attribute | ast.Subscript):
+            return f"scale*{active}"
+        return GATED.get(active, f"{active}-glu")
+
+
+POWERS: Final = {"square": "2", "square_": "2", "pow": "", "pow_": ""}
+
+
+def either(one: str, other: str) -> str:
+    """Join what two branches do."""
+    return one if one == other else "|".join(filter(None, (one, other)))
+
+
+def load(target: ast.expr) -> ast.expr:
+    """Return the target of an assignment as an expression that reads it."""
+    return target
+
+
+def activation_name(node: ast.Call) -> str:
+    """Return the activation a call applies: `F.relu`, `torch.relu`, `nn.GELU()`, `x.relu()`."""
+    name = callee(node).rstrip("_")
+    plain = name.lower()
+    plain = {"leakyrelu": "leaky_relu", "swish": "silu", "sigmoid_": "sigmoid"}.get(plain, plain)
+    return plain if plain in ACTIVATIONS else ""
+
+
+def fold_number(node: ast.expr) -> float | None:
+    """Return the number a literal expression comes to."""
+    return number_of(fold(node))
+
+
+def activation_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
+    """Yield `mlp.activation` and `mlp.expansion` of each MLP class."""
+    for scope in roles.scopes(Role.MLP):
+        if scope not in program.classes:
+            continue
+        found = activation_setting(program, names, scope)
+        if found is not None:
+            yield found
+        yield from expansion_setting(program, names, scope)
+
+
+def activation_setting(program: Program, names: Names, owner: str) -> Setting | None:
+    """Run the forward pass of an MLP symbolically."""
+    symbols, value, forward = Symbols(program, names, owner), "", f"{owner}.forward"
+    for statement in program.by_scope.get(forward, []):
+        value = symbols.run(statement) or value
+    if not value or not symbols.touched:
+        return None
+    spans = tuple(statement.span for statement in symbols.touched)
+    site = Site(f"{forward} > activation", forward, spans[-1], Rank.IDIOM)
+    return replace(make_value("mlp.activation", value, site, token=value), covers=spans)
+
+
+def expansion_setting(program: Program, names: Names, owner: str) -> Iterator[Setting]:
+    """Yield the width of the hidden layer in model widths: `4 * config.n_embd` is 4."""
+    scope = f"{owner}.__init__"
+    layers = [
+        (statement, call)
+        for statement in program.by_scope.get(scope, [])
+        for call in statement.calls
+        if callee(call).endswith("Linear") and len(call.args) >= 2
+    ]
+    if len(layers) < 2:
+        return
+    width = canonical(layers[0][1].args[0])
+    statement, last = layers[-1]
+    hidden, used = expand_local(program, names, last.args[0], scope)
+    if canonical(hidden) == width:
+        return
+    site = Site(f"{scope} > hidden width", scope, statement.span, Rank.LOCAL)
+    spans = tuple(s.span for s, _ in layers) + tuple(s.span for s in used)
+    shown, ratio = width_ratio(program, names, hidden, layers[0][1].args[0], scope)
+    if ratio is None:
+        return
+    base = make_value("mlp.expansion", shown, site)
+    yield replace(base, folded=ratio, token=canonical(hidden), literal=False, covers=spans)
+
+
+def expand_local(
+    program: Program, names: Names, node: ast.expr, scope: str
+) -> tuple[ast.expr, list[Statement]]:
+    """Replace a local by the expression it was set to, with the statements that set it."""
+    used: list[Statement] = []
+    for _ in range(4):
+        if isinstance(node, ast.Attribute):
+            found = names.attributes.get(node.attr, [])
+            key = next((b for b in found if b[1] == scope), None)
+            if key is None or canonical(node.value) != "self":
+                break
+            node = key[0]
+            used += [s for s in program.by_scope.get(scope, []) if node in ast.walk(s.node)]
+        elif isinstance(node, ast.Name) and len(names.locals.get((scope, node.id), ())) == 1:
+            statement = names.locals[scope, node.id][0]
+            if not isinstance(statement.node, ast.Assign):
+                break
+            used.append(statement)
+            node = statement.node.value
+        else:
+            break
+    return node, used
+
+
+def width_ratio(
+    program: Program, names: Names, hidden: ast.expr, width: ast.expr, scope: str
+) -> tuple[str, float | None]:
+    """Return the hidden width over the model width, as written and as a number."""
+    inner = hidden
+    while isinstance(inner, ast.Call) and callee(inner) in ("int", "round") and inner.args:
+        inner = inner.args[0]
+    number, rest = coefficient(inner)
+    if number is not None and rest == (canonical(width),):
+        return program.source(number), fold_number(number)
+    top, bottom = names.probe(hidden, scope), names.probe(width, scope)
+    if not top or not bottom or not bottom[-1]:
+        return "", None
+    return program.source(hidden), round(top[-1] / bottom[-1], 4)

@@ -1,0 +1,156 @@
+"""Features that a script has or has not: clipping, dropout, experts, tying, checkpointing."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from kg.config_names import Names
+from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
+from kg.program import Program, Statement
+from kg.roles import Role, Roles
+from kg.settings import Rank, Setting, Site, make_value
+
+ON = "True"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One rule of features.toml."""
+
+    knob: str
+    text: re.Pattern[str] | None
+    name: re.Pattern[str] | None
+    excluded: re.Pattern[str] | None
+    value: re.Pattern[str] | None
+    roles: frozenset[Role]
+    whole: bool
+
+
+@cache
+def features() -> tuple[Feature, ...]:
+    """Read features.toml once."""
+    text = Path(__file__).with_name("features.toml").read_text(encoding="utf-8")
+    return tuple(feature(entry) for entry in tomllib.loads(text)["feature"])
+
+
+def feature(entry: dict[str, Any]) -> Feature:
+    """Compile one rule."""
+
+    def pattern(key: str) -> re.Pattern[str] | None:
+        return re.compile(entry[key], re.I) if key in entry else None
+
+    return Feature(
+        knob=entry["knob"],
+        text=pattern("text"),
+        name=pattern("name"),
+        excluded=pattern("not"),
+        value=pattern("value"),
+        roles=frozenset(Role(role) for role in entry.get("roles", ())),
+        whole=entry.get("whole", False),
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def named(name: str) -> tuple[int, ...]:
+    """Return the rules that an identifier matches; a history repeats the same few hundred."""
+    return tuple(
+        number
+        for number, rule in enumerate(features())
+        if rule.name
+        and (match := rule.name.search(name))
+        and not (rule.excluded and rule.excluded.search(match.group(0)))
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def written(text: str) -> tuple[tuple[int, str], ...]:
+    """Return the rules that a statement's text matches, each with its value."""
+    found = []
+    for number, rule in enumerate(features()):
+        match = rule.text.search(text) if rule.text else None
+        if match and not (rule.excluded and rule.excluded.search(match.group(0))):
+            found.append((number, value_of(rule, match, text)))
+    return tuple(found)
+
+
+def matching(statement: Statement, role: Role) -> Iterator[tuple[Feature, str]]:
+    """Yield the rules that a statement matches in its role, each with its value."""
+    rules = features()
+    values = dict(written(statement.text))
+    for name in sorted(statement.names):
+        for number in named(name):
+            values.setdefault(number, value_of(rules[number], None, statement.text))
+    for number, value in sorted(values.items()):
+        if not rules[number].roles or role in rules[number].roles:
+            yield rules[number], value
+
+
+def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
+    """Yield one setting for each feature the program has."""
+    found: dict[str, list[tuple[Statement, str]]] = {}
+    whole: set[str] = set()
+    for statement in program.statements:
+        role = roles.of(statement.scope)
+        if role in (Role.CONFIG, Role.NORM) or isinstance(statement.node, NO_CODE):
+            continue
+        for rule, value in matching(statement, role):
+            found.setdefault(rule.knob, []).append((statement, value))
+            if rule.whole:
+                whole.add(rule.knob)
+    for knob, places in found.items():
+        yield feature_setting(names, knob, places, knob in whole)
+
+
+NO_CODE = (ast.Import, ast.ImportFrom, ast.Assert)
+
+
+def value_of(rule: Feature, match: re.Match[str] | None, text: str) -> str:
+    """Return the value a match gives, "" if it only tells that the feature is there."""
+    if rule.value is not None:
+        match = rule.value.search(text)
+    return first_group(match) if match else ""
+
+
+def first_group(match: re.Match[str]) -> str:
+    """Return the first named group that took part in a match."""
+    return next((v for k, v in match.groupdict().items() if k != "name" and v), "")
+
+
+def feature_setting(
+    names: Names, knob: str, places: list[tuple[Statement, str]], whole: bool
+) -> Setting:
+    """Build the setting of a feature from the statements that make it."""
+    statement, value = next(((s, v) for s, v in places if v), (places[0][0], ""))
+    shown, folded = resolved(names, value, statement)
+    site = Site(f"{statement.scope} > {knob}".removeprefix(" > "), statement.scope,
+                statement.span, Rank.IDIOM)  # fmt: skip
+    setting = make_value(knob, shown or ON, site)
+    spans = tuple(place.span for place, _ in places)
+    token = "\n".join(sorted(place.text for place, _ in places)) if whole else f"{folded!r}"
+    return replace(
+        setting,
+        folded=setting.folded if isinstance(folded, Unfoldable) else folded,
+        token=token,
+        literal=not whole,
+        covers=spans,
+    )
+
+
+def resolved(names: Names, value: str, statement: Statement) -> tuple[str, Value | Unfoldable]:
+    """Return the literal behind a value that is a name, and what it folds to."""
+    node = parse_expression(value) if value else None
+    if node is None:
+        return value, value or UNFOLDABLE
+    folded = names.value(node, statement.scope)
+    if isinstance(folded, Unfoldable):
+        return value, value
+    if isinstance(fold(node), Unfoldable) and not isinstance(folded, tuple):
+        return str(folded), folded
+    return value, folded

@@ -1,0 +1,267 @@
+"""Schedules and the training loop: learning rate, momentum, weight decay, what is timed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from kg.canonical import canonical
+from kg.config_names import Names, assignments
+from kg.fold import number_of
+from kg.optimizers import Optimizers
+from kg.program import Program, Statement
+from kg.roles import Role, Roles
+from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
+
+# Shapes by what their code mentions; a first match wins.
+SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile(r"cos\("), "cosine"),
+    (re.compile(r"sin\("), "sine"),
+    (re.compile(r"sqrt|\*\*0\.5|\*\*\(1/2\)"), "sqrt"),
+    (re.compile(r"exp\(|\*\*\(?progress|\*\*\(?cooldown|\*\*\(?frac"), "exponential"),
+    (re.compile(r"\*\*2|\*\*\(?2\.0"), "quadratic"),
+    (re.compile(r"\*\*"), "power"),
+    (re.compile(r"sigmoid"), "sigmoid"),
+)
+RATE_LOCALS: Final = frozenset({"lrm", "lr_mult", "lr_factor", "lr_multiplier", "lr_scale_now"})
+
+
+def schedule_settings(
+    program: Program, names: Names, roles: Roles, optimizers: Optimizers
+) -> Iterator[Setting]:
+    """Yield the shapes of the schedules and the numbers inside them."""
+    yield from rate_shape(program, roles)
+    yield from decay_shape(program, names, roles, optimizers)
+    yield from momentum_settings(program, names, roles)
+    yield from adam_momentum(optimizers, roles, program)
+    yield from loop_settings(program, names, optimizers)
+    yield from reference_settings(program, names, roles)
+
+
+def function_shape(
+    program: Program, scope: str, knob: str, extra: tuple[Statement, ...] = ()
+) -> Setting | None:
+    """Build the setting of a schedule from the body of its function."""
+    statements = [*program.by_scope.get(scope, []), *extra]
+    if not statements:
+        return None
+    text = "\n".join(statement.text for statement in statements)
+    site = Site(f"{scope} > shape", scope, statements[-1].span, Rank.IDIOM)
+    setting = make_value(knob, shape_name(text), site, token=text)
+    spans = tuple(statement.span for statement in statements)
+    return replace(setting, covers=spans, long=program.source(statements[-1].node))
+
+
+def shape_name(text: str) -> str:
+    """Name the shape of a schedule by what its code mentions."""
+    for pattern, name in SHAPES:
+        if pattern.search(text):
+            return name
+    return "linear" if re.search(r"[-+*/]", text.replace("=", "")) else "constant"
+
+
+def rate_shape(program: Program, roles: Roles) -> Iterator[Setting]:
+    """Yield `schedule.lr_shape`: from the schedule's function, the loop, or torch's scheduler."""
+    inline = tuple(
+        statement
+        for statement in program.by_scope.get("", [])
+        for target, value in assignments(statement.node)
+        if isinstance(target, ast.Name)
+        and target.id in RATE_LOCALS
+        and not isinstance(value, ast.Call | ast.Constant)
+    )
+    found = False
+    for scope in roles.scopes(Role.LR_SCHEDULE):
+        setting = function_shape(program, scope, "schedule.lr_shape", inline)
+        if setting is not None:
+            found = True
+            yield setting
+    if inline and not found:
+        text = "\n".join(statement.text for statement in inline)
+        site = Site("loop > lr", "", inline[0].span, Rank.IDIOM)
+        yield make_value("schedule.lr_shape", shape_name(text), site, token=text)
+    for statement in program.statements:
+        match = re.search(r"lr_scheduler\.(\w+)\(|=(\w+LR|get_\w+_schedule\w*)\(", statement.text)
+        if match:
+            name = match.group(1) or match.group(2)
+            site = Site("lr_scheduler", statement.scope, statement.span, Rank.IDIOM)
+            yield make_value("schedule.lr_shape", name, site)
+
+
+def decay_shape(
+    program: Program, names: Names, roles: Roles, optimizers: Optimizers
+) -> Iterator[Setting]:
+    """Yield `schedule.weight_decay`: constant unless the loop writes it each step."""
+    if not any("weight_decay" in group.entries for group in optimizers.groups):
+        return
+    writes = [write for write in optimizers.overwrites if write.key == "weight_decay"]
+    for scope in roles.scopes(Role.DECAY_SCHEDULE):
+        setting = function_shape(program, scope, "schedule.weight_decay")
+        if setting is not None and writes:
+            yield setting
+            return
+    first = optimizers.groups[0].statement
+    span = writes[0].statement.span if writes else first.span
+    site = Site("loop > weight decay", "", span, Rank.IDIOM)
+    if not writes:
+        yield make_value("schedule.weight_decay", "constant", site, token="constant")
+        return
+    text = "\n".join(expanded_text(names, write.value, "") for write in writes)
+    setting = make_value("schedule.weight_decay", shape_name(text), site, token=text)
+    yield replace(setting, covers=tuple(write.statement.span for write in writes))
+
+
+def expanded_text(names: Names, value: ast.expr, scope: str) -> str:
+    """Return the text of a value with a local replaced by its definition."""
+    bound = names.definition(value, scope) if isinstance(value, ast.Name) else None
+    return canonical(bound[0] if bound else value)
+
+
+def momentum_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
+    """Yield start, end and length of the momentum warmup.
+
+    Reads `(1 - f) * START + f * END`, `START + f * (END - START)` and `step / LENGTH`.
+    """
+    for scope in roles.scopes(Role.MOMENTUM_SCHEDULE):
+        statements = program.by_scope.get(scope, [])
+        if not statements:
+            continue
+        ends: dict[str, ast.expr] = {}
+        for statement in statements:
+            for node in ast.walk(statement.node):
+                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+                    ends.update(ramp(node))
+                elif is_step_share(node) and isinstance(node, ast.BinOp):
+                    ends.setdefault("schedule.muon_momentum_warmup_steps", node.right)
+        spans = tuple(statement.span for statement in statements)
+        text = "\n".join(statement.text for statement in statements)
+        for knob, node in ends.items():
+            site = Site(f"{scope} > {knob.rpartition('.')[2]}", scope,
+                        (node.lineno, node.end_lineno or node.lineno), Rank.IDIOM)  # fmt: skip
+            yield make_setting(program, names, knob, node, site)
+            text = text.replace(canonical(node), "?")
+        site = Site(f"{scope} > shape", scope, spans[-1], Rank.IDIOM)
+        knob = "schedule.muon_momentum" if ends else "optimizer.muon_momentum"
+        value = shape_name(text) if ends else program.source(last_value(statements))
+        yield replace(make_value(knob, value, site, token=text), covers=spans if ends else ())
+
+
+def is_step_share(node: ast.AST) -> bool:
+    """Tell whether a node is `step / LENGTH`."""
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Div)
+        and "step" in canonical(node.left)
+    )
+
+
+def last_value(statements: list[Statement]) -> ast.AST:
+    """Return what a function returns last."""
+    node = statements[-1].node
+    return node.value if isinstance(node, ast.Return) and node.value is not None else node
+
+
+def ramp(node: ast.BinOp) -> dict[str, ast.expr]:
+    """Return the two ends of a linear ramp, empty if a sum is none."""
+    start, end = "schedule.muon_momentum_start", "optimizer.muon_momentum"
+    sides = [factors(node.left), factors(node.right)]
+    if all(len(side) == 2 for side in sides):
+        rising = [one_minus(side) for side in sides]
+        if rising == [True, False] or rising == [False, True]:
+            down, up = (sides[0], sides[1]) if rising[0] else (sides[1], sides[0])
+            low, high = plain_end(down), plain_end(up)
+            return {start: low, end: high} if low is not None and high is not None else {}
+    for base, product in ((node.left, sides[1]), (node.right, sides[0])):
+        for factor in product if len(product) == 2 else []:
+            rise = isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Sub)
+            if rise and canonical(factor.right) == canonical(base):  # type: ignore[attr-defined]
+                return {start: base, end: factor.left}  # type: ignore[attr-defined]
+    return {}
+
+
+def factors(node: ast.expr) -> list[ast.expr]:
+    """Return the two factors of a product."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [node.left, node.right]
+    return []
+
+
+def one_minus(pair: list[ast.expr]) -> bool:
+    """Tell whether one factor is `1 - f`."""
+    return any(re.match(r"\(1(\.0)?-", canonical(factor)) for factor in pair)
+
+
+def plain_end(pair: list[ast.expr]) -> ast.expr | None:
+    """Return the factor of a pair that is a number or a constant's name."""
+    for factor in pair:
+        if isinstance(factor, ast.Constant):
+            return factor
+        if isinstance(factor, ast.Name) and factor.id.isupper():
+            return factor
+    return None
+
+
+def adam_momentum(optimizers: Optimizers, roles: Roles, program: Program) -> Iterator[Setting]:
+    """Yield `schedule.adam_momentum`: constant unless the loop writes the betas."""
+    if "adamw" not in optimizers.kinds:
+        return
+    writes = [write for write in optimizers.overwrites if write.key in ("betas", "beta1")]
+    span = writes[0].statement.span if writes else optimizers.groups[0].statement.span
+    site = Site("loop > betas", "", span, Rank.IDIOM)
+    text = "\n".join(canonical(write.value) for write in writes)
+    value = program.source(writes[0].value) if writes else "constant"
+    spans = tuple(write.statement.span for write in writes)
+    setting = make_value("schedule.adam_momentum", value, site, token=text or "constant")
+    yield replace(setting, covers=spans)
+
+
+def loop_settings(program: Program, names: Names, optimizers: Optimizers) -> Iterator[Setting]:
+    """Yield the factor on all learning rates and how many first steps are not timed."""
+    for write in optimizers.overwrites:
+        if write.key != "lr" or not write.keeps:
+            continue
+        number, rest = coefficient(write.value)
+        site = Site("loop > group lr", "", write.statement.span, Rank.LOCAL)
+        setting = make_value("optimizer.all_lr", program.source(number) if number else "1", site)
+        value = number_of(setting.folded)
+        yield replace(
+            setting, token=f"{value} * {rest}", literal=False, long=program.source(write.value)
+        )
+        break
+    for statement in program.statements:
+        node = statement.node
+        if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
+            continue
+        timed = any(
+            isinstance(inner, ast.AugAssign) and "time" in canonical(inner.target)
+            for inner in node.body
+        )
+        if timed and "step" in canonical(node.test.left):
+            site = Site("loop > startup", "", statement.span, Rank.LOCAL)
+            value_node = node.test.comparators[0]
+            setting = make_setting(program, names, "evaluation.startup_exclude", value_node, site)
+            text = f"step>{canonical(value_node)}"
+            same = [s.span for s in program.statements if text in s.text or "(step-" in s.text]
+            yield replace(setting, covers=tuple(same))
+            return
+
+
+def reference_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
+    """Yield `optimizer.lr_scale_reference`: the 768 of `(model_dim / 768) ** -0.5`."""
+    for scope in roles.scopes(Role.SETUP, Role.SCRIPT):
+        for statement in program.by_scope.get(scope, []):
+            for target, value in assignments(statement.node):
+                if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Pow):
+                    continue
+                ratio = value.left
+                if isinstance(ratio, ast.BinOp) and isinstance(ratio.op, ast.Div):
+                    path = f"{scope} > {program.source(target)}".removeprefix(" > ")
+                    site = Site(path, scope, statement.span, Rank.LOCAL)
+                    knob = "optimizer.lr_scale_reference"
+                    yield make_setting(program, names, knob, ratio.right, site)
+                    place = replace(site, path=f"{path} > exponent")
+                    knob = "optimizer.lr_scale_exponent"
+                    yield make_setting(program, names, knob, value.right, place)

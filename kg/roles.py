@@ -1,0 +1,147 @@
+"""What each class and function of a training script is for: attention, MLP, schedule, loop."""
+
+from __future__ import annotations
+
+import ast
+import re
+from enum import StrEnum
+from typing import Final
+
+from kg.canonical import canonical
+from kg.config_names import Names, callee
+from kg.optimizers import Optimizers
+from kg.program import Program
+
+
+class Role(StrEnum):
+    """The job of a scope."""
+
+    ATTENTION = "attention"
+    MLP = "mlp"
+    BLOCK = "block"
+    MODEL = "model"
+    NORM = "norm"
+    ROTARY = "rotary"
+    WINDOWS = "windows"
+    INIT = "init"  # sets initial weights
+    SETUP = "setup"  # builds the parameter groups
+    OPTIMIZER = "optimizer"  # the update itself
+    LR_SCHEDULE = "lr_schedule"
+    MOMENTUM_SCHEDULE = "momentum_schedule"
+    DECAY_SCHEDULE = "decay_schedule"
+    BOOKKEEPING = "bookkeeping"  # counts parameters or FLOPs, prints
+    VALUE_EMBEDS = "value_embeds"
+    CONFIG = "config"
+    SCRIPT = "script"  # module level: setup, loop, evaluation
+    OTHER = "other"
+
+
+CLASS_ROLES: Final[tuple[tuple[re.Pattern[str], Role], ...]] = (
+    (re.compile(r"optim|muon|adam|sgd|lion", re.I), Role.OPTIMIZER),
+    (re.compile(r"config|settings|hparams|args$", re.I), Role.CONFIG),
+    (re.compile(r"norm", re.I), Role.NORM),
+    (re.compile(r"rotary|rope|posit|alibi", re.I), Role.ROTARY),
+    (re.compile(r"attn|attention|flash", re.I), Role.ATTENTION),
+    (re.compile(r"mlp|ffn|feed_?forward|moe|expert|glu|router", re.I), Role.MLP),
+    (re.compile(r"block|layer$|decoderlayer", re.I), Role.BLOCK),
+    (re.compile(r"gpt|model|transformer|^lm|net(work)?$|llama", re.I), Role.MODEL),
+)
+FUNCTION_ROLES: Final[tuple[tuple[re.Pattern[str], Role], ...]] = (
+    (re.compile(r"flops|num_\w*params|count_params|param_count|estimate_", re.I), Role.BOOKKEEPING),
+    (re.compile(r"init_weights|_init_|reset_param|initiali[sz]e", re.I), Role.INIT),
+    (re.compile(r"setup_optim|configure_optim|make_optim|create_optim|build_optim|get_optim",
+                re.I), Role.SETUP),
+    (re.compile(r"rotary|rope|freqs_cis|posit", re.I), Role.ROTARY),
+    (re.compile(r"window|block_mask", re.I), Role.WINDOWS),
+    (re.compile(r"has_ve|value_emb", re.I), Role.VALUE_EMBEDS),
+    (re.compile(r"momentum|beta", re.I), Role.MOMENTUM_SCHEDULE),
+    (re.compile(r"weight_decay|_wd", re.I), Role.DECAY_SCHEDULE),
+    (re.compile(r"\blr|_lr|learning_rate", re.I), Role.LR_SCHEDULE),
+    (re.compile(r"muon|adam|step_fused|newton|schulz|polar|zeropower|orthogonal", re.I),
+     Role.OPTIMIZER),
+    (re.compile(r"^norm|_norm$|rms", re.I), Role.NORM),
+)  # fmt: skip
+KEY_ROLES: Final = {
+    "lr": Role.LR_SCHEDULE,
+    "momentum": Role.MOMENTUM_SCHEDULE,
+    "betas": Role.MOMENTUM_SCHEDULE,
+    "weight_decay": Role.DECAY_SCHEDULE,
+}
+
+
+class Roles:
+    """The role of every scope of one program."""
+
+    def __init__(self, program: Program, names: Names, optimizers: Optimizers) -> None:
+        self.program = program
+        self.known: dict[str, Role] = {"": Role.SCRIPT}
+        for name, node in program.classes.items():
+            self.known[name] = class_role(name, node)
+        scheduled = scheduled_functions(program, names, optimizers)
+        setups = {group.statement.scope for group in optimizers.groups}
+        for name in program.functions:
+            if name in scheduled:
+                self.known[name] = scheduled[name]
+            elif name in setups:
+                self.known[name] = Role.SETUP
+            else:
+                self.known[name] = self.function_role(name)
+
+    def function_role(self, name: str) -> Role:
+        """Return the role of a function: by its name, else that of what it stands in."""
+        owner, _, last = name.rpartition(".")
+        outer = self.known.get(owner, Role.OTHER) if owner else Role.OTHER
+        if outer is Role.OPTIMIZER:
+            return outer
+        if last not in ("__init__", "forward", "__call__"):
+            for pattern, role in FUNCTION_ROLES:
+                if pattern.search(last):
+                    return role
+        return outer
+
+    def of(self, scope: str) -> Role:
+        """Return the role of a scope; an inner function has that of the outer one."""
+        return self.known.get(scope, Role.OTHER)
+
+    def scopes(self, *roles: Role) -> list[str]:
+        """Return the scopes with one of some roles."""
+        return [scope for scope, role in self.known.items() if role in roles]
+
+
+def class_role(name: str, node: ast.ClassDef) -> Role:
+    """Return the role of a class, by its bases, its name, then by the modules it holds."""
+    if any("optimizer" in canonical(base).lower() for base in node.bases):
+        return Role.OPTIMIZER
+    last = name.rpartition(".")[2]
+    for pattern, role in CLASS_ROLES:
+        if pattern.search(last):
+            return role
+    held = {
+        target.attr
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Assign)
+        for target in inner.targets
+        if isinstance(target, ast.Attribute)
+    }
+    if "lm_head" in held or "transformer" in held:
+        return Role.MODEL
+    if {"attn", "mlp"} <= held:
+        return Role.BLOCK
+    return Role.ATTENTION if {"c_q", "c_k"} <= held else Role.OTHER
+
+
+def scheduled_functions(program: Program, names: Names, optimizers: Optimizers) -> dict[str, Role]:
+    """Find the functions whose result the loop writes into the parameter groups."""
+    found: dict[str, Role] = {}
+    for write in optimizers.overwrites:
+        role = KEY_ROLES.get(write.key)
+        if role is None:
+            continue
+        for node in ast.walk(write.value):
+            bound = None
+            if isinstance(node, ast.Name):
+                bound = names.definition(node, write.statement.scope)
+            for inner in ast.walk(bound[0]) if bound else [node]:
+                if isinstance(inner, ast.Call) and callee(inner) in program.functions:
+                    found.setdefault(callee(inner), role)
+    return found

@@ -1,0 +1,186 @@
+"""Edits that no setting accounts for: new and removed code, grouped by what it introduces."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from kg.config_names import callee
+from kg.program import Program, Span, Statement
+
+# Statements that report or check, and say nothing about the experiment.
+REPORTS: Final = frozenset(
+    {"print", "print0", "log", "info", "warning", "debug", "flush", "collect", "freeze", "disable",
+     "synchronize", "exit"}
+)  # fmt: skip
+NUMBER: Final = re.compile(r"(?<![\w.])\d[\d.]*(?:e[-+]?\d+)?(?![\w.])", re.I)
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Changed statements that belong to one edit."""
+
+    removed: list[Statement] = field(default_factory=list)
+    added: list[Statement] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)  # introduced or dropped by these statements
+
+    def touches(self, old_lines: set[int], new_lines: set[int]) -> bool:
+        """Tell whether any of its statements lies on some lines of the old or new version."""
+        return any(
+            lines & set(span_lines(statement.span))
+            for side, lines in ((self.removed, old_lines), (self.added, new_lines))
+            for statement in side
+        )
+
+    def statements(self) -> Iterator[Statement]:
+        """Yield the statements of both sides, the new ones first."""
+        yield from self.added
+        yield from self.removed
+
+
+def changed_statements(before: Program, after: Program) -> tuple[list[Statement], list[Statement]]:
+    """Return the statements that only one version has; moved code is on neither side."""
+    removed = missing(before, after, scoped=True)
+    added = missing(after, before, scoped=True)
+    return without_moved(removed, added)
+
+
+def missing(one: Program, other: Program, *, scoped: bool) -> list[Statement]:
+    """Return the statements of one version that the other lacks, counted."""
+    rest: Counter[tuple[str, str]] = Counter()
+    for statement in other.statements:
+        rest[key(statement, scoped)] += 1
+    found = []
+    for statement in one.statements:
+        place = key(statement, scoped)
+        if rest[place] > 0:
+            rest[place] -= 1
+        else:
+            found.append(statement)
+    return found
+
+
+def key(statement: Statement, scoped: bool) -> tuple[str, str]:
+    """Return what identifies a statement, decorators included."""
+    text = statement.text + "@".join(("", *statement.decorators))
+    return (statement.scope if scoped else "", text)
+
+
+def without_moved(
+    removed: list[Statement], added: list[Statement]
+) -> tuple[list[Statement], list[Statement]]:
+    """Drop the pairs that only changed their place: a function moved, a block re-indented."""
+    elsewhere = Counter(statement.text for statement in added)
+    gone = Counter(statement.text for statement in removed)
+    return (
+        [s for s in removed if not take(elsewhere, s.text)],
+        [s for s in added if not take(gone, s.text)],
+    )
+
+
+def take(pool: Counter[str], text: str) -> bool:
+    """Take one of a text from a pool, if there is one."""
+    if pool[text] > 0:
+        pool[text] -= 1
+        return True
+    return False
+
+
+def is_report(statement: Statement) -> bool:
+    """Tell whether a statement only reports, checks or imports."""
+    node = statement.node
+    if isinstance(
+        node, ast.Import | ast.ImportFrom | ast.Assert | ast.Pass | ast.Global | ast.Delete
+    ):
+        return True
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return callee(node.value) in REPORTS
+    return False
+
+
+def clusters(
+    before: Program, after: Program, removed: list[Statement], added: list[Statement]
+) -> list[Cluster]:
+    """Group changed statements: by names that only one version knows, then as edited lines."""
+    statements = [*removed, *added]
+    leaders = list(range(len(statements)))
+
+    def leader(number: int) -> int:
+        while leaders[number] != number:
+            number = leaders[number]
+        return number
+
+    old_names, new_names = all_names(before), all_names(after)
+    foreign = [s.names - new_names for s in removed] + [s.names - old_names for s in added]
+    for one, other in links(removed, added, foreign):
+        leaders[leader(one)] = leader(other)
+    groups: dict[int, Cluster] = {}
+    for number, statement in enumerate(statements):
+        group = groups.setdefault(leader(number), Cluster())
+        (group.removed if number < len(removed) else group.added).append(statement)
+        group.names |= foreign[number]
+    return list(groups.values())
+
+
+def links(
+    removed: list[Statement], added: list[Statement], foreign: list[frozenset[str]]
+) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of changed statements that belong together, by number."""
+    first: dict[str, int] = {}
+    for number, names in enumerate(foreign):
+        for name in names:
+            yield first.setdefault(name, number), number
+    places: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, statement in enumerate(removed):
+        places[statement.scope, target_text(statement)].append(number)
+    for number, statement in enumerate(added, len(removed)):
+        waiting = places[statement.scope, target_text(statement)]
+        if waiting:
+            yield waiting.pop(0), number
+
+
+def all_names(program: Program) -> frozenset[str]:
+    """Return every name a program mentions."""
+    return frozenset().union(*(statement.names for statement in program.statements))
+
+
+def span_lines(span: Span) -> range:
+    """Return the lines of a span."""
+    return range(span[0], span[1] + 1)
+
+
+def target_text(statement: Statement) -> str:
+    """Return what a statement assigns, or the start of what it calls or opens."""
+    head = re.split(r"(?<![=!<>])=(?!=)|\(", statement.text, maxsplit=1)[0]
+    return head or statement.text[:40]
+
+
+def literal_change(cluster: Cluster) -> tuple[str, str] | None:
+    """Return the old and new number where a group is one line with one number changed."""
+    if len(cluster.removed) != 1 or len(cluster.added) != 1:
+        return None
+    old, new = cluster.removed[0].text, cluster.added[0].text
+    if NUMBER.sub("?", old) != NUMBER.sub("?", new):
+        return None
+    pairs = [
+        (a, b) for a, b in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True) if a != b
+    ]
+    return pairs[0] if len(pairs) == 1 else None
+
+
+def merged_spans(statements: Iterable[Statement]) -> Span | None:
+    """Return the span from the first to the last of some statements."""
+    spans = [statement.span for statement in statements]
+    return (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else None
+
+
+def by_knob(named: Iterable[tuple[str, Cluster]]) -> dict[str, list[Cluster]]:
+    """Group clusters by the knob they are edits of."""
+    found: dict[str, list[Cluster]] = defaultdict(list)
+    for knob, cluster in named:
+        found[knob].append(cluster)
+    return found

@@ -1,0 +1,137 @@
+"""Names for edits that no setting accounts for: by where they are and what they mention."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from kg.config_optimizer import Scopes
+from kg.knobs import component_of
+from kg.model import Change, ChangeType, OptimizerScope
+from kg.program import Statement
+from kg.roles import Role, Roles
+from kg.structure import Cluster, by_knob, is_report, literal_change, merged_spans
+
+UNSPECIFIED: Final = "other.unspecified"
+ENVIRONMENT: Final = re.compile(
+    r"^(environ|cuda|mps|is_available|get_device\w*|device\w*|get_kernel|kernels?|backend|dist|DDP"
+    r"|rank|local_rank|world_size|nccl|\w*PEAK_FLOPS|\w*TFLOPS|peak_flops|empty_cache|no_sync"
+    r"|max_memory_allocated|current_allocated_memory|nullcontext|contextlib|gpu\w*|vram\w*|num_workers"
+    r"|pin_memory|non_blocking|set_device|cap|repo|fa3|hip|rocm|xla|npu|GPU\w*|VRAM\w*|synchronize"
+    r"|USE_\w+|LOCAL_RANK|torch_dtype|compute_dtype|amp_dtype|has_\w*gpu|dynamo|inductor)$"
+)
+# What a statement is about by the names in it, where its place alone does not say; in order.
+BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tuple(
+    (re.compile(pattern), frozenset(roles), knob)
+    for pattern, roles, knob in (
+        (r"^(cross_entropy|loss|nll_loss|targets)$", (Role.MODEL,), "loss.function"),
+        (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
+        (r"value_embed|^ve$", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "embedding.value_embeds"),
+        (r"^(wte|idx|embed\w*)$", (Role.MODEL,), "embedding.structure"),
+        (r"^(x0_lambdas?|resid_lambdas?|x0)$", (Role.MODEL, Role.BLOCK), "residual.stream"),
+        (r"^window", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "attention.window_sizes"),
+        (r"^(attn|c_attn|q|k|v|y|c_q|c_k|c_v|n_head|head_dim)$", (Role.ATTENTION,),
+         "attention.structure"),
+        (r"^grad$|zero_grad|backward|grad_accum", (Role.SCRIPT,), "optimizer.gradient"),
+        (r"^(param_groups|optimizer|group)$", (Role.SCRIPT,), "optimizer.loop"),
+        (r"^(evaluate_bpb|val_bpb|eval|val_\w+)$", (Role.SCRIPT,), "evaluation.protocol"),
+        (r"dataloader|train_loader|tokenizer|make_dataloader", (Role.SCRIPT,), "data.loader"),
+    )
+)  # fmt: skip
+BY_ROLE: Final = {
+    Role.ATTENTION: "attention.structure",
+    Role.MLP: "mlp.structure",
+    Role.BLOCK: "residual.structure",
+    Role.MODEL: "residual.stream",
+    Role.NORM: "norm.kind",
+    Role.ROTARY: "position.encoding",
+    Role.WINDOWS: "attention.window_sizes",
+    Role.INIT: "init.scheme",
+    Role.SETUP: "optimizer.groups",
+    Role.OPTIMIZER: "optimizer.update",
+    Role.LR_SCHEDULE: "schedule.lr_shape",
+    Role.MOMENTUM_SCHEDULE: "schedule.muon_momentum",
+    Role.DECAY_SCHEDULE: "schedule.weight_decay",
+    Role.VALUE_EMBEDS: "embedding.value_embeds.placement",
+}
+
+
+def structural_changes(
+    named: list[tuple[str, Cluster]], known: set[str], old: Scopes, new: Scopes
+) -> Iterator[Change]:
+    """Yield one change for each knob that unexplained edits belong to."""
+    kept = [(knob, cluster) for knob, cluster in named if knob and knob not in known]
+    port = any(knob == "other.environment" for knob, _ in kept)
+    for knob, group in by_knob(
+        ("other.environment" if port and knob == UNSPECIFIED else knob, cluster)
+        for knob, cluster in kept
+    ).items():
+        change = structural_change(knob, group)
+        scope = (
+            new.of_place(knob, change.path) if group[0].added else old.of_place(knob, change.path)
+        )
+        yield replace(change, optimizer_scope=scope)
+
+
+def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
+    """Return the knob of a group of edited statements, "" if they only report."""
+    votes: dict[str, int] = {}
+    for side, roles in ((cluster.added, new), (cluster.removed, old)):
+        for statement in side:
+            knob = statement_knob(statement, roles)
+            if knob:
+                votes[knob] = votes.get(knob, 0) + 1
+    if not votes:
+        return ""
+    named = {k: n for k, n in votes.items() if component_of(k) != "other"} or votes
+    return max(sorted(named), key=lambda knob: named[knob])
+
+
+def statement_knob(statement: Statement, roles: Roles) -> str:
+    """Return what one statement is about."""
+    role = roles.of(statement.scope)
+    if is_report(statement) or role is Role.BOOKKEEPING:
+        return ""
+    if any(ENVIRONMENT.match(name) for name in statement.names) and role in (
+        Role.SCRIPT, Role.OTHER, Role.CONFIG,
+    ):  # fmt: skip
+        return "other.environment"
+    for pattern, wanted, knob in BY_NAMES:
+        if role in wanted and any(pattern.search(name) for name in statement.names):
+            return knob
+    return BY_ROLE.get(role, UNSPECIFIED)
+
+
+def structural_change(knob: str, group: list[Cluster]) -> Change:
+    """Write the record of an edit that is known by its place only."""
+    removed = [s for cluster in group for s in cluster.removed]
+    added = [s for cluster in group for s in cluster.added]
+    numbers = literal_change(group[0]) if len(group) == 1 else None
+    kind = ChangeType.REPLACE
+    if knob in ("other.environment", "other.refactor"):
+        kind = ChangeType.NO_EFFECT
+    elif numbers is not None:
+        kind = direction_of(*numbers)
+    elif not removed:
+        kind = ChangeType.ADD
+    elif not added:
+        kind = ChangeType.REMOVE
+    first = (added or removed)[0]
+    return Change(
+        knob=knob,
+        component=component_of(knob),
+        change_type=kind,
+        optimizer_scope=OptimizerScope.NONE,
+        old=numbers[0] if numbers else None,
+        new=numbers[1] if numbers else None,
+        path=first.scope,
+        old_span=merged_spans(removed),
+        new_span=merged_spans(added),
+    )
+
+
+def direction_of(old: str, new: str) -> ChangeType:
+    """Compare two number literals."""
+    return ChangeType.INCREASE if float(new) > float(old) else ChangeType.DECREASE
