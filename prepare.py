@@ -53,6 +53,7 @@ class Profile:
     time_budget_seconds: float  # training time, warm-up and evaluation excluded
     step_budget: int | None  # stop after this many optimizer steps instead of after the time
     eval_tokens: int  # validation targets scored by evaluate_bpb, a multiple of sequence_len
+    eval_rows: int  # rows given to the model at once: bounds the memory of its logits
     corpus: str  # default corpus: "sympy" or "climbmix"
     corpus_bytes: int | None  # use about this much text, None: all of it
     tokenizer_bytes: int  # train the tokenizer on about this much text
@@ -62,12 +63,12 @@ PROFILES = {
     profile.name: profile
     for profile in (
         # vocab 1024: on 2 cores the softcap and cross-entropy of a larger one eat the budget
-        Profile("cpu", 1024, 256, 60.0, None, 65_536, "sympy", None, 32_000_000),
+        Profile("cpu", 1024, 256, 60.0, None, 65_536, 8, "sympy", None, 32_000_000),
         # tests: steps instead of seconds, so the result does not depend on the machine's load
-        Profile("smoke", 512, 128, 60.0, 30, 16_384, "sympy", 2_000_000, 500_000),
-        Profile("mps", 2048, 512, 300.0, None, 262_144, "sympy", None, 32_000_000),
+        Profile("smoke", 512, 128, 60.0, 30, 16_384, 16, "sympy", 2_000_000, 500_000),
+        Profile("mps", 2048, 512, 300.0, None, 262_144, 32, "sympy", None, 32_000_000),
         # autoresearch's own constants
-        Profile("h100", 8192, 2048, 300.0, None, 40 * 524_288, "climbmix", None, 500_000_000),
+        Profile("h100", 8192, 2048, 300.0, None, 40 * 524_288, 8, "climbmix", None, 500_000_000),
     )
 }
 
@@ -822,16 +823,6 @@ def batches(
 # Evaluation
 
 
-def evaluation_rows(profile: Profile) -> int:
-    """Return the rows evaluate_bpb gives the model at a time.
-
-    Bounded so that a batch's logits stay below 2**27 numbers (0.5 GB in float32) and, for the
-    caches of a CPU, below 4,096 tokens where the vocabulary is small.
-    """
-    tokens = 4096 if profile.vocab_size <= 2048 else 2**27 // profile.vocab_size
-    return max(1, min(tokens, profile.eval_tokens) // profile.sequence_len)
-
-
 def evaluate_bpb(model: Any, data: Data, device: torch.device | str = "cpu") -> float:
     """Return validation bits per byte, which does not depend on the vocabulary size.
 
@@ -841,7 +832,7 @@ def evaluate_bpb(model: Any, data: Data, device: torch.device | str = "cpu") -> 
 
     Args:
         model: Maps tokens, int64 of shape (B, T), to logits of shape (B, T, vocab_size).
-        data: Whose validation rows are scored, all of them, B = evaluation_rows at a time.
+        data: Whose validation rows are scored, all of them, B = profile.eval_rows at a time.
         device: Where the model lives.
     Returns:
         sum(nats) / (ln 2 * sum(bytes)), in bits per byte; lower is better. NaN if a logit is.
@@ -856,7 +847,7 @@ def evaluate_bpb(model: Any, data: Data, device: torch.device | str = "cpu") -> 
     if len(data.val) == 0:
         raise PrepareError("evaluate_bpb: there are no validation rows; run python prepare.py")
     token_bytes = torch.from_numpy(data.token_bytes).to(device)
-    step = evaluation_rows(data.profile)
+    step = data.profile.eval_rows
     sums: list[torch.Tensor] = []
     with torch.no_grad():
         for start in range(0, len(data.val), step):
