@@ -72,9 +72,11 @@ def show(lab: Lab, tag: str) -> None:
 
 def experiments_table(root: Path, lines: int = 14, width: int = 150) -> str:
     """Return the first lines of `dvc exp show -A`, in columns that fit a terminal."""
-    keep = "Experiment|Created|val_bpb|status|num_steps|reason|DEPTH|MATRIX_LR|TOTAL_BATCH_SIZE"
-    words = ["-m", "dvc", "exp", "show", "-A", "--no-pager", "--only-changed", "--keep", keep]
-    words += ["--drop", "trainer.*|prepare.*|data.*|.*seconds|.*_M|load"]
+    drop = (
+        "manifest|attention|device|threads|load|.*seconds|mfu.*|.*_M|peak.*|score.*|isolation|"
+        "outcome|problem|reason|data.*|.*py|seed|profile|.*_added|.*_removed"
+    )
+    words = ["-m", "dvc", "exp", "show", "-A", "--no-pager", "--only-changed", "--drop", drop]
     done = subprocess.run([sys.executable, *words], cwd=root, capture_output=True, text=True)
     found = (done.stdout or done.stderr).splitlines()
     return "\n".join(line[:width] for line in found[:lines])

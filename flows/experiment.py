@@ -144,9 +144,16 @@ def finish(lab: Lab, campaign: Campaign, attempt: Attempt, clock: Clock) -> Entr
     metrics = sealed(campaign, attempt)
     facts = replace(attempt.facts, ended=attempt.facts.ended or now())
     verdict = verdict_of(campaign, facts, metrics)
-    metrics |= {"status": verdict.status.value, "reason": verdict.reason, "isolation": "none"}
-    metrics |= {"lines_added": facts.lines_added, "lines_removed": facts.lines_removed}
-    metrics |= {"nodes_added": facts.nodes_added}
+    metrics = {
+        facts.metric: metrics.pop(facts.metric),
+        "status": verdict.status.value,  # second column of `dvc exp show`
+        **metrics,
+        "isolation": "none",
+        "lines_added": facts.lines_added,
+        "lines_removed": facts.lines_removed,
+        "nodes_added": facts.nodes_added,
+        "reason": verdict.reason,  # last, it is a sentence
+    }
     data = (json.dumps(metrics, indent=1, ensure_ascii=False) + "\n").encode()
     (campaign.run / ledger.METRICS).write_bytes(data)
     with clock("dvc"):
