@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import prepare
 from prepare import PrepareError, Profile
 
+torch.set_num_threads(1)  # on a busy machine two threads wait longer than they compute
 TINY = Profile("tiny", 300, 16, 5.0, None, 320, 4, "sympy", None, 100_000)
 BOS = 299
 

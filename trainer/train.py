@@ -439,6 +439,7 @@ def orthogonalize(X, steps):
         (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
         (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
         (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
+        (1.875, -1.25, 0.375),  # any further step: Newton-Schulz of order 5, exact near 1
     )
     tall = X.size(1) > X.size(2)
     X = X.bfloat16() if X.is_cuda else X.float()
@@ -446,7 +447,7 @@ def orthogonalize(X, steps):
         X = X.mT  # the Gram matrix below is then the smaller one
     X = X / (X.norm(dim=(1, 2), keepdim=True) * 1.02 + 1e-6)
     for step in range(steps):
-        a, b, c = coefficients[min(step, 4)]
+        a, b, c = coefficients[min(step, 5)]
         A = X @ X.mT
         X = a * X + (b * A + c * A @ A) @ X
     return X.mT if tall else X
