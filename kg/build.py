@@ -99,8 +99,9 @@ def run_pairs(facts: Facts) -> Iterator[tuple[NamedNode, Object | None]]:
     yield DCT.description, text(record.description)
     yield LAB.metric, Literal(clean(record.metric))
     yield LAB.sense, Literal(clean(record.direction))
-    if record.status is not Status.CRASH:
-        yield LAB.value, double(record.value)
+    value = None if record.status is Status.CRASH else double(record.value)
+    yield LAB.value, value
+    yield MLS.hasOutput, None if value is None else vocab.part(node, "evaluation")
     yield LAB.commit, text(record.commit)
     yield LAB.parent, vocab.experiment(record.parent) if record.parent else None
     yield LAB.parentCommit, text(record.parent_commit)

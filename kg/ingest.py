@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
-from pyoxigraph import NamedNode, Quad, Store
+from pyoxigraph import Quad, Store
 
 from kg import vocab
 from kg.board import Board, Entry, EvidenceKey
@@ -23,6 +23,7 @@ from kg.shapes import require_shape
 from kg.store import apply, bulk
 from kg.terms import LAB, RDF
 from kg.vocabulary import renewal, vocabulary
+from kg.withdraw import orphans, require_campaign, withdraw
 
 Progress = Callable[[int], None]
 POOLED = 64  # below that, starting processes (0.5 s each) costs more than it saves
@@ -88,6 +89,8 @@ def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
     entries = sorted((entry_of(facts) for facts in found), key=lambda entry: entry.order)
     patch = Patch()
     moved = [f.record.name for f in found if known_digest(store, f.record.name)]
+    for name in moved:
+        require_campaign(store, name, tag)
     later = not board.rows or entries[0].order > board.rows[-1].order
     if later and not moved:
         for entry in entries:
@@ -96,10 +99,11 @@ def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
         retell(store, board, entries, patch)
     for facts in found:
         patch.add(sound_quads(facts))
-    for name in moved:
-        withdraw(store, name, patch)
+    mentioned = {node for name in moved for node in withdraw(store, name, patch)}
     more, less = refresh(store, patch.keys, patch.added, patch.removed)
     apply(store, [*patch.added, *more], [*patch.removed, *less])
+    if mentioned:
+        apply(store, (), orphans(store, mentioned))
 
 
 def retell(store: Store, board: Board, entries: list[Entry], patch: Patch) -> None:
@@ -121,25 +125,6 @@ def replay(tag: str, entries: Iterable[Entry], patch: Patch) -> Board:
     for entry in sorted(entries, key=lambda entry: entry.order):
         step(board, entry, patch)
     return board
-
-
-def withdraw(store: Store, name: str, patch: Patch) -> None:
-    """Take back what an earlier record of an experiment said and the new one does not."""
-    derived = {LAB.outcome, LAB.delta, LAB.comparedWith, LAB.previous, LAB.bestBefore}
-    derived |= {LAB.bestBeforeBy, LAB.reverts, LAB.repeats, LAB.countedIn, LAB.verdict}
-    node = vocab.experiment(name)
-    for quad in owned(store, node):
-        if quad.predicate not in derived and quad not in patch.added:
-            patch.remove([quad])
-
-
-def owned(store: Store, node: NamedNode) -> Iterator[Quad]:
-    """Yield the quads of an experiment and of everything whose IRI begins with its own."""
-    for quad in store.quads_for_pattern(node, None, None):
-        yield quad
-        part = quad.object
-        if isinstance(part, NamedNode) and part.value.startswith(node.value + "/"):
-            yield from store.quads_for_pattern(part, None, None)
 
 
 def build(store: Store, found: Iterable[Facts], progress: Progress | None = None) -> None:

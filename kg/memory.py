@@ -49,8 +49,10 @@ class Memory:
         with store.writing(self.directory) as graph:
             fresh = ingest.unknown(graph, records)
             if fresh:
+                store.announce(self.directory)
                 found = ingest.understand(fresh, self.reader, ingest.workers_for(len(fresh)))
                 ingest.add_facts(graph, counted(found, progress))
+            if fresh or store.behind(self.directory):
                 store.publish(self.directory, graph)
             return len(fresh)
 

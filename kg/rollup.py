@@ -133,6 +133,5 @@ def pending_nodes(
     for node in {quad.subject for quad in (*added, *removed) if quad.predicate in WRITTEN}:
         quads = set(store.quads_for_pattern(node, None, None)) - removed
         found = {quad.predicate: quad.object for quad in (*quads, *fresh.get(node, ()))}
-        if found:
-            pending[node] = found  # type: ignore[index]
+        pending[node] = found  # type: ignore[index]  # empty where a node goes away
     return pending

@@ -57,7 +57,7 @@ def open_store(directory: Path) -> Store:
         switch(link, fresh)
     try:
         return Store(str(link.resolve()))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # a corrupt manifest is a RuntimeError
         raise MemoryBroken(
             f"memory {directory}: {error}; make it anew with `nightlab kg rebuild`"
         ) from error
@@ -97,11 +97,22 @@ def switch(link: Path, target: Path) -> None:
     draft.replace(link)
 
 
+def announce(directory: Path) -> None:
+    """Say that the store is about to have more than its snapshot, in case nobody publishes."""
+    (directory / "unpublished").touch()
+
+
+def behind(directory: Path) -> bool:
+    """Tell whether a writer died between writing and publishing."""
+    return (directory / "unpublished").exists()
+
+
 def publish(directory: Path, store: Store) -> Path:
     """Make what is in the store the snapshot that readers open from now on."""
     fresh = numbered(directory, "snapshot")
     store.backup(str(fresh))
     switch(directory / "snapshot", fresh)
+    (directory / "unpublished").unlink(missing_ok=True)
     old = sorted(directory.glob("snapshot-[0-9]*"), key=lambda p: int(p.name.rpartition("-")[2]))
     for stale in old[:-KEPT_SNAPSHOTS]:
         shutil.rmtree(stale, ignore_errors=True)
@@ -129,8 +140,8 @@ def reading(directory: Path) -> Store:
             return Store()
         try:
             return Store.read_only(str(latest))
-        except OSError as error:
-            broken = error
+        except (OSError, RuntimeError) as error:
+            broken: Exception = error
     raise MemoryBroken(
         f"memory {directory}: {broken}; make it anew with `nightlab kg rebuild`"
     ) from broken

@@ -68,12 +68,6 @@ class LAB(metaclass=Closed):
     keep: NamedNode
     discard: NamedNode
     crash: NamedNode
-    improved: NamedNode
-    worsened: NamedNode
-    equal: NamedNode
-    crashed: NamedNode
-    unknown: NamedNode
-    interrupted: NamedNode
     # an experiment
     inCampaign: NamedNode
     seq: NamedNode

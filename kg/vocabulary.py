@@ -10,7 +10,6 @@ from importlib import resources
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Store, parse
 
 from kg.terms import COMPONENTS, KNOBS, PREFIXES, RDFS, VOCAB
-from kg.vocab import EVERYTHING
 
 ONTOLOGY = NamedNode(VOCAB.rstrip("#"))
 VERSION = NamedNode(PREFIXES["owl"] + "versionInfo")
@@ -32,8 +31,7 @@ def vocabulary() -> frozenset[Quad]:
         if quad.predicate in LABELS and is_concept(quad)
     }
     version = Literal(hashlib.sha256(b"".join(texts)).hexdigest()[:16])
-    name = Quad(EVERYTHING, RDFS.label, Literal("all campaigns"))
-    return frozenset(terms | labels | {Quad(ONTOLOGY, VERSION, version), name})
+    return frozenset(terms | labels | {Quad(ONTOLOGY, VERSION, version)})
 
 
 def is_concept(quad: Quad) -> bool:
