@@ -1,0 +1,138 @@
+"""Import of any autoresearch history: branches, tables and lost commits, accounted for.
+
+The repository is read, never written. Every commit that brought a new version of the target
+and every row of a results table becomes one experiment; what cannot be recovered is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from flows import history_rows as tables
+from flows.foreign import Branch, Foreign, branches, head, opened
+from flows.foreign import refs as all_refs
+from flows.foreign import trunk as trunk_of
+from flows.history_account import Account, CampaignCount
+from flows.history_names import Book, opened_book
+from flows.history_plan import History, Wish, counts, first_number, notes, plan_history
+from flows.history_records import light_record, mark, with_sources
+from flows.history_rows import Sheet
+from flows.revisions import revision_changes
+from flows.versions import target_path
+from kg.memory import open_memory
+from kg.model import ExperimentRecord
+
+__all__ = ["Account", "import_history", "revision_changes"]
+
+Progress = Callable[[int], None]
+
+
+def import_history(
+    source: str | Path,
+    *,
+    refs: Sequence[str] = (),
+    target: str = "train.py",
+    results: Sequence[Path] = (),
+    metric: str | None = None,
+    direction: str = "min",
+    store: Path,
+    progress: Progress | None = None,
+) -> Account:
+    """Build the graph of a repository that has never heard of nightlab.
+
+    Args:
+        source: A work tree, bare repository or git directory, or a URL to be cloned.
+        refs: What to import; by default all branches and pull requests.
+        target: The file the agent edited, as a path in the repository.
+        results: Tables beside those found at the tips of refs and in the work tree.
+        metric: Column of the tables; by default each table's first number.
+        direction: "min" or "max": which way the metric is better.
+        store: Directory of the memory; made if it does not exist.
+        progress: Called with the number of experiments understood so far.
+
+    Raises:
+        RepositoryError: The repository or a ref cannot be read.
+        FlowError: A table named cannot be read, or another import is running.
+        KgError: The memory cannot be written.
+    """
+    begun = time.monotonic()
+    wish = Wish(refs, target_path(target), metric, direction)
+    given = tables.given_sheets(results)
+    with opened(source) as foreign, opened_book(store) as book:
+        found = branches(foreign.objects, wish.refs)
+        known = all_refs(foreign.objects)
+        trunk = known.get(trunk_of(foreign.objects, known) or "")
+        loose = tables.loose_sheets(foreign, wish.target, head(foreign.objects)[0] or "HEAD")
+        print_of = fingerprint(foreign.origin, found, [*given, *loose], wish, trunk)
+        memory = open_memory(store)
+        present = set(memory.names())
+        if print_of in book.done and present.issuperset(book.digests):
+            account = Account.again(book.done[print_of])
+        else:
+            tracked = tables.tracked_sheets(foreign.objects, found, wish.target)
+            sheets = tables.distinct([*given, *loose, *tracked])
+            history = plan_history(foreign, found, sheets, wish, trunk)
+            account, fresh = name_all(history, foreign, wish, book, present)
+            memory.add_all(fresh, progress)
+            book.done[print_of] = account.to_json()
+            book.save()
+    return replace(account, seconds=round(time.monotonic() - begun, 3))
+
+
+def fingerprint(
+    origin: str,
+    found: Iterable[Branch],
+    sheets: Iterable[Sheet],
+    wish: Wish,
+    trunk: str | None,
+) -> str:
+    """Return a hash of all an import depends on: equal ones make equal graphs."""
+    parts = [origin, wish.target, str(wish.metric), wish.direction, str(trunk)]
+    parts += sorted(f"{branch.ref} {branch.tip}" for branch in found)
+    parts += sorted(f"{s.file} {s.ref} {hashlib.sha256(s.data).hexdigest()}" for s in sheets)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def name_all(
+    history: History, foreign: Foreign, wish: Wish, book: Book, present: set[str]
+) -> tuple[Account, list[ExperimentRecord]]:
+    """Name the experiments; return the account and the records the memory does not have."""
+    strangers = {name.rpartition("-")[0] for name in present - set(book.names.values())}
+    filled = [campaign for campaign in history.campaigns if campaign.plans]
+    told = []
+    for campaign in filled:
+        owner = f"{foreign.origin} {campaign.branch.ref}"
+        tag = book.campaign(campaign.branch.name, owner, strangers)
+        book.assign(tag, campaign.plans, first_number(campaign.plans))
+        recovered = sum(plan.version is not None for plan in campaign.plans)
+        total = len(campaign.plans)
+        told.append(CampaignCount(tag, campaign.branch.ref, total, recovered, total - recovered))
+    book.save()  # before the graph is written: an import cut off gives the same names again
+    fresh, new = list[ExperimentRecord](), 0
+    for campaign in filled:
+        for plan in campaign.plans:
+            light = light_record(plan, book.names, foreign.origin, campaign.metric, wish.direction)
+            digest = mark(light, plan, history.versions)
+            if light.name not in present or book.digests.get(light.name) != digest:
+                fresh.append(with_sources(light, plan, history.versions))
+                new += light.name not in present
+            book.digests[light.name] = digest
+    account = Account(
+        experiments=sum(count.experiments for count in told),
+        with_diff=sum(count.with_diff for count in told),
+        without_diff=sum(count.without_diff for count in told),
+        statuses=counts(plan for campaign in filled for plan in campaign.plans),
+        rejected=history.problems,
+        campaigns=tuple(told),
+        commits=history.commits,
+        new=new,
+        changed=len(fresh) - new,
+        known=sum(count.experiments for count in told) - len(fresh),
+        notes=notes(history),
+    )
+    return account, fresh

@@ -1,0 +1,77 @@
+"""What an import found, lost and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from flows.history_rows import Problem
+
+SHOWN = 20  # campaigns and rejected lines people are shown; --json has all
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignCount:
+    """What became of one ref."""
+
+    name: str
+    ref: str
+    experiments: int
+    with_diff: int
+    without_diff: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an import found: nothing is dropped without standing here."""
+
+    experiments: int
+    with_diff: int  # their version of the target is known
+    without_diff: int  # only a table row is left of them
+    statuses: Mapping[str, int]
+    rejected: tuple[Problem, ...]
+    campaigns: tuple[CampaignCount, ...]
+    commits: int  # that brought a new version of the target
+    new: int
+    changed: int  # known before, now with another row, verdict or parent
+    known: int
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the account as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def again(cls, data: Mapping[str, Any]) -> Self:
+        """Return the account of an import that was done before and found the same."""
+        told: dict[str, Any] = dict(data, new=0, changed=0, known=data["experiments"])
+        told["rejected"] = tuple(Problem(**problem) for problem in data["rejected"])
+        told["campaigns"] = tuple(CampaignCount(**count) for count in data["campaigns"])
+        told["notes"] = tuple(data["notes"])
+        return cls(**told)
+
+    def lines(self) -> list[str]:
+        """Return the account for people."""
+        kinds = ", ".join(f"{number} {status}" for status, number in self.statuses.items())
+        many = "1 campaign" if len(self.campaigns) == 1 else f"{len(self.campaigns)} campaigns"
+        told = [
+            f"{self.experiments} experiments of {many}: {kinds}",
+            f"{self.with_diff} with their version of the target, {self.without_diff} without"
+            " (the row is left, the commit is lost)",
+            f"{self.new} new, {self.changed} changed, {self.known} known before;"
+            f" {self.commits} commits in {self.seconds:.2f} s",
+        ]
+        largest = sorted(self.campaigns, key=lambda count: -count.experiments)[:SHOWN]
+        told += [
+            f"  {count.name}: {count.experiments} experiments, {count.without_diff} without diff"
+            for count in largest
+            if count.experiments > 1
+        ]
+        told += self.notes
+        told.append(f"{len(self.rejected)} table lines rejected")
+        told += [f"  {p.file} line {p.line}: {p.reason}" for p in self.rejected[:SHOWN]]
+        if len(self.rejected) > SHOWN:
+            told.append(f"  and {len(self.rejected) - SHOWN} more; --json lists them all")
+        return told

@@ -1,0 +1,170 @@
+"""From refs and tables to the experiments of each campaign, in order and with verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flows.foreign import Branch, Foreign
+from flows.history_join import Join
+from flows.history_match import Plan
+from flows.history_rows import Item, Problem, Sheet, items_of
+from flows.history_verdict import infer, judge, link
+from flows.objects import Objects
+from flows.versions import Versions
+
+METRIC = "val_bpb"  # of a campaign without a table, where the user names none
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for, apart from the place."""
+
+    refs: Sequence[str]
+    target: str
+    metric: str | None
+    direction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One ref as a campaign."""
+
+    branch: Branch
+    plans: tuple[Plan, ...]  # in order
+    metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything an import is about to record."""
+
+    versions: Versions
+    campaigns: tuple[Campaign, ...]
+    problems: tuple[Problem, ...]
+    commits: int  # that brought a new version
+
+
+Read = tuple[Sheet, list[Item]]
+
+
+def plan_history(
+    foreign: Foreign,
+    branches: Sequence[Branch],
+    sheets: Iterable[Sheet],
+    wish: Wish,
+    trunk: str | None,
+) -> History:
+    """Join commits and rows; decide order, verdicts and parents.
+
+    Args:
+        foreign: The repository.
+        branches: Its refs, in the order in which they lay claim to shared commits.
+        sheets: All tables.
+        wish: What the user asked for.
+        trunk: Tip of the line that campaigns fork from.
+    """
+    problems: list[Problem] = []
+    read: list[Read] = []
+    for sheet in sheets:
+        items, refused = items_of(sheet, wish.metric)
+        problems += refused
+        read.append((sheet, items))
+    branches = by_rows(branches, read)
+    shas = resolve(foreign.objects, (item for _, items in read for item in items))
+    tips = [branch.tip for branch in branches] + ([trunk] if trunk else [])
+    versions = Versions(foreign.objects, wish.target, [*tips, *shas.values()])
+    join = Join(versions, branches, trunk)
+    tables = put_tables(join, read, shas)
+    link(join)
+    infer(join)
+    made = []
+    for branch in branches:
+        plans, refused = judge(branch, join.ordered(branch), start_of(join, branch), wish.direction)
+        problems += refused
+        made.append(Campaign(branch, tuple(plans), metric_of(wish, tables.get(branch.ref, []))))
+    commits = sum(plan.key == plan.commit for plan in join.plans.values())
+    return History(versions, tuple(made), tuple(problems), commits)
+
+
+def by_rows(branches: Sequence[Branch], read: Iterable[Read]) -> list[Branch]:
+    """Return the trunk, then refs with tables, the longest first, then the rest.
+
+    A table that grows from one pull request to the next stays one campaign that way.
+    """
+    rows = Counter[str]()
+    for sheet, items in read:
+        rows[sheet.ref or ""] = max(rows[sheet.ref or ""], len(items))
+    return [*branches[:1], *sorted(branches[1:], key=lambda branch: -rows[branch.ref])]
+
+
+def resolve(objects: Objects, items: Iterable[Item]) -> dict[str, str]:
+    """Return the full hash of every cited commit that exists and is not ambiguous."""
+    cited = sorted({item.hash for item in items if item.hash})
+    found = objects.find([f"{sha}^{{commit}}" for sha in cited])
+    return {sha: entry.sha for sha, entry in zip(cited, found, strict=True) if entry}
+
+
+def put_tables(join: Join, read: Sequence[Read], shas: dict[str, str]) -> dict[str, list[Read]]:
+    """Join all tables, those with most rows first, and return them by ref.
+
+    A campaign's longest table gives its order: others are extracts, such as one of the keeps.
+    """
+    tables: dict[str, list[Read]] = {branch.ref: [] for branch in join.branches}
+    for sheet, items in read:
+        branch = join.branch_of(sheet, [shas.get(item.hash or "") for item in items])
+        tables[branch.ref].append((sheet, items))
+    for branch in join.branches:
+        ours = tables[branch.ref]
+        ours.sort(key=lambda pair: (-len(pair[1]), pair[0].name, pair[0].data))
+        for _, items in ours:
+            for item in items:
+                if item.hash in shas:
+                    join.claim(branch, shas[item.hash], loose=True)
+            join.add_table(branch, items, shas)
+    return tables
+
+
+def start_of(join: Join, branch: Branch) -> Plan | None:
+    """Return the experiment a campaign was forked from, in whatever campaign that is."""
+    return join.plans.get(join.fork(branch) or "")
+
+
+def metric_of(wish: Wish, tables: Sequence[Read]) -> str:
+    """Return the metric of a campaign: the one asked for, else that of its longest table."""
+    if wish.metric is not None:
+        return wish.metric
+    named = (item.metric for _, items in tables for item in items)
+    return next(filter(None, named), METRIC)
+
+
+def notes(history: History) -> tuple[str, ...]:
+    """Return what should be known of a history beside its numbers."""
+    versions, told = history.versions, []
+    if versions.cut:
+        told.append(
+            f"shallow clone: what {len(versions.cut)} commits changed is unknown;"
+            " run git fetch --unshallow and import again"
+        )
+    if versions.too_large:
+        told.append(f"{len(versions.too_large)} versions of the target are too large to be read")
+    mixed = sum(map(versions.mixes, versions.parents))
+    if mixed:
+        told.append(f"{mixed} merges hold a version that neither side had: not experiments")
+    return tuple(told)
+
+
+def first_number(plans: Sequence[Plan]) -> int:
+    """Return 0 if a campaign begins with its baseline, else 1."""
+    first = plans[0]
+    texts = [first.about.subject if first.about else ""]
+    texts += [first.item.row.description] if first.item else []
+    named = any("baseline" in text.lower() for text in texts)
+    return 0 if first.is_baseline or named else 1
+
+
+def counts(plans: Iterable[Plan]) -> dict[str, int]:
+    """Return how many experiments have each verdict."""
+    found = Counter(str(plan.status) for plan in plans)
+    return {status: found[status] for status in ("keep", "discard", "crash")}

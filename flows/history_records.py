@@ -1,0 +1,92 @@
+"""Planned experiments as the records the graph is built from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flows.history_match import Plan
+from flows.history_names import split_name
+from flows.history_verdict import last_kept
+from flows.versions import Versions
+from kg.model import ExperimentRecord, Status
+
+LONGEST = 4000  # characters of a message; one of 60 kB has been seen in a bot's merge
+
+
+def light_record(
+    plan: Plan, names: Mapping[str, str], origin: str, metric: str, direction: str
+) -> ExperimentRecord:
+    """Return the record of an experiment without its sources, which are large."""
+    name = names[plan.key]
+    campaign, seq = split_name(name)
+    message = plan.about.message if plan.about else ""
+    row_text = plan.item.row.description if plan.item else ""
+    return ExperimentRecord(
+        name=name,
+        campaign=campaign,
+        seq=seq,
+        commit=plan.commit or "",
+        parent=names.get(plan.parent.key) if plan.parent else None,
+        parent_commit=plan.base,
+        status=plan.status or Status.KEEP,
+        reason=plan.reason,
+        description=(message or row_text)[:LONGEST],
+        metric=metric,
+        direction=direction,
+        value=value_of(plan, metric, direction),
+        agent=plan.about.author if plan.about else "",
+        started=plan.about.time if plan.about else None,
+        summary=summary_of(plan, metric),
+        origin=f"{origin} {plan.branch.ref}",
+    )
+
+
+def value_of(plan: Plan, metric: str, direction: str) -> float | None:
+    """Return the value of an experiment in the campaign's metric."""
+    items = [plan.item, *plan.others] if plan.item else []
+    if plan.status is Status.CRASH:
+        return None
+    found = (item.value(direction) for item in items if item.metric == metric)
+    return next((value for value in found if value is not None), None)
+
+
+def summary_of(plan: Plan, metric: str) -> dict[str, float]:
+    """Return every other number that some table has about an experiment."""
+    found: dict[str, float] = {}
+    for item in reversed([plan.item, *plan.others] if plan.item else []):
+        found |= item.summary()
+        if item.metric and item.metric != metric and item.row.value is not None:
+            found[item.metric] = item.row.value
+    found.pop(metric, None)
+    return dict(sorted(found.items()))
+
+
+def with_sources(record: ExperimentRecord, plan: Plan, versions: Versions) -> ExperimentRecord:
+    """Return a record with the versions the diff needs."""
+    if plan.version is None:
+        return record
+    blobs = versions.blobs
+    before = None if plan.is_baseline else blobs.get(plan.base or "")
+    kept = kept_blob(plan, versions)
+    return replace(
+        record,
+        source=versions.text(blobs.get(plan.version)),
+        parent_source=versions.text(before),
+        kept_source=versions.text(kept) if kept != before else None,
+        history=() if plan.is_baseline else versions.history(plan.version),
+    )
+
+
+def kept_blob(plan: Plan, versions: Versions) -> str | None:
+    """Return the last accepted version before an experiment."""
+    kept = last_kept(plan)
+    return versions.blobs.get(kept.version or "") if kept else None
+
+
+def mark(record: ExperimentRecord, plan: Plan, versions: Versions) -> str:
+    """Return a hash of all that makes a record, with sources by their objects."""
+    blobs = [versions.blobs.get(sha or "") for sha in (plan.version, plan.base)]
+    told = repr((record, blobs, kept_blob(plan, versions)))
+    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:16]

@@ -1,0 +1,220 @@
+"""The verdict and the parent of imported experiments, where a table does not state them.
+
+Whatever is not written in a row is inferred, and the reason of the experiment says so:
+a commit that a later one takes back was discarded, all others on a branch were kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from flows.foreign import Branch
+from flows.history_join import Join
+from flows.history_match import Plan, walk
+from flows.history_rows import Item, Problem, row_text
+from flows.versions import Versions
+from kg.model import Status
+
+REVERT = re.compile(r'\W*revert\W+"(?P<subject>.+)"', re.I)
+REVERTED = re.compile(r"This reverts commit ([0-9a-f]{7,64})")
+RESTORES = re.compile(r"\b(?:re-?apply|revert|restor|undo|reset|roll(?:ed|ing)?[ -]?back)", re.I)
+SAYS = re.compile(r"\W*(keep|discard|crash)(?:ed|es|ped)?\W*[:—–(-]", re.I)
+SAYS_LATER = re.compile(r"[—–:(\[-]\s*(KEEP|DISCARD|CRASH)(?:ED)?\b")
+STEPS_BACK = 60  # ancestors looked through for the version a commit puts back
+UNDONE = 0.6  # of an edit's lines, for the next commit to count as its undoing
+DIGITS = re.compile(r"\d[\d_.e+-]*")
+
+
+def link(join: Join) -> None:
+    """Give every commit the experiment it was edited from."""
+    for plan in join.plans.values():
+        version = plan.version
+        if version is None or plan.parent is not None or plan.is_baseline:
+            continue
+        before = join.versions.previous(version)
+        if before is not None:
+            baseline = join.plans.get(f"baseline:{plan.branch.name}:{before}")
+            plan.parent = baseline or join.plans.get(before)
+
+
+def infer(join: Join) -> None:
+    """Give a verdict to every commit that no row is about."""
+    for chains in join.chains.values():
+        for chain in chains:
+            for plan in chain:
+                restore(join, plan)
+            for plan, following in pairwise(chain):
+                if following.parent is plan and plan.status is None and plan.item is None:
+                    undo(join.versions, plan, following)
+    for plan in join.plans.values():
+        if plan.item is None and plan.status is None:
+            says(plan)
+
+
+def restore(join: Join, plan: Plan) -> None:
+    """Mark a commit that puts an earlier version back, and what it takes back thereby."""
+    versions, line = join.versions, list(walk(plan.parent))[:STEPS_BACK]
+    blob = versions.blobs.get(plan.version or "")
+    told = RESTORES.search(plan.about.message if plan.about else "")
+    same = [
+        i
+        for i, old in enumerate(line)
+        if versions.blobs.get(old.version or "") == blob
+        # byte for byte what has failed before: a second try, unless the message says otherwise
+        and (told or old.status is not Status.DISCARD)
+    ]
+    undone = line[: same[0]] if same else taken_back(plan, line)
+    if same:
+        decide(plan, Status.KEEP, f"puts back the file of {short(line[same[-1]])}")
+    elif undone:
+        decide(plan, Status.KEEP, f"takes back {short(undone[0])}")
+    ours = [old for old in line if old.branch is plan.branch]  # a fork judges no other campaign
+    for old in ours:
+        if old in undone:
+            decide(old, Status.DISCARD, f"taken back by {short(plan)}")
+        elif same and old is line[same[0]] and old.status is not Status.KEEP:
+            decide(old, Status.KEEP, f"its file is put back by {short(plan)}")
+
+
+def taken_back(plan: Plan, line: Sequence[Plan]) -> list[Plan]:
+    """Return the experiment that a commit says it reverts, by hash or by subject."""
+    message = plan.about.message if plan.about else ""
+    hashes, quoted = REVERTED.findall(message), REVERT.match(message)
+    for old in line:
+        subject = old.about.subject if old.about else None
+        cited = any((old.commit or "").startswith(sha) for sha in hashes)
+        if cited or (quoted and subject == quoted["subject"]):
+            return [old]
+    return []
+
+
+def undo(versions: Versions, plan: Plan, following: Plan) -> None:
+    """Discard a commit whose edit is gone in the next one: agents stop writing reverts."""
+    texts = (versions.text(versions.blobs.get(sha or "")) for sha in (plan.base, plan.commit))
+    before, after = texts
+    then = versions.text(versions.blobs.get(following.commit or ""))
+    if before is not None and after is not None and then is not None:
+        share = undone_share(*map(lines, (before, after, then)))
+        if share >= UNDONE:
+            decide(plan, Status.DISCARD, f"its edit is undone in {short(following)}")
+
+
+def undone_share(before: Counter[str], after: Counter[str], then: Counter[str]) -> float:
+    """Return which part of an edit's lines the next version takes back.
+
+    A line that comes again with other numbers is tuned, not undone.
+    """
+    added, removed = after - before, before - after
+    back = then - after
+    tuned = {DIGITS.sub("#", line) for line in back - removed}
+    gone = Counter({k: n for k, n in (after - then).items() if DIGITS.sub("#", k) not in tuned})
+    size = added.total() + removed.total()
+    return ((added & gone).total() + (removed & back).total()) / size if size else 0.0
+
+
+def lines(text: str) -> Counter[str]:
+    """Return the lines of a file with their numbers of times, indentation aside."""
+    return Counter(line.strip() for line in text.splitlines() if line.strip())
+
+
+def says(plan: Plan) -> None:
+    """Give a commit the verdict its subject states, else accept it: the branch went on."""
+    subject = plan.about.subject if plan.about else ""
+    found = SAYS.match(subject) or SAYS_LATER.search(subject)
+    if found:
+        decide(plan, Status(found[1].lower()), "its message says so")
+    elif plan.loose:
+        decide(plan, Status.DISCARD, "no branch holds it any more")
+    else:
+        decide(plan, Status.KEEP, "nothing takes it back")
+
+
+def decide(plan: Plan, status: Status, why: str) -> None:
+    """Infer the verdict of an experiment without a row; a row's own word stands."""
+    if plan.item is None:
+        plan.status = status
+        plan.reason = f"no table row; inferred as {status}: {why}"
+
+
+def short(plan: Plan) -> str:
+    """Return how a reason names another experiment: by 7 digits of its commit."""
+    return (plan.commit or plan.key)[:7]
+
+
+def judge(
+    branch: Branch, sequence: Iterable[Plan], start: Plan | None, direction: str
+) -> tuple[list[Plan], list[Problem]]:
+    """Give the rows of a campaign their verdicts, and lost experiments their parents.
+
+    Args:
+        branch: The campaign.
+        sequence: Its experiments in order, those of others that its tables repeat among them.
+        start: The experiment it was forked from.
+        direction: "min" or "max": which way is better.
+    Returns:
+        The experiments, and the rows whose status says nothing and that have no value.
+    """
+    accepted, best = start, None
+    good: list[Plan] = []
+    problems: list[Problem] = []
+    for plan in sequence:
+        if plan.branch is not branch:
+            if plan.status is Status.KEEP or (plan.item and plan.item.status is Status.KEEP):
+                accepted = plan
+            continue
+        if plan.item is not None:
+            value = plan.item.value(direction)
+            better = value is not None and (best is None or beats(value, best, direction))
+            status = plan.item.status or inferred(value, better)
+            if status is None and plan.version is None:
+                reason = f"status {plan.item.row.status!r} is no verdict, and there is no value"
+                problems.append(
+                    Problem(plan.item.sheet.file, plan.item.line, reason, row_text(plan.item.row))
+                )
+                continue
+            plan.status = status or (Status.DISCARD if plan.loose else Status.KEEP)
+            plan.reason = row_reason(plan, plan.item, status)
+            if plan.status is Status.KEEP and better:
+                best = value
+        if plan.version is None and (plan.parent is None or plan.status is Status.KEEP):
+            plan.parent = accepted
+        if plan.status is Status.KEEP:
+            accepted = plan
+        good.append(plan)
+    return good, problems
+
+
+def inferred(value: float | None, better: bool) -> Status | None:
+    """Return the verdict of a row whose status is no word of ours: better is kept."""
+    if value is None:
+        return None
+    return Status.KEEP if better else Status.DISCARD
+
+
+def beats(value: float, best: float, direction: str) -> bool:
+    """Tell whether a value is better."""
+    return value > best if direction == "max" else value < best
+
+
+def row_reason(plan: Plan, item: Item, status: Status | None) -> str:
+    """Return why an experiment has its verdict, as far as its row says."""
+    word = item.row.status or "no status"
+    if item.status is None:
+        told = f"{word}; inferred as {plan.status} from " + (
+            "its value" if status else "the branch"
+        )
+    else:
+        told = word
+    parts = [f"line {item.line} of {item.sheet.name}: {told}"]
+    subject = plan.about.subject if plan.about else item.row.description
+    if item.row.description and item.row.description != subject:
+        parts.append(item.row.description)
+    return "; ".join([*parts, plan.note] if plan.note else parts)
+
+
+def last_kept(plan: Plan) -> Plan | None:
+    """Return the last accepted experiment before one, by parents."""
+    return next((old for old in walk(plan.parent) if old.status is Status.KEEP), None)

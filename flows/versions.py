@@ -1,0 +1,132 @@
+"""The versions of one file over the commits of a repository, and which came from which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from flows.errors import RepositoryError
+from flows.objects import MAX_BYTES, Objects
+
+HISTORY = 20  # versions before the parent that are given to the diff of an import
+
+
+class Versions:
+    """The target file at every commit that can be reached from some tips."""
+
+    def __init__(self, objects: Objects, target: str, tips: Iterable[str]) -> None:
+        self.objects = objects
+        self.target = target_path(target)
+        self.parents = objects.parents(dict.fromkeys(tips))
+        self.blobs: dict[str, str] = {}
+        self.too_large: set[str] = set()
+        commits = list(self.parents)
+        found = objects.find([f"{commit}:{self.target}" for commit in commits])
+        for commit, entry in zip(commits, found, strict=True):
+            if entry is not None and entry.kind == "blob":
+                self.blobs[commit] = entry.sha
+                if entry.size > MAX_BYTES:
+                    self.too_large.add(entry.sha)
+        self.texts: dict[str, str | None] = {}
+        self.came_from: dict[str, str | None] = {}
+
+    @cached_property
+    def cut(self) -> frozenset[str]:
+        """The commits whose parents a shallow clone lacks: what they changed is unknown."""
+        lines = self.objects.git("rev-parse", "--git-path", "shallow").split("\n")
+        path = self.objects.git_dir.parent / lines[0]
+        shas = path.read_text(encoding="ascii").split() if path.is_file() else []
+        return frozenset(shas) & self.parents.keys()
+
+    def text(self, blob: str | None) -> str | None:
+        """Return a version's text, None where there is none or it is too large to be code."""
+        if blob is None or blob in self.too_large:
+            return None
+        if blob not in self.texts:
+            self.texts[blob] = self.objects.text(blob)
+        return self.texts[blob]
+
+    def base(self, commit: str) -> str | None:
+        """Return the first parent, None for a root."""
+        return next(iter(self.parents.get(commit, ())), None)
+
+    def touches(self, commit: str) -> bool:
+        """Tell whether a commit that is no merge brought a new version."""
+        blob, parents = self.blobs.get(commit), self.parents.get(commit, ())
+        if blob is None or len(parents) > 1:
+            return False
+        return not parents or self.blobs.get(parents[0]) != blob
+
+    def mixes(self, commit: str) -> bool:
+        """Tell whether a merge holds a version that none of its parents has."""
+        blob, parents = self.blobs.get(commit), self.parents.get(commit, ())
+        if blob is None or len(parents) < 2:
+            return False
+        return all(self.blobs.get(parent) != blob for parent in parents)
+
+    def at(self, commit: str | None) -> str | None:
+        """Return the commit that brought the version which is at a commit.
+
+        A merge hands the question on to the parent it has the file from.
+        """
+        while commit is not None and not self.touches(commit):
+            blob, parents = self.blobs.get(commit), self.parents.get(commit, ())
+            same = (parent for parent in parents if self.blobs.get(parent) == blob)
+            commit = next(same, next(iter(parents), None))
+        return commit
+
+    def previous(self, commit: str) -> str | None:
+        """Return the commit whose version a commit was edited from."""
+        if commit not in self.came_from:
+            self.came_from[commit] = self.at(self.base(commit))
+        return self.came_from[commit]
+
+    def earlier(self, commit: str, most: int) -> list[str]:
+        """Return the blobs before the parent's version along first parents, newest first."""
+        base = self.base(commit)
+        last, found = self.blobs.get(base or ""), list[str]()
+        while base is not None and len(found) < most:
+            blob = self.blobs.get(base)
+            if blob is not None and blob != last:
+                last = blob
+                found.append(blob)
+            base = self.base(base)
+        return found
+
+    def history(self, commit: str, most: int = HISTORY) -> tuple[str, ...]:
+        """Return the texts before the parent's version along first parents, newest first."""
+        texts = (self.text(blob) for blob in self.earlier(commit, most))
+        return tuple(text for text in texts if text is not None)
+
+    def order(self, tip: str, seen: set[str]) -> Iterator[str]:
+        """Yield the commits below a tip that were not seen yet, parents before children.
+
+        The first parent's line comes before what a merge brought in, so the order depends
+        on nothing but the commits; `seen` grows by what is yielded.
+        """
+        stack = [(tip, iter(self.parents.get(tip, ())))]
+        if tip in seen or tip not in self.parents:
+            return
+        seen.add(tip)
+        while stack:
+            commit, below = stack[-1]
+            parent = next((p for p in below if p not in seen and p in self.parents), None)
+            if parent is not None:
+                seen.add(parent)
+                stack.append((parent, iter(self.parents[parent])))
+                continue
+            stack.pop()
+            yield commit
+
+
+def target_path(target: str) -> str:
+    """Return a path inside a repository as git spells it.
+
+    Raises:
+        RepositoryError: It leads out of the repository.
+    """
+    path = PurePosixPath(target)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\n" in target:
+        raise RepositoryError(f"target {target!r}: is no path inside a repository; give train.py")
+    return str(path)
