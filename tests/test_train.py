@@ -481,15 +481,16 @@ def test_a_real_run_reports_what_its_checkpoint_scores(tmp_path: Path) -> None:
         assert f"{score:.4f}" == f"{float(summary['val_bpb']):.4f}"
 
 
-def test_a_run_without_data_says_what_to_type(tmp_path: Path) -> None:
-    environment = {**os.environ, "NIGHTLAB_PROFILE": "smoke", "NIGHTLAB_DATA": str(tmp_path)}
-    run = subprocess.run(
-        [sys.executable, "-m", "trainer.train"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 1
-    assert run.stdout == ""
-    assert run.stderr == (
+def test_a_run_without_data_says_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLAB_PROFILE", "smoke")
+    monkeypatch.setenv("NIGHTLAB_DATA", str(tmp_path))
+    monkeypatch.setenv("NIGHTLAB_OUT", str(tmp_path / "exp"))
+    with pytest.raises(SystemExit) as caught:
+        train.main()
+    assert caught.value.code == (
         f"error: prepare: no data for profile 'smoke' in {tmp_path / 'smoke'}; "
-        "run python prepare.py --profile smoke\n"
+        "run python prepare.py --profile smoke"
     )
+    assert not (tmp_path / "exp").exists()

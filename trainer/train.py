@@ -34,7 +34,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 import prepare
 
 # ------------------------------------------------------------------------------------------
-# Constants, for the cpu profile (20 to 60 s on 2 cores); "H100:" is what autoresearch uses there.
+# Constants, for the cpu profile (20 to 60 s on 2 cores). "H100:" is what autoresearch uses there;
+# without it, the same.
 
 # model
 DEPTH = 4  # transformer layers. H100: 8
@@ -53,8 +54,8 @@ MATRIX_LR = 0.04  # Muon
 SCALAR_LR = 0.5  # AdamW: per-layer residual scales
 WEIGHT_DECAY = 0.2  # Muon, falls to 0 over the run
 ADAM_BETAS = (0.8, 0.95)  # AdamW: decay of the first and second moment
-MUON_MOMENTUM = 0.95  # Muon, reached after MUON_WARMUP_STEPS. H100: the same, after 300
-MUON_WARMUP_STEPS = 100
+MUON_MOMENTUM = 0.95  # Muon, reached after MUON_WARMUP_STEPS
+MUON_WARMUP_STEPS = 100  # H100: 300
 NS_STEPS = 5  # Muon: iterations of the orthogonalization
 
 # schedule, in shares of the budget
@@ -661,8 +662,11 @@ def peak_memory_mb(device):
 
 
 def main():
-    profile = prepare.active_profile()
-    data = prepare.load_data(profile)
+    try:
+        profile = prepare.active_profile()
+        data = prepare.load_data(profile)
+    except prepare.PrepareError as error:
+        sys.exit(f"error: {error}")
     out = Path(os.environ.get("NIGHTLAB_OUT") or "exp")
     out.mkdir(parents=True, exist_ok=True)
     seed = int(os.environ.get("NIGHTLAB_SEED") or SEED)
@@ -736,7 +740,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except prepare.PrepareError as error:
-        sys.exit(f"error: {error}")
+    main()
