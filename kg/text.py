@@ -1,0 +1,168 @@
+"""What a message claims: text in, claims on knobs out, or an explicit unresolved.
+
+normalise -> tokens and lemmas -> names (a spaCy SpanRuler, or the same table without spaCy) ->
+patterns of terms -> quantities -> role by clause -> direction. Rules only, deterministic; a
+text that none of them answers stays unresolved, with the three nearest knobs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from kg import text_match
+from kg.lexicon import Lexicon, load
+from kg.model import ChangeType
+from kg.text_agree import agree
+from kg.text_assemble import TAGS, UNDO, claims_of, settle_events
+from kg.text_binding import read
+from kg.text_clauses import Opening, fuse, opening, segments
+from kg.text_direction import verb_class
+from kg.text_gloss import clear_winner, nearest
+from kg.text_match import Index, Span, index_of
+from kg.text_model import Agreement, Claim, Resolution, Unresolved
+from kg.text_roles import decide_roles, outcomes, promote, settle_backends, settle_sizes
+from kg.text_tokens import Token, tokenize
+from kg.text_words import METRICS, NOTHING
+
+__all__ = [
+    "Agreement",
+    "Claim",
+    "Resolution",
+    "Unresolved",
+    "agree",
+    "resolve",
+    "resolve_lines",
+]
+
+
+def resolve(
+    text: str,
+    lexicon: Lexicon,
+    *,
+    candidates: Sequence[str] | None = None,
+    current: Mapping[str, float] | None = None,
+    engine: str = "spacy",
+) -> Resolution:
+    """Return what one text claims.
+
+    ``candidates`` are the knobs its diff touched: they decide between readings and let a
+    definition answer where no name does. ``current`` are values of the file the text is about;
+    they give a lone value its direction. ``engine`` is ``spacy`` (a SpanRuler) or ``light``
+    (the same names without importing spaCy, for paths with a start-up bar); results are equal.
+    """
+    start = opening(text)
+    if start.foreign or start.tag in {"merge", "result", "results"}:
+        return Resolution(lexicon_version=lexicon.version)
+    tokens = shifted(tokenize(text[start.offset :]), start.offset)
+    index = index_of(lexicon)
+    tokens, spans = fuse(tokens, names(tokens, lexicon, index, engine))
+    reading = read(tokens, spans, segments(tokens, spans), index)
+    decide_roles(reading)
+    promote(reading)
+    settle_backends(reading)
+    settle_sizes(reading)
+    drafts = [draft for draft in reading.drafts if draft.claim]
+    for draft in drafts:
+        outcomes(reading, draft)
+        if start.tag in UNDO:
+            draft.verb = ChangeType.REVERT
+    claims, doubtful = claims_of(drafts, reading, lexicon, index, candidates, current)
+    claims = settle_events(claims, start, drafts)
+    if start.quoted and start.tag in UNDO:
+        claims = [replace(claim, old=claim.new, new=claim.old) for claim in claims]
+    if not claims and not doubtful:
+        claims, doubtful = last_resort(text, start, tokens, lexicon, candidates)
+    context = {draft.knob.name for draft in reading.drafts if not draft.claim}
+    context -= {claim.knob for claim in claims}
+    return Resolution(tuple(claims), tuple(doubtful), tuple(sorted(context)), lexicon.version)
+
+
+def names(tokens: Sequence[Token], lexicon: Lexicon, index: Index, engine: str) -> tuple[Span, ...]:
+    """Find the lexicon's names with the engine asked for."""
+    if engine == "light":
+        return text_match.find(tokens, index)
+    from kg import text_spacy  # imports spaCy on first use
+
+    return text_spacy.find(tokens, lexicon)
+
+
+def shifted(tokens: Sequence[Token], offset: int) -> tuple[Token, ...]:
+    """Move the tokens of a tail back to their place in the whole text."""
+    if not offset:
+        return tuple(tokens)
+    return tuple(
+        replace(token, start=token.start + offset, end=token.end + offset) for token in tokens
+    )
+
+
+def last_resort(
+    text: str,
+    start: Opening,
+    tokens: Sequence[Token],
+    lexicon: Lexicon,
+    candidates: Sequence[str] | None,
+) -> tuple[list[Claim], list[Unresolved]]:
+    """Answer a text without a name: by its tag, by a definition among the diff's knobs, or not."""
+    span = (start.offset, len(text))
+    words = [token.lemma for token in tokens if token.kind == "word"]
+    undoes = start.tag in UNDO or any(verb_class(word) is ChangeType.REVERT for word in words[:2])
+    event = "unspecified" if undoes else TAGS.get(start.tag or "".join(words[:1]))
+    if event is not None:
+        kind = ChangeType.REVERT if undoes else ChangeType.NO_EFFECT
+        return [Claim(f"other.{event}", "other", kind, None, None, span, "lexicon", "tag", 0.8)], []
+    if all(word in NOTHING or word in METRICS for word in words):
+        return [], []
+    ranked = nearest(tokens, lexicon, candidates)
+    winner = clear_winner(ranked) if candidates else None
+    if winner is not None:
+        kinds = [verb_class(word) for word in words]
+        kind = next((kind for kind in kinds if kind is not None), ChangeType.REPLACE)
+        component = lexicon.component(winner)
+        return [
+            Claim(winner, component, kind, None, None, span, "gloss", "words", ranked[0][1])
+        ], []
+    return [], [Unresolved(text[start.offset :].strip(), span, ranked)]
+
+
+def resolve_lines(lines: Iterable[str], lexicon: Lexicon | None = None) -> Iterator[str]:
+    """Resolve JSON lines ``{"id","text"}`` into ``{"id","records":[...]}`` lines.
+
+    A line that cannot be read gives one ``{"line","error"}`` line and the rest goes on. Texts
+    with words nobody could name carry ``unresolved`` with the nearest knobs.
+    """
+    lexicon = lexicon or load()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield json.dumps(resolved_line(number, line, lexicon), ensure_ascii=False)
+
+
+def resolved_line(number: int, line: str, lexicon: Lexicon) -> dict[str, object]:
+    """Resolve one line, or say what is wrong with it."""
+    try:
+        item = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return {"line": number, "error": f"line {number}: not JSON ({error}); one object a line"}
+    if not isinstance(item, dict) or not isinstance(item.get("text"), str) or "id" not in item:
+        return {"line": number, "error": f"line {number}: no 'id' and 'text'; give both"}
+    found = resolve(item["text"], lexicon)
+    result: dict[str, object] = {
+        "id": item["id"],
+        "records": [
+            {
+                "knob": claim.knob,
+                "component": claim.component,
+                "change_type": claim.change_type.value,
+                "old": claim.old,
+                "new": claim.new,
+            }
+            for claim in found.claims
+        ],
+    }
+    if found.unresolved:
+        result["unresolved"] = [
+            {"text": rest.text, "candidates": [name for name, _ in rest.candidates]}
+            for rest in found.unresolved
+        ]
+    return result

@@ -1,0 +1,74 @@
+"""Whether a message and its diff say the same; both are kept, neither corrects the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kg.model import Change, ChangeType
+from kg.text_model import Agreement, Claim
+
+UP = frozenset({ChangeType.INCREASE, ChangeType.ADD, ChangeType.ENABLE})
+DOWN = frozenset({ChangeType.DECREASE, ChangeType.REMOVE, ChangeType.DISABLE})
+TOLERANCE = 0.01
+"""524K is 524288: values that differ by less than 1 % are the same value."""
+IDLE = frozenset({ChangeType.NO_EFFECT})
+
+
+def agree(claims: Sequence[Claim], changes: Sequence[Change]) -> Agreement:
+    """Compare what a text claims with what its diff changed.
+
+    ``contradict``: a knob both name goes the other way or to another value, or they share no
+    knob at all. ``missing_in_diff``: the text announces more (the graver of the two, so it
+    also stands where both hold more). ``extra_in_diff``: the diff holds more, silent undoing
+    of an earlier edit included. ``no_claim``: the text claims nothing.
+    """
+    if not claims:
+        return Agreement.NO_CLAIM
+    said = {claim.knob: claim for claim in claims}
+    done = {change.knob: change for change in changes}
+    shared = said.keys() & done.keys()
+    if any(opposed(said[knob], done[knob]) for knob in shared):
+        return Agreement.CONTRADICT
+    if not shared:
+        idle = all(claim.change_type in IDLE for claim in claims)
+        if idle and all(change.change_type in IDLE for change in changes):
+            return Agreement.AGREE  # both say: nothing that acts
+        return Agreement.CONTRADICT if changes else Agreement.MISSING_IN_DIFF
+    if said.keys() - done.keys():
+        return Agreement.MISSING_IN_DIFF
+    return Agreement.EXTRA_IN_DIFF if done.keys() - said.keys() else Agreement.AGREE
+
+
+def opposed(claim: Claim, change: Change) -> bool:
+    """Tell whether a claim and a change of one knob exclude one another."""
+    new_said, new_done = amount(claim.new), amount(change.new)
+    if new_said is not None and new_done is not None:
+        return not close(new_said, new_done)
+    said, done = claim.change_type, change.change_type
+    return (said in UP and done in DOWN) or (said in DOWN and done in UP)
+
+
+def amount(text: str | None) -> float | None:
+    """Return the number a value stands for: ``2**18``, ``1/8``, ``long_window//8``; else None."""
+    if text is None:
+        return None
+    plain = text.strip().replace("_", "")
+    power = re.fullmatch(r"(\d+)\s*\*\*\s*(\d{1,3})", plain)
+    if power:
+        return float(power[1]) ** int(power[2])
+    floor = re.fullmatch(r"[A-Za-z][\w.]*\s*//\s*(\d+)", plain)
+    if floor:
+        return 1 / int(floor[1]) if int(floor[1]) else None
+    over = re.fullmatch(r"(\d+)\s*/\s*(\d+)", plain)
+    if over:
+        return int(over[1]) / int(over[2]) if int(over[2]) else None
+    try:
+        return float(plain)
+    except ValueError:
+        return None
+
+
+def close(left: float, right: float) -> bool:
+    """Tell whether two values are the same but for rounding."""
+    return abs(left - right) <= TOLERANCE * max(abs(left), abs(right))

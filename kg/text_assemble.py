@@ -1,0 +1,272 @@
+"""From drafts to claims: choose a reading, weigh the evidence, write the values down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from kg.lexicon import Concept, Lexicon
+from kg.model import ChangeType
+from kg.text_binding import Draft, Reading
+from kg.text_clauses import Opening
+from kg.text_direction import Evidence, change_type
+from kg.text_match import Index
+from kg.text_mentions import Mention
+from kg.text_model import Claim, Unresolved
+from kg.text_quantity import Quantity
+from kg.text_tokens import Token
+
+BETAS = ("optimizer.adam_beta1", "optimizer.adam_beta2")
+LEVELS = {
+    "schedule.weight_decay": "regularization.weight_decay.matrix",
+    "schedule.lr_shape": "schedule.warmdown_ratio",
+}
+"""Knobs that take the number of a text about a schedule: "constant WD at 0.1" sets both."""
+EVENTS = ("environment", "reset", "refactor", "bugfix", "docs", "unspecified")
+"""Edits without a hyper-parameter, the most telling first."""
+TAGS = {
+    "fix": "bugfix", "doc": "docs", "docs": "docs", "refactor": "refactor", "style": "refactor",
+    "build": "environment", "ci": "environment",
+}  # fmt: skip
+UNDO = frozenset({"revert", "reverted", "undo", "restore", "reset", "discard", "discarded"})
+SCORES = {"alias": 1.0, "human": 1.0, "lexicon": 0.95}
+
+
+def claims_of(
+    drafts: Sequence[Draft],
+    reading: Reading,
+    lexicon: Lexicon,
+    index: Index,
+    candidates: Sequence[str] | None,
+    current: Mapping[str, float] | None,
+) -> tuple[list[Claim], list[Unresolved]]:
+    """Turn drafts into claims, one per knob; a reading nobody can choose stays unresolved."""
+    claims: dict[str, Claim] = {}
+    doubtful: list[Unresolved] = []
+    for draft in drafts:
+        knob = choose(draft, candidates, index)
+        if knob is None:
+            readings = tuple((reading.name, 0.5) for reading in draft.mention.knobs[:3])
+            doubtful.append(Unresolved(*words_of(reading, draft.mention), readings))
+            continue
+        for part, target in expand(draft, knob, index):
+            claim = claim_of(part, target, reading, lexicon, current)
+            known = claims.get(claim.knob)
+            if known is None or (known.new is None and known.factor is None and claim.new):
+                claims[claim.knob] = claim
+    return list(claims.values()), doubtful
+
+
+def choose(draft: Draft, candidates: Sequence[str] | None, index: Index) -> Concept | None:
+    """Return the reading that fits the value and the knobs the diff touched; None in doubt."""
+    readings = list(draft.mention.knobs)
+    if draft.mlp_width:
+        readings = [index.knobs["mlp.expansion"]]
+    if candidates:
+        touched = [knob for knob in readings if knob.name in candidates]
+        if touched:
+            return touched[0]
+        finer = [index.knobs[name] for name in candidates if name in index.knobs]
+        wanted = set(draft.mention.terms)
+        finer = [knob for knob in finer if wanted and any(wanted <= set(p) for p in knob.patterns)]
+        if len(finer) == 1:
+            return finer[0]
+    values = [t.value for t in ends(draft.quantity) if t.value is not None]
+    plausible = [knob for knob in readings if all(inside(knob, value) for value in values)]
+    ranked = sorted(plausible or readings, key=lambda knob: knob.minimum is None)
+    if len(ranked) > 1 and all(knob.minimum is None for knob in ranked):
+        return None  # "temperature": of attention or of the logits
+    return ranked[0] if values else readings[0]
+
+
+def ends(quantity: Quantity | None) -> list[Token]:
+    """Return the number tokens of a quantity."""
+    return [t for t in (quantity.old, quantity.new) if t is not None] if quantity else []
+
+
+def inside(knob: Concept, value: float) -> bool:
+    """Tell whether a value is plausible for a knob."""
+    low = knob.minimum is None or value >= knob.minimum
+    return low and (knob.maximum is None or value <= knob.maximum)
+
+
+def evidence_of(
+    draft: Draft, knob: Concept, current: Mapping[str, float] | None = None
+) -> Evidence:
+    """Put together what decides the change type of a draft."""
+    quantity = draft.quantity
+    if quantity is not None and quantity.new is not None and not quantity.paired:
+        quantity = relative(draft, knob, quantity)
+    value = draft.new_value.value if draft.new_value else None
+    implied = ChangeType(value.implies) if value is not None and value.implies else None
+    return Evidence(
+        verb=draft.verb,
+        quantity=quantity,
+        old=draft.old,
+        compared=draft.compared,
+        hint=draft.hint,
+        implied=implied,
+        current=(current or {}).get(knob.name),
+    )
+
+
+def relative(draft: Draft, knob: Concept, quantity: Quantity) -> Quantity:
+    """Read "2x", "by 50%", "+20%" as a factor on the old value, where the knob has no such unit."""
+    new = quantity.new
+    if new is None or new.value is None:
+        return quantity
+    if new.unit == "x" and knob.unit != "x" and new.value > 0:
+        shrinks = draft.verb is ChangeType.DECREASE and new.value > 1
+        return Quantity(
+            quantity.start, quantity.end, factor=1 / new.value if shrinks else new.value
+        )
+    if new.unit == "+%" or (new.unit == "%" and new.value < 0):
+        return Quantity(quantity.start, quantity.end, factor=1 + new.value)
+    if new.unit == "%" and draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}:
+        sign = 1 if draft.verb is ChangeType.INCREASE else -1
+        if knob.reference != "0":
+            return Quantity(quantity.start, quantity.end, factor=1 + sign * new.value)
+    return quantity
+
+
+def expand(draft: Draft, knob: Concept, index: Index) -> Iterator[tuple[Draft, Concept]]:
+    """Yield the knobs one draft is about: each beta of a pair, a level beside its schedule."""
+    if knob.name == "optimizer.adam_betas":
+        yield from betas_of(draft, index)
+        return
+    level = index.knobs.get(LEVELS.get(knob.name, ""))
+    number = draft.quantity is not None and draft.quantity.new is not None
+    if level is not None and number:
+        yield replace(draft, quantity=None), knob
+        yield draft, level
+    else:
+        yield draft, knob
+
+
+def betas_of(draft: Draft, index: Index) -> Iterator[tuple[Draft, Concept]]:
+    """Split ``ADAM_BETAS (0.8, 0.95) -> (0.9, 0.95)``; a beta that stays is no change.
+
+    Without an old pair the usual values (0.8, 0.95) stand for it: a text that repeats one of
+    them changes the other.
+    """
+    new = draft.quantity.new if draft.quantity else None
+    old = draft.quantity.old if draft.quantity else None
+    if new is None or new.unit != "pair":
+        yield draft, index.knobs[BETAS[0]]
+        return
+    olds: list[Token | None] = list(halves(old)) if old and old.unit == "pair" else [None, None]
+    values = list(halves(new))
+    for name, before, after in zip(BETAS, olds, values, strict=True):
+        knob = index.knobs[name]
+        usual = before.value if before else float(knob.reference or 0)
+        if after.value != usual:
+            yield replace(draft, quantity=Quantity(0, 0, new=after, old=before)), knob
+
+
+def halves(pair: Token) -> Iterator[Token]:
+    """Yield the two numbers of a pair token."""
+    for part in (pair.literal or "").strip("()").split(","):
+        yield replace(pair, unit="", literal=part.strip(), value=float(part))
+
+
+def claim_of(
+    draft: Draft,
+    knob: Concept,
+    reading: Reading,
+    lexicon: Lexicon,
+    current: Mapping[str, float] | None,
+) -> Claim:
+    """Write one claim down."""
+    evidence = evidence_of(draft, knob, current)
+    quantity = evidence.quantity if takes_values(draft, knob, reading) else None
+    mention = draft.mention
+    return Claim(
+        knob=knob.name,
+        component=lexicon.component(knob.name),
+        change_type=change_type(knob, evidence),
+        old=source(knob, (quantity.old if quantity else None) or draft.old)
+        or named(draft.old_value, knob, reading),
+        new=source(knob, quantity.new if quantity else None)
+        or named(draft.new_value, knob, reading)
+        or shape_of(draft, knob, reading, lexicon),
+        span=words_of(reading, mention)[1],
+        method=mention.method,
+        rule=mention.rule,
+        score=0.9 if mention.weak else SCORES[mention.method],
+        factor=quantity.factor if quantity else None,
+    )
+
+
+def takes_values(draft: Draft, knob: Concept, reading: Reading) -> bool:
+    """Tell whether a number beside a name is its value: not in "VE only last 3 layers"."""
+    quantity = draft.quantity
+    if knob.value_kind == "event" or quantity is None:
+        return False
+    if knob.value_kind != "choice" or quantity.new is None or quantity.paired:
+        return True
+    gap = reading.tokens[draft.mention.end : quantity.start]
+    return quantity.new.kind == "window" or all(token.lemma in {"=", ":", "to"} for token in gap)
+
+
+def source(knob: Concept, token: Token | None) -> str | None:
+    """Return a value as Python source: 10K is 10000, and 524K tokens are 524288."""
+    if token is None or token.literal is None:
+        return None
+    if token.unit == "k" and knob.name == "batch.total" and token.value:
+        nearest = 2 ** round(math.log2(token.value))
+        if abs(nearest - token.value) <= 0.01 * nearest:  # 65K is 65536, 0.8 % off
+            return str(nearest)
+    return token.literal
+
+
+def named(value: Mention | None, knob: Concept, reading: Reading) -> str | None:
+    """Return how the text writes a value it names: SwiGLU, relu^3; GQA is no number of heads."""
+    if value is None or knob.value_kind not in {"choice", "term"}:
+        return None
+    return words_of(reading, value)[0]
+
+
+def shape_of(draft: Draft, knob: Concept, reading: Reading, lexicon: Lexicon) -> str | None:
+    """Return the curve a text names for a schedule: cosine, linear, constant."""
+    shapes = lexicon.concepts.get(("term", "shape"))
+    if shapes is None or knob.name not in LEVELS:
+        return None
+    known = {label.lower() for label in shapes.labels}
+    part = reading.tokens[draft.mention.start : draft.mention.end]
+    return next((token.text for token in part if token.text.lower() in known), None)
+
+
+def words_of(reading: Reading, mention: Mention) -> tuple[str, tuple[int, int]]:
+    """Return the words of a mention and where they stand in the text."""
+    part = reading.tokens[mention.start : max(mention.end, mention.start + 1)]
+    text = " ".join(token.literal or token.text for token in part)
+    return text, (part[0].start, part[-1].end)
+
+
+def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draft]) -> list[Claim]:
+    """Decide between a hyper-parameter and an event (setup, refactoring, fix) in one text.
+
+    A value or a deciding verb makes it a change; a bare name beside "setup" or "fallback"
+    makes it an event. Of several events the most telling one stays.
+    """
+    events = [claim for claim in claims if is_event(claim)]
+    changes = [claim for claim in claims if not is_event(claim)]
+    if not events:
+        return changes
+    backed = {draft.knob.name for draft in drafts if draft.quantity or draft.new_value}
+    verbal = {draft.knob.name for draft in drafts if draft.verb is not None}
+    first = min(claim.span for claim in claims)
+    leads = any(event.span == first for event in events)
+    if changes and (any(c.knob in backed for c in changes if not leads) or not leads):
+        return changes
+    if any(claim.knob in backed & verbal for claim in changes):
+        return changes
+    ranks = {f"other.{name}": rank for rank, name in enumerate(EVENTS)}
+    best = min(events, key=lambda claim: ranks.get(claim.knob, len(ranks)))
+    return [best]
+
+
+def is_event(claim: Claim) -> bool:
+    """Tell whether a claim is about no hyper-parameter."""
+    return claim.knob.removeprefix("other.") in EVENTS

@@ -1,0 +1,239 @@
+"""Bind the values and verbs of a message to the knobs it mentions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kg.lexicon import Concept
+from kg.model import ChangeType
+from kg.text_clauses import Segment, context_from
+from kg.text_direction import verb_class
+from kg.text_match import Index, Span
+from kg.text_mentions import PATTERN_KNOB, Mention, mentions, share_heads
+from kg.text_quantity import Quantity, quantities
+from kg.text_tokens import Token
+from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, NEUTRAL
+
+STRONG = frozenset(
+    {
+        ChangeType.ADD, ChangeType.REMOVE, ChangeType.ENABLE, ChangeType.DISABLE,
+        ChangeType.REPLACE, ChangeType.REVERT, ChangeType.RESTRUCTURE,
+    }
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Draft:
+    """One mention with its evidence while a message is being read."""
+
+    mention: Mention
+    segment: int
+    claim: bool = True
+    verb: ChangeType | None = None
+    near_word: bool = False  # a verb or comparative stands right before the name
+    quantity: Quantity | None = None
+    old: Token | None = None
+    compared: Token | None = None
+    hint: ChangeType | None = None
+    old_value: Mention | None = None
+    new_value: Mention | None = None
+    mlp_width: bool = False  # "hidden" after an MLP's activation means the MLP's own width
+
+    @property
+    def knob(self) -> Concept:
+        """The knob, in its best reading."""
+        return self.mention.knob
+
+    @property
+    def backed(self) -> bool:
+        """Whether the text says more than the name: a value, or a verb that decides."""
+        return self.quantity is not None or self.verb in STRONG
+
+
+@dataclass(slots=True)
+class Reading:
+    """A message cut up: tokens, segments, and the drafts found in each."""
+
+    tokens: Sequence[Token]
+    segments: list[Segment]
+    openers: list[int] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    free: list[tuple[int, Quantity]] = field(default_factory=list)  # bound to no mention
+
+
+def read(
+    tokens: Sequence[Token], spans: Sequence[Span], parts: Sequence[Segment], index: Index
+) -> Reading:
+    """Find every mention of a message and bind what is said about it."""
+    reading = Reading(tokens, list(parts))
+    found = [(segment, *mentions(tokens, segment, spans, index)) for segment in parts]
+    share_heads(found, index)
+    for number, (segment, named, rest) in enumerate(found):
+        sizes = sizes_of(tokens, segment, named)
+        covered = {p for mention in named for p in range(mention.start, mention.end)}
+        covered |= {p for size in sizes for p in range(size.start, size.end)}
+        reading.openers.append(context_from(tokens, segment, spans, covered))
+        drafts = [Draft(mention, number) for mention in named]
+        bind_values(tokens, segment, drafts)
+        bind_quantities(reading, number, drafts, sizes)
+        named_at = {p for mention in named for p in range(mention.start, mention.end)}
+        for position, draft in enumerate(drafts):
+            bind_verb(reading, draft, drafts[position - 1] if position else None, named_at)
+            split_up(draft, rest)
+        reading.drafts.extend(drafts)
+    for number, (_, named, _) in enumerate(found):
+        if any(mention.shared for mention in named):
+            borrow_quantity(reading, number)
+    return reading
+
+
+def sizes_of(tokens: Sequence[Token], segment: Segment, named: Sequence[Mention]) -> list[Quantity]:
+    """Return the quantities of a segment.
+
+    "Half" inside a name is no factor, and the number in "1-sqrt cooldown" no value.
+    """
+    inside = {
+        position: mention.method != "lexicon" and mention.knob.value_kind == "choice"
+        for mention in named
+        for position in range(mention.start, mention.end)
+    }
+    return [
+        size
+        for size in quantities(tokens, segment.start, segment.end)
+        if not (inside.get(size.start) or (size.factor is not None and size.start in inside))
+    ]
+
+
+def bind_values(tokens: Sequence[Token], segment: Segment, drafts: list[Draft]) -> None:
+    """Join the mentions of one choice: "relu^2 -> SwiGLU", "SDPA instead of flex_attention"."""
+    kept: list[Draft] = []
+    for draft in drafts:
+        earlier = next((old for old in kept if old.knob.name == draft.knob.name), None)
+        if draft.mention.value is not None:
+            draft.new_value = draft.mention
+        if earlier is None:
+            kept.append(draft)
+            continue
+        between = tokens[(earlier.new_value or earlier.mention).end : draft.mention.start]
+        words = {token.lemma for token in between}
+        if draft.new_value is None:
+            continue
+        if earlier.new_value is None:
+            earlier.new_value = draft.new_value
+        elif words & {"insteadof", "vs"}:
+            earlier.old_value = draft.new_value
+        else:
+            earlier.old_value, earlier.new_value = earlier.new_value, draft.new_value
+    drafts[:] = kept
+
+
+def bind_quantities(
+    reading: Reading, number: int, drafts: Sequence[Draft], sizes: Sequence[Quantity]
+) -> None:
+    """Give each quantity to the mention around it, before it, else after it."""
+    tokens = reading.tokens
+    for size in sizes:
+        around = [d for d in drafts if overlap(d.mention, size)]
+        before = [d for d in drafts if d.mention.end <= size.start]
+        after = [d for d in drafts if d.mention.start >= size.end]
+        target = None
+        if around:
+            target = around[0]
+        elif before and fits(tokens, before[-1], size) and size.factor is None:
+            target = before[-1]
+        elif after and after[0].mention.start - size.end <= 3:
+            target = after[0]
+        elif before and before[-1].quantity is None:
+            target = before[-1]
+        elif drafts and drafts[0].mention.start == drafts[0].mention.end == size.start:
+            target = drafts[0]
+        if target is None or (target.quantity is not None and not size.paired):
+            reading.free.append((number, size))
+        elif target.quantity is None or not target.quantity.paired:
+            target.quantity = size
+    for draft in drafts:
+        letter_pattern(tokens, draft, reading.segments[number])
+
+
+def overlap(mention: Mention, size: Quantity) -> bool:
+    """Tell whether a name stands inside a quantity ("12 layers instead of 8") or holds it."""
+    return mention.start < size.end and size.start < mention.end
+
+
+def fits(tokens: Sequence[Token], draft: Draft, size: Quantity) -> bool:
+    """Tell whether a quantity follows its mention closely enough to be its value."""
+    if draft.quantity is not None:
+        return size.paired and not draft.quantity.paired
+    gap = tokens[draft.mention.end : size.start]
+    known = {"=", "to", "at", "of", "is", "from", "by", "->", "set", "be", "naar", "van", ":", "a"}
+    if len(gap) == 1 and gap[0].kind == "word" and gap[0].lemma not in CONTEXT:
+        return True
+    return all(
+        token.lemma in known or verb_class(token.lemma) or token.lemma in NEUTRAL for token in gap
+    )
+
+
+def letter_pattern(tokens: Sequence[Token], draft: Draft, segment: Segment) -> None:
+    """Read the single letter of ``WINDOW_PATTERN=L`` and ``pattern S``."""
+    if draft.knob.name != PATTERN_KNOB or draft.quantity is not None:
+        return
+    for position in range(draft.mention.end, min(draft.mention.end + 3, segment.end)):
+        token = tokens[position]
+        if token.text in {"S", "L", "M"}:
+            value = Token(
+                token.text, "<window>", token.start, token.end, "window", literal=token.text
+            )
+            draft.quantity = Quantity(position, position + 1, value)
+            return
+
+
+def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: set[int]) -> None:
+    """Find the word that governs a mention: before it, inside it, or after it.
+
+    ``named_at`` are the positions of names, whose words are no verbs: "reduce-overhead".
+    """
+    tokens, segment = reading.tokens, reading.segments[draft.segment]
+    start = previous.mention.end if previous else segment.start
+    for position in range(draft.mention.start - 1, start - 1, -1):
+        kind = verb_class(tokens[position].lemma) if position not in named_at else None
+        if kind is not None and tokens[position].lemma not in FACTORS:
+            draft.verb = kind
+            draft.near_word = draft.mention.start - position <= 2
+            return
+        if tokens[position].lemma in FACTORS:
+            draft.near_word = True
+    for position in range(draft.mention.start, draft.mention.end):
+        lemma = tokens[position].lemma
+        if lemma in COMPARATIVES or lemma in {"deepen", "widen", "narrow"}:
+            draft.verb, draft.near_word = verb_class(lemma), True
+            return
+    if previous is not None and previous.quantity is None:
+        draft.verb = previous.verb
+    stop = reading.openers[draft.segment]
+    for position in range(draft.mention.end, min(stop, draft.mention.end + 5)):
+        kind = verb_class(tokens[position].lemma) if position not in named_at else None
+        if kind is not None and draft.verb is None:
+            draft.verb = kind
+            return
+
+
+def split_up(draft: Draft, rest: Sequence[Span]) -> None:
+    """Read "per-layer", "depth-dependent" beside a number or a choice: it is split over layers."""
+    if draft.knob.value_kind not in {"number", "choice"}:
+        return
+    for span in rest:
+        layered = any(entry.concept.name == "per_layer" for entry in span.entries)
+        gap = min(abs(draft.mention.start - span.end), abs(span.start - draft.mention.end))
+        if layered and gap <= 3:
+            draft.verb, draft.near_word = ChangeType.RESTRUCTURE, True
+
+
+def borrow_quantity(reading: Reading, number: int) -> None:
+    """Give a mention without a value the value of the neighbour whose head it shares."""
+    mine = [d for d in reading.drafts if d.segment == number and d.mention.shared]
+    for draft in mine:
+        for other in reading.drafts:
+            if abs(other.segment - number) == 1 and not other.mention.shared:
+                draft.quantity = draft.quantity or other.quantity
+                draft.verb = draft.verb or other.verb

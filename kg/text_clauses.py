@@ -1,0 +1,207 @@
+"""Cut a message into segments and tell change from context and outcome.
+
+What a text claims stands in its main clause. Text in parentheses is mostly an outcome ("flat",
+"too few steps") or a detail, text after "with", "for", "because" a condition or a reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kg.text_match import Span
+from kg.text_tokens import Token
+from kg.text_words import CONTEXT, METRICS, PHRASES, REPLACE
+
+LABEL = (
+    r"(?:exp(?:eriment)?|run|iter(?:ation)?|trial|round|attempt|idea|step|night|cycle|phase|"
+    r"hypothesis|hyp|variant|ablation|candidate|e|h|r|v|t)"
+)
+PREFIX = re.compile(
+    rf"^\s*(?:\[[^\]]{{1,40}}\]\s*)*(?:#?\d{{1,4}}\s*[:.)\]]\s+)?"
+    rf"(?:{LABEL}[\s_#.-]*\d+(?:\.\d+)?[a-z]?\b\s*(?:\([^)]{{0,12}}\)\s*)?[:.)|>–—-]*\s*"
+    rf"|(?:{LABEL}|try|test|tune|tuning|hparams?|model|arch(?:itecture)?|optim(?:izer)?|train(?:ing)?"
+    rf"|keep|kept|autoresearch|research|improvement|win|result)\s*(?:\([^)]*\))?\s*[:|]\s+)?",
+    re.IGNORECASE,
+)
+TAG = re.compile(
+    r"^\s*(feat|fix|docs?|refactor|chore|perf|test|style|build|ci|add|revert|reverted|results?"
+    r"|discard|discarded|undo|restore|reset|merge|wip)\s*(?:\([^)]*\))?!?\s*(?::\s*[\"'“]?|(?=[\"'“])[\"'“])\s*",
+    re.IGNORECASE,
+)
+MERGE = re.compile(r"^\s*merge (?:pull request|branch|remote|tag|\w+/)", re.IGNORECASE)
+OTHER_FILE = re.compile(
+    r"^\s*(?!train\.py)[\w/-]+\.(?:py|md|sh|toml|ipynb|txt|ya?ml)\s*:", re.IGNORECASE
+)
+BREAKS = frozenset(
+    {
+        ",",
+        ";",
+        ":",
+        "+",
+        "&",
+        "|",
+        "-",
+        ".",
+        "and",
+        "plus",
+        "en",
+        "then",
+        "also",
+        "but",
+        "!",
+        "?",
+        "/",
+    }
+)
+EQUAL = frozenset({"+", "&", "and", "plus", "en", "also", "|", ";", "/"})
+"""What joins a second change to the first; a comma or a colon more often starts a comment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Tokens ``start`` to ``end`` between two breaks, and what joined it to the last one."""
+
+    start: int
+    end: int
+    joined_by: str = ""
+    depth: int = 0  # 1 inside parentheses
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a message starts with before it says anything: ``exp12:``, ``fix(runtime):``."""
+
+    offset: int  # where the message proper starts
+    tag: str = ""  # "fix", "revert", ...
+    foreign: bool = False  # it is about another file
+    quoted: bool = False  # Revert "...": the quoted text says what is undone
+
+
+def opening(text: str) -> Opening:
+    """Strip labels such as ``exp7:``, ``[12]``, ``Experiment:`` and read a conventional tag."""
+    offset, tag, quotes = 0, "", False
+    for _ in range(3):
+        rest = text[offset:]
+        match = TAG.match(rest)
+        if match:
+            tag = tag or match[1].lower()
+            quotes = quotes or match[0].rstrip()[-1] in "\"'“"
+        else:
+            match = PREFIX.match(rest)
+        quoted = re.match(r"\s*[\"'“]", rest) if not (match and match.end()) else None
+        step = match.end() if match and match.end() else (quoted.end() if quoted else 0)
+        if not step or offset + step >= len(text):
+            break
+        offset += step
+    return Opening(offset, tag, bool(OTHER_FILE.match(text[offset:]) or MERGE.match(text)), quotes)
+
+
+def fuse(
+    tokens: Sequence[Token], spans: Sequence[Span]
+) -> tuple[tuple[Token, ...], tuple[Span, ...]]:
+    """Join words that act as one ("instead of", "turn off"), outside names; move the spans."""
+    inside = {position for span in spans for position in range(span.start, span.end)}
+    fused: list[Token] = []
+    moved: dict[int, int] = {}
+    position = 0
+    while position < len(tokens):
+        length, word = phrase_at(tokens, position, inside)
+        for offset in range(length):
+            moved[position + offset] = len(fused)
+        if word:
+            part = tokens[position : position + length]
+            text = " ".join(token.text for token in part)
+            fused.append(Token(text, word, part[0].start, part[-1].end, "word"))
+        else:
+            fused.append(tokens[position])
+        position += length
+    return tuple(fused), tuple(
+        Span(moved[span.start], moved[span.end - 1] + 1, span.entries) for span in spans
+    )
+
+
+def phrase_at(tokens: Sequence[Token], position: int, inside: set[int]) -> tuple[int, str]:
+    """Return the length and the word of a phrase at a position; ``(1, "")`` without one."""
+    for length in (3, 2):
+        part = tokens[position : position + length]
+        word = PHRASES.get(tuple(token.lemma for token in part))
+        if word and inside.isdisjoint(range(position, position + length)):
+            return length, word
+    return 1, ""
+
+
+def segments(tokens: Sequence[Token], spans: Sequence[Span]) -> list[Segment]:
+    """Cut at breaks and parentheses, never inside a name ("attn+MLP")."""
+    inside = {position for span in spans for position in range(span.start, span.end)}
+    found: list[Segment] = []
+    start, depth, joined = 0, 0, ""
+
+    def close(end: int, by: str) -> None:
+        nonlocal start, joined
+        if end > start:
+            found.append(Segment(start, end, joined, min(depth, 1)))
+            joined = by
+        else:
+            joined = by if by in EQUAL or not joined else joined
+        start = end + 1
+
+    for position, token in enumerate(tokens):
+        if token.lemma in {"(", ")"}:
+            close(position, token.lemma)
+            depth = depth + 1 if token.lemma == "(" else max(depth - 1, 0)
+        elif position not in inside and cuts(tokens, position):
+            close(position, token.lemma)
+    close(len(tokens), "")
+    return found
+
+
+def cuts(tokens: Sequence[Token], position: int) -> bool:
+    """Tell whether a token ends a segment; "depth: 8 -> 9" and "5:1" are no breaks."""
+    token = tokens[position]
+    if token.lemma not in BREAKS or (
+        token.kind == "word" and token.lemma == "en" and token.text != "en"
+    ):
+        return False
+    following = tokens[position + 1] if position + 1 < len(tokens) else None
+    if token.lemma == ":" and following is not None and following.kind in {"number", "window"}:
+        return False
+    return not (token.lemma == "/" and position and tokens[position - 1].kind == "number")
+
+
+def context_from(
+    tokens: Sequence[Token], segment: Segment, spans: Sequence[Span], covered: set[int]
+) -> int:
+    """Return the position from which a segment states context; its end if nowhere.
+
+    ``covered`` holds positions that belong to a name or a quantity: their words link, they
+    open nothing ("WD 0.01 on lm_head", "from 0.5 to 0.7").
+    """
+    verbs = {tokens[position].lemma for position in range(segment.start, segment.end)}
+    for position in range(segment.start, segment.end):
+        if position in covered:
+            continue
+        lemma = tokens[position].lemma
+        if lemma in {"with", "for", "by", "met", "voor"} and verbs & REPLACE:
+            continue
+        if lemma in METRICS or (lemma in CONTEXT and not links(tokens, position, segment, spans)):
+            return position
+        if lemma in {"to", "at", "insteadof", "om"} and not links(tokens, position, segment, spans):
+            return position
+    return segment.end
+
+
+def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Sequence[Span]) -> bool:
+    """Tell whether a preposition leads to a value ("at 0.1", "to SwiGLU"), not to a reason."""
+    lemma = tokens[position].lemma
+    after = position + 1
+    if after >= segment.end:
+        return True
+    if lemma in {"at", "to", "from", "by", "insteadof", "of", "is", "are"}:
+        if tokens[after].kind in {"number", "window"} or tokens[after].value is not None:
+            return True
+        return lemma in {"to", "from", "insteadof"} and any(
+            span.start in {after, after + 1} for span in spans
+        )
+    return False

@@ -1,0 +1,238 @@
+"""From names to mentions of knobs: terms compose ("LR of the embeddings"), values point up.
+
+The compositional lexicon: a pattern is a set of terms, its head first; the longest set found
+among neighbouring names wins, so "muon momentum warmup" is not read as "warmup".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+
+from kg.lexicon import Concept
+from kg.text_clauses import EQUAL, Segment
+from kg.text_match import Index, Pattern, Span
+from kg.text_tokens import Token
+
+REACH = 4
+"""Most names one pattern may span; the longest pattern has three terms."""
+GAP = 5
+"""Most tokens between two names of one pattern: "WD of 0.01 added to the lm_head"."""
+STOPS = frozenset({"with", "because", "so", "while", "keep", "vs", "insteadof", "via", "until"})
+LINKING = frozenset({"on", "to", "for", "of", "in", "op", "voor", "van", "aan"})
+COUNTED = frozenset({"layer", "head"})
+PATTERN_KNOB = "attention.window_pattern"
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """One knob named over tokens ``start`` to ``end``; ``knobs`` are its readings, best first."""
+
+    knobs: tuple[Concept, ...]
+    start: int
+    end: int
+    method: str  # alias | lexicon | human
+    rule: str
+    terms: tuple[str, ...] = ()
+    value: Concept | None = None  # the text named a value of the knob ("SwiGLU")
+    weak: bool = False
+    shared: bool = False  # the head stands in a neighbouring segment ("embedding and head LR")
+
+    @property
+    def knob(self) -> Concept:
+        """The best reading."""
+        return self.knobs[0]
+
+
+def mentions(
+    tokens: Sequence[Token], segment: Segment, spans: Sequence[Span], index: Index
+) -> tuple[list[Mention], list[Span]]:
+    """Return the mentions in one segment, in order, and the names left over."""
+    items = [span for span in spans if segment.start <= span.start and span.end <= segment.end]
+    found: list[Mention] = []
+    while True:
+        best = best_pattern(tokens, items, index)
+        if best is None:
+            break
+        chosen, patterns = best
+        found.append(composed(chosen, patterns))
+        used = {span.start for span in chosen}
+        items = [item for item in items if item.start not in used]
+    rest = []
+    for item in items:
+        mention = alone(item, index)
+        if mention is None:
+            rest.append(item)
+        else:
+            found.append(mention)
+    found.extend(window_strings(tokens, segment, found, index))
+    return without_echoes(sorted(found, key=lambda mention: mention.start)), rest
+
+
+def without_echoes(found: Sequence[Mention]) -> list[Mention]:
+    """Drop a one-term mention right beside a full name of its component: "WD warmup schedule"."""
+    full = [m for m in found if not (m.method == "lexicon" and len(m.terms) == 1)]
+    return [
+        mention
+        for mention in found
+        if mention in full
+        or not any(
+            other.knob.broader == mention.knob.broader
+            and (other.end == mention.start or mention.end == other.start)
+            and mention.start != mention.end
+            for other in full
+        )
+    ]
+
+
+def terms_of(span: Span) -> tuple[frozenset[str], ...]:
+    """Return what a name can be in a pattern: a term, or the terms of the knob it names.
+
+    "Muon momentum" is itself a knob, and momentum + muon in "start Muon momentum at 0.8".
+    """
+    found: list[frozenset[str]] = []
+    for entry in span.entries:
+        if entry.concept.kind == "term":
+            found.append(frozenset({entry.concept.name}))
+        elif entry.concept.kind == "knob":
+            found.extend(frozenset(terms) for terms in entry.concept.patterns)
+    return tuple(found)
+
+
+def best_pattern(
+    tokens: Sequence[Token], items: Sequence[Span], index: Index
+) -> tuple[tuple[Span, ...], tuple[Pattern, ...]] | None:
+    """Return the neighbouring names that make the longest pattern, the tightest of equals."""
+    best: tuple[int, int, int] | None = None
+    result = None
+    for first in range(len(items)):
+        for last in range(first + 1, min(first + REACH, len(items))):
+            if not near(tokens, items[last - 1], items[last]):
+                break
+            if not (terms_of(items[first]) and terms_of(items[last])):
+                continue
+            for chosen in subsets(items, first, last):
+                patterns = match(chosen, index)
+                width = items[last].end - items[first].start
+                rank = (-len(patterns[0].terms) if patterns else 0, width, first)
+                if patterns and (best is None or rank < best):
+                    best, result = rank, (chosen, patterns)
+    return result
+
+
+def subsets(items: Sequence[Span], first: int, last: int) -> list[tuple[Span, ...]]:
+    """Return the choices of names that keep both ends, at least two of them, terms only."""
+    inner = [item for item in items[first + 1 : last] if terms_of(item)]
+    return [
+        (items[first], *middle, items[last])
+        for size in range(len(inner), -1, -1)
+        for middle in combinations(inner, size)
+    ]
+
+
+def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
+    """Tell whether nothing between two names cuts them apart.
+
+    A value between them closes the first name (BATCH=256 TOTAL=2^19) unless a preposition
+    follows it ("WD 0.01 on lm_head"), it is a multiple ("MLP 4x->3x expansion"), or it counts
+    what comes next ("loop the last 2 blocks").
+    """
+    gap = tokens[left.end : right.start]
+    if len(gap) > GAP or any(token.lemma in STOPS for token in (*gap[:1], *gap[-1:])):
+        return False
+    valued = any(token.kind in {"number", "window"} for token in gap)
+    joined = any(token.lemma in LINKING or token.unit == "x" for token in gap)
+    counted = (
+        any(terms & COUNTED for terms in terms_of(right))
+        and bool(valued)
+        and gap[-1].kind == "number"
+    )
+    return joined or not valued or counted
+
+
+def match(chosen: Sequence[Span], index: Index) -> tuple[Pattern, ...]:
+    """Return the patterns that are exactly the terms of these names."""
+    for parts in product(*(terms_of(span) for span in chosen)):
+        terms: frozenset[str] = frozenset().union(*parts)
+        if len(terms) == sum(len(part) for part in parts) and terms in index.patterns:
+            return index.patterns[terms]
+    return ()
+
+
+def composed(chosen: Sequence[Span], patterns: Sequence[Pattern], shared: bool = False) -> Mention:
+    """Build the mention of a pattern."""
+    return Mention(
+        knobs=tuple(pattern.knob for pattern in patterns),
+        start=min(span.start for span in chosen),
+        end=max(span.end for span in chosen),
+        method="lexicon",
+        rule=" ".join(patterns[0].terms),
+        terms=patterns[0].terms,
+        weak=all(pattern.weak for pattern in patterns),
+        shared=shared,
+    )
+
+
+def alone(span: Span, index: Index) -> Mention | None:
+    """Return what one name means by itself: a knob, a value of a knob, a one-term pattern."""
+    for entry in span.entries:
+        concept = entry.concept
+        if concept.kind == "knob":
+            method = "human" if entry.user else "alias"
+            terms = max(concept.patterns, key=len, default=())
+            found = Mention((concept,), span.start, span.end, method, entry.label, terms)
+            return replace(found, weak=entry.weak)
+        if concept.kind == "value":
+            knob = index.knobs[concept.broader]
+            return Mention((knob,), span.start, span.end, "alias", entry.label, value=concept)
+    for terms_set in terms_of(span):
+        patterns = index.patterns.get(terms_set, ())
+        if patterns:
+            return composed([span], sorted(patterns, key=lambda pattern: pattern.weak))
+    return None
+
+
+def window_strings(
+    tokens: Sequence[Token], segment: Segment, found: Sequence[Mention], index: Index
+) -> list[Mention]:
+    """Read "SSSL" as the window pattern where the text does not say so."""
+    if any(mention.knob.name == PATTERN_KNOB for mention in found):
+        return []
+    knob = index.knobs.get(PATTERN_KNOB)
+    positions = [p for p in range(segment.start, segment.end) if tokens[p].kind == "window"]
+    if not positions or knob is None:
+        return []
+    return [Mention((knob,), positions[0], positions[0], "lexicon", "window string")]
+
+
+def share_heads(parts: Sequence[tuple[Segment, list[Mention], list[Span]]], index: Index) -> None:
+    """Give "embedding" of "embedding and lm_head LR" the head its neighbour has, in place."""
+    for here, (segment, found, rest) in enumerate(parts):
+        if found or not rest:
+            continue
+        for there in (here + 1, here - 1):
+            if not 0 <= there < len(parts):
+                continue
+            other, neighbours, _ = parts[there]
+            joint = parts[max(here, there)][0].joined_by
+            if other.depth != segment.depth or joint not in EQUAL | {","} or not neighbours:
+                continue
+            partner = neighbours[0] if there > here else neighbours[-1]
+            mention = borrow(rest, partner, index)
+            if mention is not None:
+                found.append(mention)
+                break
+
+
+def borrow(rest: Sequence[Span], partner: Mention, index: Index) -> Mention | None:
+    """Compose a left-over name with the head of a neighbouring mention."""
+    if not partner.terms:
+        return None
+    for span in rest:
+        for terms in terms_of(span):
+            patterns = index.patterns.get(terms | {partner.terms[0]}, ())
+            strong = [pattern for pattern in patterns if not pattern.weak]
+            if strong and not terms & set(partner.terms):
+                return composed([span], strong, shared=True)
+    return None

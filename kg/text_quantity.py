@@ -1,0 +1,155 @@
+"""Quantities in a message: "0.5 to 0.7", "524K to 262K", "8->6", "2x", "=0.2 (was 0.45)"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kg.text_tokens import Token
+from kg.text_words import FACTORS, words
+
+LINKS = frozenset({"->", "to", "naar", "into"})
+BACKWARD = frozenset({"vs", "versus", "insteadof"})
+"""Between two values the newer comes first: "100 steps vs 300", "seq//4 instead of seq//2"."""
+UNITS = words(
+    """
+    step token layer head channel param dim x block stap stappen percent tokens iteration
+    context width sequence of the training total sec second minute time wide seq ctx
+    lagen bit
+    """
+)
+"""Words that may stand between a number and its link: "300 steps to 200 steps"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A value or a pair of values over tokens ``start`` to ``end`` (exclusive).
+
+    ``old`` and ``new`` are number tokens; ``factor`` multiplies the old value ("halve", "2x").
+    """
+
+    start: int
+    end: int
+    new: Token | None = None
+    old: Token | None = None
+    factor: float | None = None
+
+    @property
+    def paired(self) -> bool:
+        """Whether both values are given."""
+        return self.old is not None and self.new is not None
+
+
+def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
+    """Return the quantities among tokens ``start`` to ``end``, in order."""
+    found: list[Quantity] = []
+    position = start
+    while position < end:
+        token = tokens[position]
+        if is_value(token) and not counts(tokens, position, start):
+            quantity = pair_at(tokens, position, end) or Quantity(position, position + 1, token)
+            found.append(quantity)
+            position = quantity.end
+        else:
+            if token.lemma in FACTORS and token.kind == "word":
+                found.append(Quantity(position, position + 1, factor=FACTORS[token.lemma]))
+            position += 1
+    return found
+
+
+def counts(tokens: Sequence[Token], position: int, start: int) -> bool:
+    """Tell whether a number only counts or dates something: "every 2", "last 3", "top 10%"."""
+    return position > start and tokens[position - 1].lemma in {"every", "each", "last", "top"}
+
+
+def is_value(token: Token) -> bool:
+    """Tell whether a token is a number (not an ordinal) or a window pattern."""
+    if token.kind == "window":
+        return True
+    return token.kind == "number" and token.unit != "nth"
+
+
+def pair_at(tokens: Sequence[Token], position: int, end: int) -> Quantity | None:
+    """Return the pair that starts at a value, if its link and its second value follow."""
+    link = skip_units(tokens, position + 1, end)
+    if link >= end:
+        return None
+    lemma = tokens[link].lemma
+    if lemma not in LINKS | BACKWARD:
+        return None
+    second = link + 1
+    while second < end and tokens[second].lemma in {"=", "the", "a", "about", "~", "to"}:
+        second += 1
+    if second >= end or not comparable(tokens[position], tokens[second]):
+        return None
+    first, last = tokens[position], tokens[second]
+    stop = skip_units(tokens, second + 1, end) if lemma in BACKWARD else second + 1
+    if lemma in BACKWARD:
+        return Quantity(position, stop, new=first, old=last)
+    return chained(tokens, Quantity(position, stop, new=last, old=first), end)
+
+
+def chained(tokens: Sequence[Token], pair: Quantity, end: int) -> Quantity:
+    """Take in a third value: "0.5 -> 0.6 -> 0.7" goes from 0.5 to 0.7."""
+    if pair.end + 1 < end and tokens[pair.end].lemma == "->" and is_value(tokens[pair.end + 1]):
+        longer = Quantity(pair.start, pair.end + 2, new=tokens[pair.end + 1], old=pair.old)
+        return chained(tokens, longer, end)
+    return pair
+
+
+def comparable(first: Token, second: Token) -> bool:
+    """Tell whether two tokens can be the two ends of one pair."""
+    if is_value(first) and is_value(second):
+        return (first.kind == "window") == (second.kind == "window") or "S" in second.text
+    return False
+
+
+def skip_units(tokens: Sequence[Token], position: int, end: int) -> int:
+    """Step over at most two unit words after a number."""
+    limit = min(position + 2, end)
+    while position < limit and tokens[position].lemma in UNITS:
+        position += 1
+    return position
+
+
+BEFORE = frozenset(
+    {"was", "previously", "old", "prior", "before", "originally", "prev", "formerly"}
+)
+
+
+def previous_value(tokens: Sequence[Token], start: int, end: int) -> Token | None:
+    """Return y of "(was y)", "(down from y)", "(previously y)", "(from y)"; None without one."""
+    for position in range(start, end):
+        lemma = tokens[position].lemma
+        if lemma in BEFORE or (lemma in {"from", "van"} and starts(tokens, start, position)):
+            after = position + 1
+            while after < end and tokens[after].lemma in {":", "=", "at", "a", "the", "default"}:
+                after += 1
+            if after < end and is_value(tokens[after]):
+                return tokens[after]
+    return None
+
+
+def starts(tokens: Sequence[Token], start: int, position: int) -> bool:
+    """Tell whether only a direction stands before ``from``: "(down from 0.04)", "(from 8)"."""
+    leading = {"up", "down", "increase", "decrease", "reduce", "change", "raise", "lower", "cut"}
+    return all(tokens[before].lemma in leading for before in range(start, position))
+
+
+def compared_value(tokens: Sequence[Token], start: int, end: int) -> Token | None:
+    """Return y of "(worse than y)", "(improvement over y)", "(y better)", "(y is sweet spot)"."""
+    judged = {"better", "best", "worse", "sweet", "optimal", "winner", "wins"}
+    for position in range(start, end):
+        token = tokens[position]
+        if (
+            token.lemma in {"than", "over"}
+            and position + 1 < end
+            and is_value(tokens[position + 1])
+        ):
+            return tokens[position + 1]
+        following = {tokens[after].lemma for after in range(position + 1, min(position + 4, end))}
+        if is_value(token) and position == start and following & judged:
+            return token
+        if token.value is not None and token.kind == "word" and position == start:
+            return token if following & judged else None
+    return None

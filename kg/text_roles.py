@@ -1,0 +1,235 @@
+"""Tell change from context and outcome, and read what an outcome says about direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from kg.model import ChangeType
+from kg.text_binding import STRONG, Draft, Reading
+from kg.text_clauses import EQUAL, Segment
+from kg.text_direction import verb_class
+from kg.text_quantity import compared_value, previous_value, skip_units
+from kg.text_tokens import Token
+from kg.text_words import (
+    CHEAPER,
+    COST_DOWN,
+    COST_KNOBS,
+    COST_UP,
+    COSTLIER,
+    EXCESS,
+    KEEP,
+    NOTHING,
+)
+
+JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
+"""What carries a context on: "with A and B"."""
+
+
+def decide_roles(reading: Reading) -> None:
+    """Mark the drafts that state a context or an outcome instead of a change."""
+    inherited = False  # "with A and B": B is context too
+    for number, segment in enumerate(reading.segments):
+        mine = [draft for draft in reading.drafts if draft.segment == number]
+        earlier = [d for d in reading.drafts if d.segment < number and d.claim]
+        inherited = inherited and segment.joined_by in JOINED
+        for draft in mine:
+            draft.claim = not (
+                in_context(reading, draft, mine)
+                or (segment.depth and not paired(draft))
+                or (inherited and not paired(draft) and draft.verb not in STRONG)
+                or secondary(reading, segment, draft, earlier)
+                or (draft.mention.weak and not strengthened(draft))
+                or measures(reading, draft)
+            )
+        if segment.depth == 0:
+            inherited = reading.openers[number] < segment.end
+
+
+def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
+    """Tell whether a mention stands after a word of context or after "keep"."""
+    kept = stands_after(reading, draft, KEEP)
+    opened = draft.mention.start >= reading.openers[draft.segment]
+    return kept or (opened and not draft.mention.shared and not akin(mine, draft))
+
+
+def paired(draft: Draft) -> bool:
+    """Tell whether a mention has an old and a new value."""
+    return draft.quantity is not None and draft.quantity.paired
+
+
+def akin(mine: Sequence[Draft], draft: Draft) -> bool:
+    """Tell whether a value after "with" belongs to the same MLP: "SwiGLU with 8/3 expansion"."""
+    activation = any(other.claim and other.knob.name == "mlp.activation" for other in mine)
+    return activation and draft.quantity is not None and draft.knob.name == "mlp.expansion"
+
+
+def stands_after(reading: Reading, draft: Draft, words: frozenset[str]) -> bool:
+    """Tell whether one of some words stands before a mention in its segment."""
+    start = reading.segments[draft.segment].start
+    return any(reading.tokens[p].lemma in words for p in range(start, draft.mention.start))
+
+
+def measures(reading: Reading, draft: Draft) -> bool:
+    """Tell whether a mention only measures another: "0.5x of transformer init", "than muon"."""
+    start = reading.segments[draft.segment].start
+    before = draft.mention.start - 1
+    first = all(
+        other.mention.start >= draft.mention.start
+        for other in reading.drafts
+        if other.segment == draft.segment
+    )
+    return not first and before >= start and reading.tokens[before].lemma in {"of", "than", "over"}
+
+
+def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequence[Draft]) -> bool:
+    """Tell whether a mention after a stated change is only a comment on it.
+
+    "TOTAL_BATCH_SIZE 2^17->2^16, no grad accum, max updates": after a change with a value a
+    comma starts a second one only with a value, or with a verb other than "no". After a colon,
+    a dash or a full stop any earlier claim makes the rest a comment.
+    """
+    remark = segment.joined_by in {":", "-", "."}
+    if segment.joined_by in EQUAL or not (earlier if remark else any(d.backed for d in earlier)):
+        return False
+    if draft.quantity is not None and draft.quantity.factor is None:
+        return remark and not draft.quantity.paired
+    word = reading.tokens[segment.start].lemma
+    return draft.verb not in STRONG or word in {"no", "geen", "without"}
+
+
+def strengthened(draft: Draft) -> bool:
+    """Tell whether a vague name ("layers", "batch", "window") has a value or a direction.
+
+    "Add layers" is a change of depth; "add an MLP" is not one of the MLP's width.
+    """
+    if draft.quantity is not None:
+        return True
+    counted = {ChangeType.ADD, ChangeType.REMOVE} if draft.mention.method == "alias" else set()
+    moved = {ChangeType.INCREASE, ChangeType.DECREASE} | counted
+    return draft.near_word and draft.verb in moved
+
+
+def promote(reading: Reading) -> None:
+    """Take a text that only names knobs in context or parentheses at its word.
+
+    "exp12 (depth 8)", "experiment with a deeper model": if nothing else is claimed, the first
+    segment that names a knob is. Not for a baseline, whose settings are no change.
+    """
+    if any(draft.claim for draft in reading.drafts):
+        return
+    if any(token.lemma == "baseline" for token in reading.tokens):
+        return
+    usable = [
+        draft for draft in reading.drafts if not draft.mention.weak or draft.quantity is not None
+    ]
+    if usable:
+        first = min(draft.segment for draft in usable)
+        before = reading.tokens[: reading.segments[first].start]
+        if all(token.lemma in NOTHING or token.kind != "word" for token in before) or first == 0:
+            for draft in usable:
+                draft.claim = draft.segment == first
+
+
+def settle_backends(reading: Reading) -> None:
+    """Read a bare kernel or precision beside a changed value as the setting it ran in."""
+    claims = [draft for draft in reading.drafts if draft.claim]
+    if not any(draft.quantity and draft.quantity.paired for draft in claims):
+        return
+    for draft in claims:
+        bare = draft.verb is None and draft.quantity is None and draft.old_value is None
+        if bare and draft.knob.broader == "precision_compile":
+            draft.claim = False
+
+
+def settle_sizes(reading: Reading) -> None:
+    """Tell the model's width from the MLP's, and from what the depth makes of it.
+
+    "SwiGLU, hidden 2.67x" is the MLP's; "depth 11 dim 640" only says what follows.
+    """
+    claims = [draft for draft in reading.drafts if draft.claim]
+    seen: set[str] = set()
+    for draft in claims:
+        multiple = draft.quantity and draft.quantity.new and draft.quantity.new.unit == "x"
+        mlp = "mlp" in seen or bool(multiple)
+        draft.mlp_width = draft.mention.terms == ("width",) and mlp
+        seen.add(draft.knob.broader)
+    looped = any(draft.knob.name == "model.layer_loops" for draft in claims)
+    deep = any(draft.knob.name == "model.depth" for draft in claims)
+    for draft in claims:
+        words = {t.lemma for t in reading.tokens[draft.mention.start : draft.mention.end]}
+        paired = draft.quantity is not None and draft.quantity.paired
+        if looped and draft.knob.name == "model.depth" and draft.mention.weak:
+            draft.claim = False  # "loop the last 2 blocks twice"
+        if deep and draft.knob.name == "model.width" and "dim" in words and not paired:
+            draft.claim = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}
+
+
+def outcomes(reading: Reading, draft: Draft) -> None:
+    """Read what the parentheses and context after a mention say about its direction."""
+    tokens = reading.tokens
+    for number in range(draft.segment, len(reading.segments)):
+        segment = reading.segments[number]
+        here = number == draft.segment
+        later = [d for d in reading.drafts if d.claim and d.segment == number and d is not draft]
+        if not here and segment.depth == 0 and later:
+            return
+        start = draft.mention.end if here else segment.start
+        draft.old = draft.old or previous_value(tokens, start, segment.end)
+        inner = [d for d in reading.drafts if d.segment == number and d is not draft]
+        reason = reading.openers[number] if here else start
+        draft.hint = draft.hint or hint(tokens[max(start, reason) : segment.end], draft, inner)
+        if here:
+            continue
+        draft.compared = draft.compared or compared_value(tokens, start, segment.end)
+        if draft.quantity is None or draft.quantity.new is None:
+            take_detail(reading, draft, number)
+
+
+def take_detail(reading: Reading, draft: Draft, number: int) -> None:
+    """Take a value from parentheses: "(100 steps vs 300)", "(max_norm=1.0)", "(1e-4)"."""
+    segment = reading.segments[number]
+    for place, size in reading.free:
+        if place != number or not segment.depth or size.factor is not None:
+            continue
+        stop = skip_units(reading.tokens, size.end, segment.end)
+        whole = size.start == segment.start and stop == segment.end
+        if size.paired or whole:
+            draft.quantity = draft.quantity or size
+            return
+    for other in reading.drafts:
+        if other.segment != number or other.quantity is None or not segment.depth:
+            continue
+        akin = other.knob.broader == draft.knob.broader
+        vague = akin and other.quantity.paired and other.mention.weak
+        if other.knob.name == draft.knob.name or vague:
+            draft.quantity = draft.quantity or other.quantity
+
+
+def hint(part: Sequence[Token], draft: Draft, inner: Sequence[Draft]) -> ChangeType | None:
+    """Read a direction from an outcome: "(too shallow)", "(slower)", "(longer cooldown)"."""
+    for other in inner:
+        same = other.knob.name == draft.knob.name and other.near_word
+        if same and other.verb in {ChangeType.INCREASE, ChangeType.DECREASE}:
+            return other.verb
+    lemmas = [token.lemma for token in part]
+    if lemmas[:1] in (["up"], ["down"]):
+        return verb_class(lemmas[0])
+    for word, following in pairwise(lemmas):
+        if word in {"too", "te"} and draft.knob.name in EXCESS.get(following, COST_KNOBS):
+            if following in COSTLIER:
+                return ChangeType.INCREASE
+            if following in CHEAPER:
+                return ChangeType.DECREASE
+        if "capac" in following and draft.knob.name in COST_KNOBS:
+            return verb_class(word)
+    return cost(" ".join(lemmas)) if draft.knob.name in COST_KNOBS else None
+
+
+def cost(outcome: str) -> ChangeType | None:
+    """Read a direction from what an edit cost: fewer steps mean that something grew."""
+    if any(words in outcome for words in COST_UP):
+        return ChangeType.INCREASE
+    if any(words in outcome for words in COST_DOWN):
+        return ChangeType.DECREASE
+    return None

@@ -1,0 +1,233 @@
+"""Split a message into words, numbers with units, and signs; the original offsets are kept.
+
+Everything later works on these tokens, whichever engine finds the names in them, so the text
+is normalised here once: snake_case and hyphens open, arrows alike, 2^15 and 10K as numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kg.text_lemmas import lemma_of
+from kg.text_words import NUMBER_WORDS
+
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹−–—×≈∼“”‘’`", "0123456789---x~~\"\"'''")
+"""One character for one character: offsets stay true. Superscripts get their ^ below."""
+
+TOKEN = re.compile(
+    r"""
+      (?P<mark><n>|<window>|relu\^n\b)
+    | (?P<arrow>-{1,2}>|=>|~>|[→⇒➜⟶➔])
+    | (?P<size>\b[dD](?P<deep>\d{1,2})(?:/(?P<wide>\d{2,4}))?(?![\w.]))
+    | (?P<relu>\b[rR][eE][lL][uU]\s?(?:\^|\*\*)\s?\(?(?P<power>\d+(?:\.\d+)?)\)?)
+    | (?P<beta>(?:[bB]eta|BETA|β)[ _]?(?P<nth>[12])\b)
+    | (?P<sqrt>1(?:\.0)?\s?/\s?sqrt(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|\d*\.?\d*/?√\w+)
+    | (?P<floor>\b[A-Za-z_][\w.]*\s?//\s?(?P<divisor>\d+))
+    | (?P<pair>\(\s*(?P<one>\d*\.\d+|\d+)\s*,\s*(?P<two>\d*\.\d+|\d+)\s*\))
+    | (?P<power2>(?<![\w.])(?P<base>\d+)\s?(?:\^|\*\*)\s?(?P<exponent>\d{1,2})(?![\w.]))
+    | (?P<fraction>(?<![\w./])(?P<over>\d{1,2})/(?P<under>\d{1,4})(?:th)?(?![\w./]))
+    | (?P<times>(?<![\w.])[xX](?P<factor>\d*\.?\d+)(?![\w.]))
+    | (?P<layers>(?<![\w.])(?P<count>\d{1,3})[lL](?![A-Za-z0-9]))
+    | (?P<dims>(?<![\w.])(?P<channels>\d{2,5})d(?![A-Za-z0-9]))
+    | (?P<number>(?<![\w.])(?P<sign>(?:(?<=[\s(=:>])|^)[-+])?
+        (?P<digits>\d{1,3}(?:,\d{3})+(?![\d.])|\d+(?:\.\d+)?|\.\d+)
+        (?P<scientific>[eE][-+]?\d+)?
+        (?P<unit>\s?%|[kKmMbB](?![A-Za-z])|[xX](?![A-Za-z0-9])|(?:st|nd|rd|th)\b)?)
+    | (?P<word>[^\W\d_]+\d*(?:\.\d+(?=[a-z]))?[^\W\d_]*\d*)
+    | (?P<stray>\d+)
+    | (?P<break>\s-{1,2}\s|[,;:+&|()\[\]{}=/.!?^*"'])
+    """,
+    re.VERBOSE,
+)
+WINDOWS = re.compile(r"[SLM]{2,}")
+NOT_WINDOWS = frozenset({"ML", "LM", "LLM", "SLM", "MS", "MM", "MMM", "SMS", "MLM"})
+Builder = Callable[[re.Match[str], str], "list[Token]"]
+SCALES = {"k": 1e3, "m": 1e6, "b": 1e9}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word, number or sign of a message.
+
+    ``lemma`` is what names are matched on; ``value`` is the number it stands for, in plain
+    units (5% is 0.05, 10K is 10000.0); ``literal`` is that number as Python source.
+    """
+
+    text: str
+    lemma: str
+    start: int
+    end: int
+    kind: str  # word | number | arrow | sign | window
+    value: float | None = None
+    unit: str = ""  # "%", "x", "k", "pair", "nth"
+    literal: str | None = None
+
+
+def tokenize(text: str) -> tuple[Token, ...]:
+    """Return the tokens of a message, in order, with offsets into it."""
+    plain = text.translate(SUPERSCRIPTS)
+    tokens: list[Token] = []
+    for match in TOKEN.finditer(plain):
+        tokens.extend(BUILDERS[match.lastgroup or "word"](match, text))
+    return tuple(tokens)
+
+
+@lru_cache(maxsize=20_000)
+def key_of(label: str) -> tuple[str, ...]:
+    """Return the lemmas a label is matched by: ``"EMBEDDING_LR"`` -> ``("embedding", "lr")``.
+
+    Signs are left out except those inside ``attn+MLP`` and the like, which become words.
+    """
+    return tuple(token.lemma for token in tokenize(label) if token.kind != "sign" or keeps(token))
+
+
+def keeps(token: Token) -> bool:
+    """Tell whether a sign is part of names: ``attn+MLP``, ``Q/K``, ``Q&K``."""
+    return token.lemma in {"+", "/", "&", ":"}
+
+
+def number(match: re.Match[str], text: str) -> list[Token]:
+    """Build a plain number with its unit: 0.5, -20%, 10K, 1.5x, 3rd, 524,288."""
+    digits = match["digits"].replace(",", "")
+    unit = (match["unit"] or "").strip().lower()
+    literal = digits + (match["scientific"] or "")
+    value = float(literal)
+    if match["sign"] == "-":
+        value, literal = -value, "-" + literal
+    if unit in SCALES:
+        value *= SCALES[unit]
+        literal = f"{value:.0f}" if value == int(value) else repr(value)
+        unit = "k"
+    elif unit == "%":
+        value = round(value / 100, 12)
+        literal = f"{value:g}"
+    elif unit in {"st", "nd", "rd", "th"}:
+        unit = "nth"
+    if match["sign"] == "+":
+        unit = f"+{unit}"
+    return [make(match, text, "number", value=value, unit=unit, literal=literal, lemma="<n>")]
+
+
+def ratio(match: re.Match[str], text: str) -> list[Token]:
+    """Build 1/8, or two plain numbers with a slash where it is no ratio (3060/4060)."""
+    over, under = int(match["over"]), int(match["under"])
+    value = over / under if under else None
+    return [make(match, text, "number", value=value, literal=match[0].removesuffix("th"))]
+
+
+def make(match: re.Match[str], text: str, kind: str, **facts: object) -> Token:
+    """Build a token over the whole match."""
+    start, end = match.span()
+    written = text[start:end]
+    lemma = facts.pop("lemma", "<n>")
+    return Token(written.strip(), str(lemma), start, end, kind, **facts)  # type: ignore[arg-type]
+
+
+def word(match: re.Match[str], text: str) -> list[Token]:
+    """Build a word; number words carry their value, window strings their own kind."""
+    written = match[0]
+    if WINDOWS.fullmatch(written) and written not in NOT_WINDOWS:
+        return [make(match, text, "window", lemma="<window>", literal=written)]
+    lower = written.lower()
+    value = NUMBER_WORDS.get(lower)
+    literal = f"{value:g}" if value is not None else None
+    lemma = lemma_of(lower)
+    return [make(match, text, "word", lemma=lemma, value=value, literal=literal)]
+
+
+def size(match: re.Match[str], text: str) -> list[Token]:
+    """Build depth and width from ``D8/384``, depth alone from ``D12``."""
+    start = match.start()
+    tokens = [
+        Token(text[start], "depth", start, start + 1, "word"),
+        numeral(match, text, "deep"),
+    ]
+    if match["wide"]:
+        slash = match.end("deep")
+        tokens += [
+            Token(text[slash], "width", slash, slash + 1, "word"),
+            numeral(match, text, "wide"),
+        ]
+    return tokens
+
+
+def numeral(match: re.Match[str], text: str, group: str) -> Token:
+    """Build a plain number from one group of a match."""
+    start, end = match.span(group)
+    digits = match[group]
+    return Token(text[start:end], "<n>", start, end, "number", float(digits), "", digits)
+
+
+def suffixed(group: str, noun: str) -> Builder:
+    """Return a builder for ``12L`` (layers) and ``768d`` (dim)."""
+
+    def build(match: re.Match[str], text: str) -> list[Token]:
+        end = match.end()
+        return [numeral(match, text, group), Token(text[end - 1 : end], noun, end - 1, end, "word")]
+
+    return build
+
+
+def power(match: re.Match[str], text: str) -> list[Token]:
+    """Build 2^19 and 2**19; the literal is Python source."""
+    base, exponent = int(match["base"]), int(match["exponent"])
+    return [
+        make(match, text, "number", value=float(base) ** exponent, literal=f"{base}**{exponent}")
+    ]
+
+
+def floored(match: re.Match[str], text: str) -> list[Token]:
+    """Build ``seq//4``: a quarter of something."""
+    divisor = int(match["divisor"])
+    value = 1 / divisor if divisor else None
+    return [make(match, text, "number", value=value, unit="of", literal=match[0].replace(" ", ""))]
+
+
+def times(match: re.Match[str], text: str) -> list[Token]:
+    """Build ``x1.5``; ``x0`` is the name of the input embedding."""
+    if float(match["factor"]) == 0 or match["factor"] == "0":
+        return word(match, text)
+    factor = match["factor"]
+    return [make(match, text, "number", value=float(factor), unit="x", literal=factor)]
+
+
+def pair(match: re.Match[str], text: str) -> list[Token]:
+    """Build ``(0.9, 0.95)``, a tuple of two values."""
+    literal = f"({match['one']}, {match['two']})"
+    return [make(match, text, "number", unit="pair", literal=literal)]
+
+
+def sign(match: re.Match[str], text: str) -> list[Token]:
+    """Build a sign; a dash between spaces is one, a hyphen inside a word is not seen at all."""
+    lemma = match[0].strip()
+    if lemma in {"'", '"', "[", "]", "{", "}", "^", "*"}:
+        return []
+    if lemma == "." and match.end() < len(text) and not text[match.end()].isspace():
+        return []  # torch.compile
+    return [make(match, text, "sign", lemma="-" if lemma.startswith("-") else lemma)]
+
+
+BUILDERS: dict[str, Builder] = {
+    "mark": lambda match, text: [make(match, text, "word", lemma=match[0])],
+    "arrow": lambda match, text: [make(match, text, "arrow", lemma="->")],
+    "size": size,
+    "relu": lambda match, text: [
+        make(match, text, "word", lemma="relu^n", literal=f"relu^{match['power']}")
+    ],
+    "beta": lambda match, text: [make(match, text, "word", lemma=f"beta{match['nth']}")],
+    "sqrt": lambda match, text: [make(match, text, "number", unit="of", literal=match[0])],
+    "floor": floored,
+    "pair": pair,
+    "power2": power,
+    "fraction": ratio,
+    "times": times,
+    "layers": suffixed("count", "layer"),
+    "dims": suffixed("channels", "dim"),
+    "number": number,
+    "word": word,
+    "stray": word,
+    "break": sign,
+}
