@@ -6,6 +6,7 @@ work as a task with a name; nothing else differs, and nothing is read back from 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -197,5 +198,8 @@ def run_night(
             return run_batch(lab, plan, watch, on_experiment)
         with use_server(info):
             from flows.research import run_recorded
+            from flows.stale import reap
 
+            if info.pid == os.getpid():  # nobody else has looked what the last one left
+                asyncio.run(reap(lab, info))
             return run_recorded(lab, plan, watch, on_experiment)

@@ -91,9 +91,10 @@ class Follower:
     def show(self, name: str) -> None:
         """Be the flow run; in the thread."""
         with use_server(self.info):
-            from flows.records import API_ERRORS, drain
+            from flows.records import API_ERRORS, drain, quiet
             from flows.research import SESSION, Session, follow
 
+            quiet()
             SESSION.set(Session(self.lab, outcome=self.outcome))
             try:
                 asyncio.run(follow(name))

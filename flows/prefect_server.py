@@ -21,7 +21,7 @@ import psutil
 
 from flows.errors import ServerError
 from flows.lab import Lab
-from flows.server_process import LOOPBACK, alive, free_port, server_process
+from flows.server_process import LOOPBACK, ServerProcess, alive, free_port, server_process
 
 log = logging.getLogger(__name__)
 HEALTH_SECONDS = 0.25  # a healthy server on loopback answers within 10 ms
@@ -66,12 +66,14 @@ def running_server(lab: Lab) -> ServerInfo | None:
 
 
 def healthy(api_url: str, seconds: float = HEALTH_SECONDS) -> bool:
-    """Tell whether an API answers; `/health` asks for no password."""
+    """Tell whether an API answers, whatever it says; `/health` asks for no password."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy
     try:
-        with opener.open(f"{api_url}/health", timeout=seconds) as answer:
-            return int(answer.status) == 200
-    except (OSError, ValueError, urllib.error.URLError):
+        with opener.open(f"{api_url}/health", timeout=seconds):
+            return True
+    except urllib.error.HTTPError:
+        return True  # Prefect Cloud has another path for it
+    except (OSError, ValueError):
         return False
 
 
@@ -102,7 +104,7 @@ def client_environment(info: ServerInfo, retries: int) -> dict[str, str]:
     """Return what Prefect's client reads from the environment."""
     found = {"PREFECT_API_URL": info.api_url, "DO_NOT_TRACK": "1"}
     found["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-    found[CONSOLE_LEVEL] = os.environ.get(CONSOLE_LEVEL, "CRITICAL")  # the progress is shown there
+    found[CONSOLE_LEVEL] = os.environ.get(CONSOLE_LEVEL, "WARNING")  # not a line a state
     found["PREFECT_CLIENT_MAX_RETRIES"] = str(retries)
     if info.home and info.auth_file:
         found["PREFECT_HOME"] = info.home
@@ -119,8 +121,8 @@ def refresh_prefect() -> None:
 
 
 @contextlib.contextmanager
-def server(lab: Lab, host: str, port: int) -> Iterator[ServerInfo]:
-    """Run a server for the length of the block; the user's own if PREFECT_API_URL is set.
+def server(lab: Lab, host: str, port: int) -> Iterator[tuple[ServerInfo, ServerProcess | None]]:
+    """Run a server for the length of the block; with PREFECT_API_URL set, use that one.
 
     Raises:
         ServerError: The port is taken, another nightlab has the database, or it does not start.
@@ -128,11 +130,11 @@ def server(lab: Lab, host: str, port: int) -> Iterator[ServerInfo]:
     me = psutil.Process()
     configured = os.environ.get("PREFECT_API_URL")
     if configured:
-        yield ServerInfo(configured.rstrip("/"), me.pid, me.create_time())
+        yield ServerInfo(configured.rstrip("/"), me.pid, me.create_time()), None
         return
     home = home_of(lab)
-    with server_process(home, host, port, healthy) as address:
-        yield ServerInfo(address, me.pid, me.create_time(), str(home))
+    with server_process(home, host, port, healthy) as process:
+        yield ServerInfo(process.address, me.pid, me.create_time(), str(home)), process
 
 
 @contextlib.contextmanager
@@ -146,18 +148,22 @@ def temporary_server(lab: Lab) -> Iterator[ServerInfo | None]:
         yield running
         return
     with contextlib.ExitStack() as stack:
+        info = None
         try:
-            info = stack.enter_context(server(lab, LOOPBACK, free_port()))
+            info, _ = stack.enter_context(server(lab, LOOPBACK, free_port()))
         except (ServerError, OSError) as error:
             log.warning("%s; the experiments run without Prefect, nothing is lost", error)
-            info = None
         yield info
 
 
-def write_info(lab: Lab, info: ServerInfo) -> Path:
+def write_info(lab: Lab, info: ServerInfo) -> None:
     """Tell other nightlab commands of this lab where the server is."""
     path = lab.state / "serve.json"
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(asdict(info)), encoding="utf-8")
     temporary.replace(path)
-    return path
+
+
+def forget(lab: Lab) -> None:
+    """Take back what `write_info` told."""
+    (lab.state / "serve.json").unlink(missing_ok=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -18,17 +20,18 @@ from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import PrefectException
 from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_API_URL
 
 from flows.campaign import Done
 from flows.lab import Lab
 from flows.ledger import Entry
-from flows.prefect_server import home_of
+from flows.prefect_server import healthy, home_of
 from kg.model import Status
 
 log = logging.getLogger(__name__)
 API_ERRORS = (httpx.HTTPError, PrefectException)  # the API is gone, or refuses: never our work
 DRAIN_SECONDS = 10.0  # 0.1 s is usual
+REACH_SECONDS = 2.0  # of a server elsewhere
 CELL = 200  # characters; what a run prints can be long
 
 
@@ -39,19 +42,15 @@ class Table:
         self.tag, self.about = tag, columns
         self.rows: list[dict[str, Any]] = []
         self.id: UUID | None = None
-        self.lost = False
 
     def add(self, done: Done) -> None:
-        """Add an experiment; an API that does not answer is told of once and asked again next."""
+        """Add an experiment; without an API it is shown with the next one that has it."""
         self.rows.append(row(done.entry))
-        try:
-            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):  # else 62 s an experiment
+        if reachable():
+            try:
                 self.write()
-            self.lost = False
-        except API_ERRORS as error:
-            if not self.lost:
+            except API_ERRORS as error:
                 log.warning("prefect: %s; the experiments go on, git has them", error)
-            self.lost = True
 
     def write(self) -> None:
         """Create the artifact, later replace its rows (as one artifact, not a version a row)."""
@@ -103,13 +102,43 @@ def summary(finished: list[Done]) -> str:
     return f"{len(finished)} experiments: {counts}{shown}"
 
 
+def reachable() -> bool:
+    """Tell whether the API answers; 5 ms that spare an experiment the retries of a dead one."""
+    return healthy(str(PREFECT_API_URL.value()), REACH_SECONDS)
+
+
 def drain() -> None:
     """Send the events and logs that wait, before the server they are for is ended.
 
-    Left to the end of the process they are retried for 70 s at an API that is gone.
+    Those for an API that is gone are dropped: each is retried for 7 s when the process ends.
     """
+    gone = not reachable()
     for worker in (EventsWorker, APILogWorker):
+        if gone:
+            for instance in tuple(cast(Any, worker)._instances.values()):
+                with suppress(queue.Empty):
+                    while True:
+                        instance._queue.get_nowait()
         worker.drain_all(timeout=DRAIN_SECONDS)
+
+
+def quiet() -> None:
+    """Keep Prefect's own log lines off the terminal; its API gets them, errors reach the caller."""
+    logging.getLogger("prefect").propagate = False
+    logging.getLogger("prefect._internal").setLevel(logging.CRITICAL)  # has a handler of its own
+
+
+def own_output(lab: Lab) -> None:
+    """Give this process a log file in place of the pipe to `nightlab serve`.
+
+    A write to the pipe of a killed parent ends the process, in the middle of a training.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    handle = os.open(home_of(lab) / "runs.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(handle, stream)
+    os.close(handle)
 
 
 @contextmanager

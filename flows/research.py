@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import acreate_table_artifact
@@ -23,32 +24,32 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.deployments import run_deployment
 from prefect.states import Completed
+from pydantic import Field
 
 from flows import derived, ledger
-from flows.batch import OnExperiment, Plan, Work, has_outcome, line, run_batch, run_night
+from flows.batch import OnExperiment, Plan, Work, has_outcome, line, run_batch
 from flows.campaign import Done
 from flows.follow import try_through_server
 from flows.lab import Campaign, Lab, open_lab
-from flows.parameters import (
-    LIMIT,
-    TAG,
-    Agent,
-    BudgetSeconds,
-    Experiments,
-    Hours,
-    Profile,
-    Rebuild,
-    Seed,
-    Tag,
-    TaskName,
+from flows.records import (
+    API_ERRORS,
+    Table,
+    drain,
+    marked,
+    own_output,
+    quiet,
+    reachable,
+    summary,
+    verdict,
 )
-from flows.records import API_ERRORS, Table, drain, marked, summary, verdict
 from kg.memory import open_memory
 from trainer.run import Watch
 
-__all__ = ["Plan", "graph", "research", "run_night", "run_recorded", "try_through_server"]
+__all__ = ["follow", "graph", "research", "run_recorded", "try_through_server"]
 
 log = logging.getLogger(__name__)
+TAG = "night-{date}"
+LIMIT = 300  # experiments in one flow run: its page stays quick; a longer batch takes several
 ROOT = "NIGHTLAB_ROOT"  # the repository of a flow run that `nightlab serve` starts
 
 
@@ -104,7 +105,10 @@ async def followed(name: str, outcome: Future[Done]) -> State[Done]:
 
 
 def as_task(name: str, work: Work) -> Done:
-    """Run one experiment as a task; directly if Prefect fails before it has begun."""
+    """Run one experiment as a task; directly while there is no API to show it."""
+    if not reachable():
+        log.warning("prefect: does not answer; %s runs without it", name)
+        return work()
     box: list[Done] = []
 
     def once() -> Done:
@@ -122,19 +126,42 @@ def as_task(name: str, work: Work) -> Done:
 
 @flow(name="research", flow_run_name=run_name, retries=0, persist_result=False)
 def research(
-    tag: Tag = TAG,
-    experiments: Experiments = None,
-    hours: Hours = None,
-    profile: Profile = None,
-    agent: Agent = None,
-    seed: Seed = 0,
-    task: TaskName = None,
-    budget_seconds: BudgetSeconds = None,
+    tag: str = TAG,
+    experiments: Annotated[int | None, Field(ge=0, le=LIMIT)] = None,
+    hours: Annotated[float | None, Field(gt=0)] = None,
+    profile: str | None = None,
+    agent: str | None = None,
+    seed: int = 0,
+    task: str | None = None,
+    budget_seconds: Annotated[float | None, Field(gt=0)] = None,
 ) -> State[None]:
-    """Run a batch of experiments in one campaign, each as a task `exp-NNNN`."""
-    here = session()
-    number = LIMIT if experiments is None else experiments
+    """Run a batch of experiments in one campaign, each as a task `exp-NNNN`.
+
+    Args:
+        tag: Campaign autoresearch/TAG, started if it is new, else continued. {date} becomes
+            today's date.
+        experiments: How many, beside the baseline; at most 300 in one flow run. None: until the
+            hours are over.
+        hours: No experiment starts later than so many hours after the first.
+        profile: Kind of machine, a profile of nightlab.toml such as cpu or h100. None: the
+            campaign's own, else that of params.yaml.
+        agent: Who proposes the edits. None: the agent of nightlab.toml.
+        seed: Of the built-in researcher; the same seed and history propose the same edits.
+        task: A task of nightlab.toml. None: the campaign's own, else the default one.
+        budget_seconds: Training clock of one run in seconds. None: the profile's own.
+    """
+    here, number = session(), LIMIT if experiments is None else experiments
+    if runtime.deployment.id:
+        own_output(here.lab)
     plan = Plan(dated(tag), number, hours, profile, agent, seed, task, budget_seconds)
+    finished = shown_batch(here, plan)
+    if runtime.deployment.id:  # else the caller runs the graph flow
+        ask_for_graph(plan.tag)
+    return Completed(message=summary(finished))
+
+
+def shown_batch(here: Session, plan: Plan) -> list[Done]:
+    """Run a batch inside a flow run: a task, a log line and a row of the table an experiment."""
     logger, table = get_run_logger(), Table(plan.tag, f"Campaign `autoresearch/{plan.tag}`")
 
     def report(place: Campaign, done: Done) -> None:
@@ -145,10 +172,7 @@ def research(
             here.on_experiment(place, done)
 
     with marked(here.lab, runtime.flow_run.id):
-        found = run_batch(here.lab, plan, here.watch, report, as_task)
-    if runtime.deployment.id:  # else the caller runs it
-        ask_for_graph(plan.tag)
-    return Completed(message=summary(found))
+        return run_batch(here.lab, plan, here.watch, report, as_task)
 
 
 def ask_for_graph(tag: str) -> None:
@@ -160,8 +184,12 @@ def ask_for_graph(tag: str) -> None:
 
 
 @flow(name="graph", retries=0, persist_result=False)
-async def graph(rebuild: Rebuild = False) -> State[None]:
-    """Bring the memory up to the ledger, or make it anew; git is the truth."""
+async def graph(rebuild: bool = False) -> State[None]:
+    """Bring the memory up to the ledger, which is the truth.
+
+    Args:
+        rebuild: Make the whole graph anew instead of adding what it lacks.
+    """
     lab = session().lab
     added = derived.rebuild(lab) if rebuild else derived.catch_up(lab, open_memory(lab.graph))
     rows = [
@@ -206,6 +234,7 @@ def run_recorded(
     here = Session(lab, watch, on_experiment)
     rest = partial(remaining, plan, here, has_outcome(lab, plan.tag), time.monotonic())
     token = SESSION.set(here)
+    quiet()
     try:
         while todo := rest():
             before = len(here.finished)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -25,6 +26,7 @@ from flows.errors import ServerError
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 120.0  # 14-25 s were seen for a fresh database on two busy cores
+REVIVALS = 3  # in five minutes; a server that ends more often has a reason to
 END_SECONDS = 10.0  # the server waits for open connections; then it is killed
 
 
@@ -109,11 +111,74 @@ def server_environment(home: Path, host: str, port: int) -> dict[str, str]:
     }
 
 
+@dataclass
+class ServerProcess:
+    """The server of a lab while it runs."""
+
+    home: Path
+    host: str
+    port: int
+    child: subprocess.Popen[bytes]
+    begun: float  # monotonic
+    deaths: list[float] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        """Where its API is."""
+        return api_url(self.host, self.port)
+
+    @property
+    def output(self) -> Path:
+        """What it printed."""
+        return self.home / "server.log"
+
+    def ready(self, healthy: Callable[[str], bool]) -> None:
+        """Wait until it answers.
+
+        Raises:
+            ServerError: It ended, or takes longer than START_SECONDS.
+        """
+        while not healthy(self.address):
+            if self.child.poll() is not None or time.monotonic() > self.begun + START_SECONDS:
+                what = (
+                    "does not answer" if self.child.returncode is None else "ended while starting"
+                )
+                raise ServerError(f"prefect: the server {what}; read {self.output}")
+            time.sleep(0.1)
+
+    def revive(self) -> bool:
+        """Start it again if it has ended; flow runs that go on find it at the same address.
+
+        Returns:
+            Whether it had ended.
+
+        Raises:
+            ServerError: It ends again and again.
+        """
+        if self.child.poll() is None:
+            return False
+        now = time.monotonic()
+        self.deaths = [*(moment for moment in self.deaths if now - moment < 300.0), now]
+        if len(self.deaths) > REVIVALS:
+            raise ServerError(f"prefect: the server ends again and again; read {self.output}")
+        self.child, self.begun = spawn(self.home, self.host, self.port), now
+        return True
+
+    def end(self) -> None:
+        """End it and wait for it."""
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            if self.child.poll() is None:
+                self.child.send_signal(sign)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.child.wait(END_SECONDS)
+        (self.home / "server.json").unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def server_process(
     home: Path, host: str, port: int, healthy: Callable[[str], bool]
-) -> Iterator[str]:
-    """Run the server of a lab for the length of the block; yields the address of its API.
+) -> Iterator[ServerProcess]:
+    """Run the server of a lab for the length of the block.
 
     Raises:
         ServerError: The port is taken, another nightlab has the database, or it does not start.
@@ -121,14 +186,13 @@ def server_process(
     with only_one(home):
         end_leftover(home)
         claim_port(host, port)
-        child = spawn(home, host, port)
+        (home / "server.log").unlink(missing_ok=True)
+        process = ServerProcess(home, host, port, spawn(home, host, port), time.monotonic())
         try:
-            address = api_url(host, port)
-            wait_until(lambda: healthy(address), child, home / "server.log")
-            yield address
+            process.ready(healthy)
+            yield process
         finally:
-            end(child)
-            (home / "server.json").unlink(missing_ok=True)
+            process.end()
 
 
 def spawn(home: Path, host: str, port: int) -> subprocess.Popen[bytes]:
@@ -136,7 +200,7 @@ def spawn(home: Path, host: str, port: int) -> subprocess.Popen[bytes]:
 
     It has a session of its own: Ctrl-C must not end it before the last states are written.
     """
-    with (home / "server.log").open("wb") as stream:
+    with (home / "server.log").open("ab") as stream:
         child = subprocess.Popen(
             [sys.executable, "-m", "flows.server_process", host, str(port)],
             cwd=home,  # not the user's: a package `flows` there would be imported instead
@@ -151,29 +215,6 @@ def spawn(home: Path, host: str, port: int) -> subprocess.Popen[bytes]:
         text = json.dumps({"pid": child.pid, "started": started})
         (home / "server.json").write_text(text, encoding="utf-8")
     return child
-
-
-def wait_until(ready: Callable[[], bool], child: subprocess.Popen[bytes], output: Path) -> None:
-    """Wait for a server that is starting.
-
-    Raises:
-        ServerError: It ended, or takes longer than START_SECONDS.
-    """
-    end_at = time.monotonic() + START_SECONDS
-    while not ready():
-        if child.poll() is not None or time.monotonic() > end_at:
-            what = "does not answer" if child.returncode is None else "ended while starting"
-            raise ServerError(f"prefect: the server {what}; read {output}")
-        time.sleep(0.1)
-
-
-def end(child: subprocess.Popen[bytes]) -> None:
-    """End the server and wait for it."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is None:
-            child.send_signal(sign)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(END_SECONDS)
 
 
 def alive(pid: int, started: float) -> bool:
