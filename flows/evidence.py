@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from flows.edits import Kind, Knob, Value, knobs
+from flows.edits import Kind, Knob, knobs
 from flows.scale import place
+from flows.syntax import Value
 
 MEMORY = 300  # experiments looked back on: a night has ~100; keeps a proposal under a second
 FRESH = 3  # accepted steps after which a lost value may be tried again: what it met has changed

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from flows.edits import Kind, Knob, Value
+from flows.edits import Kind, Knob
 from flows.evidence import Trial
 from flows.scale import place
+from flows.syntax import Value
 
 # (names, why up, why down), first match
 REASONS = (
@@ -93,11 +94,17 @@ CHOICES = {
     "logit cap": "without the cap the head learns faster and each step is cheaper",
 }
 
+ALONG = {"total_batch_size": "device_batch_size", "depth": "aspect_ratio"}
+
 
 def hypothesis(edits: Sequence[tuple[Knob, Value]], trials: Sequence[Trial]) -> str:
     """Return one sentence on why the edits could help, with what the campaign saw before."""
-    reasons = list(dict.fromkeys(reason(knob, value) for knob, value in edits))
-    text = " and ".join(reasons)
+    moved = {knob.name for knob, _ in edits}
+    along = {ALONG[name] for name in moved & ALONG.keys()}  # moves only to keep what depends on it
+    own = [(knob, value) for knob, value in edits if knob.name not in along]
+    text = " and ".join(dict.fromkeys(reason(knob, value) for knob, value in own))
+    if {"depth", "aspect_ratio"} <= moved:
+        text += ", at the same width"
     if len(edits) == 1:
         text += before(edits[0][0], trials)
     return f"{text[0].upper()}{text[1:]}."

@@ -70,17 +70,16 @@ def propose(
 ) -> Proposal:
     """Return an edit of the accepted source that was never run.
 
-    A pure function of its arguments. It picks a knob by its usual yield and what the campaign
-    saw of it, tries one side of the accepted value and then the other with a step that stands
-    out of the noise, and leaves finer values between the lost ones to Optuna's TPE. What helped
-    is pushed further; what nearly helped is combined; after five experiments without a gain it
-    looks further afield.
+    A pure function of its arguments. A knob is picked by its usual yield and what the campaign
+    saw of it; one side of the accepted value is tried, then the other, with a step that stands
+    out of the noise; between lost values Optuna's TPE decides. What helped is pushed further,
+    what nearly helped is combined; after five losses it looks further afield.
 
     Args:
         source: The accepted version of the target file.
         tried: Tells whether a program was run before.
         history: Experiments of the campaign in order, baseline first.
-        seed: Of the choices; the number of experiments goes in too.
+        seed: Of its choices.
         direction: "min" or "max": which way of the metric is better.
     Raises:
         NothingToEdit: The file has no knob, or every edit within reach was tried.
@@ -101,11 +100,9 @@ def propose(
         if edited is None or edited == source or tried(edited):
             search.disappoint()
             continue
-        names = tuple(knob.name for knob, _ in edits)
-        return Proposal(edited, message(edits), hypothesis(edits, trials), names)
-    raise NothingToEdit(
-        "researcher: every edit within its reach was tried; let an agent edit the file"
-    )
+        moved = tuple(knob.name for knob, _ in edits)
+        return Proposal(edited, message(edits), hypothesis(edits, trials), moved)
+    raise NothingToEdit("researcher: every edit within reach was tried; let an agent edit the file")
 
 
 def message(edits: Edits) -> str:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flows.edits import Kind, Knob, Value
+from flows.edits import Kind, Knob
+from flows.syntax import Value
 
 STEPS = {  # the first move on a knob: large enough to stand out of the noise of one run
     Kind.RATE: 0.8,  # octaves: x 1.7; measured at 24 s: matrix_lr x 2 is 3.4 std, x 1.2 is not seen

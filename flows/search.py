@@ -15,10 +15,10 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from flows.edits import Kind, Knob, Value
+from flows.edits import Kind, Knob
 from flows.evidence import Sighting, Trial, losing_streak, near_misses, sightings, weight
 from flows.scale import WHOLE, lawful, reach, step_of, value_at
-from flows.syntax import parse
+from flows.syntax import Value, parse
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it reports every trial on stderr
 
@@ -123,7 +123,7 @@ class Search:
         if first is not None:
             first = min(high, max(low, first))
         at = self.ask(scale, [(s.at, s.gain) for s in seen], first, least)
-        return None if at is None else value_at(knob, at)
+        return value_at(knob, at) if isinstance(at, int | float) else None
 
     def first_step(self, knob: Knob, lost: Sequence[Sighting]) -> float | None:
         """Return a step to a side that has not lost yet; None if both have.
@@ -158,7 +158,7 @@ class Search:
         past: Sequence[tuple[float | str, float | None]],
         first: float | str | None,
         least: float,
-    ) -> float | None:
+    ) -> float | str | None:
         """Ask Optuna for a place on a knob's scale, the past replayed into a study of its own.
 
         A crash counts as twice the worst loss. The accepted value stands at 0 with no gain;
@@ -183,9 +183,9 @@ class Search:
         if first is not None:
             study.enqueue_trial({"at": first})
         for _ in range(12):
-            at = study.ask({"at": scale}).params["at"]
-            if not numeric or abs(at) >= least:
-                return at
+            asked: float | str = study.ask({"at": scale}).params["at"]
+            if isinstance(asked, str) or abs(asked) >= least:
+                return asked
         return None
 
     def completed(self, edits: Edits) -> Edits:

@@ -343,7 +343,7 @@ def test_a_file_without_a_knob_is_said_in_one_sentence() -> None:
 
 
 def test_it_ends_when_every_edit_was_tried() -> None:
-    with pytest.raises(NothingToEdit, match="every edit within its reach was tried"):
+    with pytest.raises(NothingToEdit, match="every edit within reach was tried"):
         propose("USE_X = True\n", lambda source: True, [], 0, "min")
 
 
