@@ -5,15 +5,24 @@ from __future__ import annotations
 from kg.answering import Finish
 from kg.answers_findings import conflicts, dead_ends, improved_while
 from kg.answers_history import attempts, best, progress, timeline
-from kg.answers_pairs import common
+from kg.answers_pairs import common, relations
+from kg.answers_search import best_before, hypotheses, repeats, seen_by, sweeps, unexplored
 
 FINISH: dict[str, Finish] = {
     "attempts": attempts,
     "best": best,
+    "best-before": best_before,
+    "by-agent": seen_by("agent"),
+    "by-task": seen_by("task"),
     "common": common,
     "conflicts": conflicts,
     "dead-ends": dead_ends,
+    "hypotheses": hypotheses,
     "improved-while": improved_while,
     "progress": progress,
+    "relations": relations,
+    "repeats": repeats,
+    "sweeps": sweeps,
     "timeline": timeline,
+    "unexplored": unexplored,
 }

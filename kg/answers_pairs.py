@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from kg import vocab
-from kg.answering import Rows
+from kg.answering import Rows, limited
 from kg.errors import BadArgument
 from kg.graph import Graph
-from kg.query import Asked
+from kg.query import Asked, select
 from kg.terms import LAB
 
 
@@ -80,3 +80,43 @@ def ancestors(graph: Graph, name: str) -> list[str]:
             break
         found.append(parent)
     return found
+
+
+def relations(asked: Asked) -> tuple[Rows, bool]:
+    """Return what an experiment was built on, reverted, repeated and combined with."""
+    name = named(asked, "experiment")
+    rows = select(asked, this=vocab.experiment(name))
+    rows = [
+        {**row, "experiment": row["other"], "commit": (row["commit"] or "")[:7]} for row in rows
+    ]
+    rows += isolated(asked, name)
+    return limited(asked, rows)
+
+
+def isolated(asked: Asked, name: str) -> Rows:
+    """Return where each knob that was edited together with others was tried alone."""
+    graph, node = asked.graph, vocab.experiment(name)
+    board = graph.board(graph.value(node, LAB.inCampaign), asked.as_of)
+    pairs = board.pairs.get(name, ())
+    rows: Rows = []
+    for key, _ in pairs if len(pairs) > 1 else ():
+        alone = [
+            trial
+            for other in board.about[key.knob]
+            if other.isolated
+            for trial in board.evidence[other]
+        ]
+        for trial in sorted(alone, key=lambda trial: trial.order):
+            row = board.names[trial.name]
+            rows.append(
+                {
+                    "relation": f"{key.knob} tried alone in",
+                    "experiment": trial.name,
+                    "commit": trial.commit,
+                    "seq": trial.seq,
+                    "status": row.entry.status,
+                    "value": row.entry.value,
+                    "description": graph.description(trial.name),
+                }
+            )
+    return rows

@@ -103,6 +103,7 @@ def run_pairs(facts: Facts) -> Iterator[tuple[NamedNode, Object | None]]:
     yield LAB.value, value
     yield MLS.hasOutput, None if value is None else vocab.part(node, "evaluation")
     yield LAB.commit, text(record.commit)
+    yield LAB.shortCommit, text(record.commit[:7])
     yield LAB.parent, vocab.experiment(record.parent) if record.parent else None
     yield LAB.parentCommit, text(record.parent_commit)
     yield LAB.task, vocab.task(record.task) if record.task else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from pyoxigraph import NamedNode, Store
+from pyoxigraph import Literal, NamedNode, Store
 
 from kg import vocab
 from kg.board import Board
@@ -67,20 +67,22 @@ class Graph:
         return {"experiment": name, "commit": commit[:7]}
 
     def resolve(self, text: str) -> str:
-        """Return the name of the experiment that a name or a commit means.
+        """Return the name of the experiment that a name or a commit means, of 7 digits or more.
 
         Raises:
-            BadArgument: None has it, or several commits begin so.
+            BadArgument: None has it, or several do.
         """
         if any(self.store.quads_for_pattern(vocab.experiment(text), LAB.seq, None)):
             return text
-        found = set()
-        for quad in self.store.quads_for_pattern(None, LAB.commit, None):
-            named = isinstance(quad.subject, NamedNode) and "/" not in quad.subject.value[37:]
-            if plain(quad.object).startswith(text.lower()) and text and named:
-                found.add(name_of(quad.subject))  # type: ignore[arg-type]
+        known = self.store.quads_for_pattern(None, LAB.shortCommit, Literal(text[:7].lower()))
+        nodes: list[Any] = [quad.subject for quad in known]
+        found = [
+            name_of(node)
+            for node in nodes
+            if any(str(c).startswith(text.lower()) for c in self.values(node, LAB.commit))
+        ]
         if len(found) == 1:
-            return str(found.pop())
+            return found[0]
         if not found:
             raise BadArgument(
                 f"experiment {text!r}: no experiment has this name or commit;"

@@ -5,7 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from kg.board import Board, Entry, EvidenceKey, Outcome, Regime, Row, Scale, Trial, Try, in_order
+from kg.board import (
+    SEED,
+    Board,
+    Entry,
+    EvidenceKey,
+    Outcome,
+    Regime,
+    Row,
+    Scale,
+    Trial,
+    Try,
+    in_order,
+)
 from kg.facts import Edit, Facts
 from kg.vocab import Value
 
@@ -88,6 +100,8 @@ def outcome_of(entry: Entry, delta: float | None) -> Outcome:
         return Outcome.CRASHED
     if delta is None:
         return Outcome.UNKNOWN
+    if entry.tries and all(tried.knob == SEED for tried in entry.tries):
+        return Outcome.EQUAL  # another seed is the same program: luck, not an improvement
     if entry.scale.better(delta, 0.0):
         return Outcome.IMPROVED if entry.status == "keep" else Outcome.EQUAL
     if entry.status == "keep" or delta == 0.0:

@@ -164,13 +164,27 @@ def ask(
     question = questions().get(name)
     if question is None:
         raise UnknownQuestion(name, questions())
-    asked = Asked(question, checked(question, arguments), campaign, as_of, graph)
+    given = dict(arguments)
+    if "as-of" in given:
+        as_of = sequence(given.pop("as-of"))
+    asked = Asked(question, checked(question, given), campaign, as_of, graph)
     if campaign is not None:
         check_campaign(graph.store, campaign)
     finish = FINISH.get(name)
     rows, truncated = finish(asked) if finish else (select(asked), False)
     columns = question.columns
     return Answer(name, columns, [{c: row.get(c) for c in columns} for row in rows], truncated)
+
+
+def sequence(text: str) -> int:
+    """Read the number of an experiment.
+
+    Raises:
+        BadArgument: It is none.
+    """
+    if not text.isdecimal():
+        raise BadArgument(f"as-of={text!r}: is not the number of an experiment, such as 42")
+    return int(text)
 
 
 def check_campaign(store: Store, tag: str) -> None:

@@ -73,6 +73,7 @@ class LAB(metaclass=Closed):
     seq: NamedNode
     name: NamedNode
     commit: NamedNode
+    shortCommit: NamedNode
     status: NamedNode
     outcome: NamedNode
     reason: NamedNode

@@ -15,7 +15,10 @@ from kg.terms import LAB, PREFIXES, RDF, RDFS, VOCAB
 from kg.vocabulary import renewal, vocabulary
 
 KG = Path(terms.__file__).parent
-LEXICON_TERMS = set(["pattern", "weakPattern", "valueKind", "reference", "unit", "minimum", "maximum", "implies"])
+LEXICON_TERMS = {
+    *("pattern", "weakPattern", "valueKind", "reference"),
+    *("unit", "minimum", "maximum", "implies"),
+}
 
 
 def ontology() -> Store:
@@ -30,7 +33,7 @@ def defined() -> set[str]:
 
 
 def test_the_ontology_and_the_code_know_the_same_terms():
-    known = {name for name in LAB.__annotations__}
+    known = set(LAB.__annotations__)
     assert known == defined() - LEXICON_TERMS
 
 

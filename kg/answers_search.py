@@ -1,0 +1,240 @@
+"""Answers about where to look next: what is unexplored, repeated, swept, expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kg import vocab
+from kg.answering import Rows, best_trial, condition, limited
+from kg.board import Board, Outcome, Regime, Trial
+from kg.fold import number_of
+from kg.query import Asked, select
+from kg.sweep import Sweep
+from kg.sweep import sweeps as find_sweeps
+from kg.terms import LAB
+
+STATES = ("never touched", "one direction", "open", "bracketed")
+
+
+def campaign_by_campaign(asked: Asked, rows_of: Callable[[str], Rows]) -> tuple[Rows, bool]:
+    """Collect the rows of each campaign until the question's limit is reached."""
+    most = int(asked.number("limit"))
+    rows: Rows = []
+    for tag in [asked.campaign] if asked.campaign else asked.graph.campaigns():
+        rows += [{**row, "campaign": tag} for row in rows_of(tag)]
+        if len(rows) > most:
+            break
+    return rows[:most], len(rows) > most
+
+
+def short(row: dict[str, Any]) -> dict[str, Any]:
+    """Cut the commits of a row to seven digits."""
+    return {
+        key: value[:7] if key.endswith("commit") and value else value for key, value in row.items()
+    }
+
+
+def repeats(asked: Asked) -> tuple[Rows, bool]:
+    """Return what was tried again."""
+
+    def rows_of(tag: str) -> Rows:
+        found = select(asked, scope=vocab.campaign(tag))
+        return [
+            {**short(row), "knobs": row["knobs"].split(), "justified_by": listed(row)}
+            for row in found
+        ]
+
+    return campaign_by_campaign(asked, rows_of)
+
+
+def listed(row: dict[str, Any]) -> list[str]:
+    """Return the reasons of a repeat."""
+    return [text for text in str(row["justified_by"] or "").split(", ") if text]
+
+
+def hypotheses(asked: Asked) -> tuple[Rows, bool]:
+    """Return what was expected and what became of it."""
+    wanted = vocab.literal(asked.text("verdict"))
+
+    def rows_of(tag: str) -> Rows:
+        found = select(asked, scope=vocab.campaign(tag), wanted=wanted)
+        return [short(row) for row in found]
+
+    return campaign_by_campaign(asked, rows_of)
+
+
+def best_before(asked: Asked) -> tuple[Rows, bool]:
+    """Return the best result before each switch of a knob."""
+    switch = asked.text("switch")
+    fits = condition(switch, asked.text("to")) if asked.given("to") else None
+
+    def rows_of(tag: str) -> Rows:
+        found = select(asked, scope=vocab.campaign(tag), switch=vocab.knob(switch))
+        rows = {row["experiment"]: row for row in found if fits is None or fits(row["to"])}
+        return [{**short(row), "accepted": row["status"] == "keep"} for row in rows.values()]
+
+    return campaign_by_campaign(asked, rows_of)
+
+
+def sweeps(asked: Asked) -> tuple[Rows, bool]:
+    """Return the runs of attempts that explored one knob in a row."""
+    knob, least = asked.text("knob"), asked.number("least")
+    rows = [
+        sweep_row(board, sweep)
+        for board in asked.boards()
+        for sweep in find_sweeps(board, board.rows)
+        if knob in ("", sweep.knob) and len(sweep.rows) >= least
+    ]
+    return limited(asked, rows)
+
+
+def sweep_row(board: Board, sweep: Sweep) -> dict[str, Any]:
+    """Return one sweep."""
+    trials = [
+        trial
+        for row in sweep.rows
+        for key, trial in board.pairs[row.name]
+        if key.knob == sweep.knob
+    ]
+    best = best_trial(trials, sweep.rows[0].entry.scale.sense) or trials[0]
+    return {
+        "knob": sweep.knob,
+        "n": len(sweep.rows),
+        "from_seq": sweep.rows[0].entry.seq,
+        "until_seq": sweep.rows[-1].entry.seq,
+        "values": [trial.new for trial in trials],
+        "improved": sum(trial.outcome == Outcome.IMPROVED for trial in trials),
+        "best_delta": best.delta,
+        "experiments": [row.name for row in sweep.rows],
+        "experiment": best.name,
+        "commit": best.commit,
+        "campaign": board.campaign,
+    }
+
+
+def unexplored(asked: Asked) -> tuple[Rows, bool]:
+    """Return the knobs of the accepted file by how little is known about them."""
+    component, state = asked.text("component"), asked.text("state")
+    rows = [
+        row
+        for board in asked.boards()
+        for row in [knob_row(asked, board, regime) for regime in settings(asked, board)]
+        if component in ("", row["component"]) and state in ("", row["state"])
+    ]
+    rows.sort(key=lambda r: (STATES.index(r["state"]), r["component"], r["knob"], r["campaign"]))
+    return limited(asked, rows)
+
+
+def settings(asked: Asked, board: Board) -> list[Regime]:
+    """Return the settings of the accepted file that can act in it."""
+    inert: set[str] = set()
+    if board.accepted is not None:
+        node = vocab.experiment(board.accepted.name)
+        inert = set(asked.graph.values(node, LAB.inert))
+    held = board.config()
+    return [held[knob] for knob in sorted(held) if knob not in inert]
+
+
+def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
+    """Return what is known about one knob of the accepted file."""
+    trials = [t for key in board.about.get(regime.knob, ()) for t in board.evidence[key]]
+    present = number_of(regime.value)
+    last = max(trials, key=lambda trial: trial.order, default=None)
+    below, above = tried_beside(trials, present)
+    numeric = present is not None
+    untried = [
+        name for name, found in (("decrease", below), ("increase", above)) if numeric and not found
+    ]
+    return {
+        "component": next(iter(asked.graph.values(vocab.knob(regime.knob), LAB.inComponent)), None),
+        "knob": regime.knob,
+        "value": regime.value,
+        "state": state_of(trials, untried, below, above),
+        "untried": untried,
+        "low": max(below, default=None),
+        "high": min(above, default=None),
+        "n": len({trial.name for trial in trials}),
+        "experiment": last.name if last else None,
+        "commit": last.commit if last else None,
+        "campaign": board.campaign,
+    }
+
+
+def tried_beside(trials: list[Trial], present: float | None) -> tuple[list[float], list[float]]:
+    """Return the values tried without success below and above the present one."""
+    below, above = [], []
+    for trial in trials:
+        new = number_of(trial.new)
+        if present is None or new is None or trial.outcome == Outcome.IMPROVED:
+            continue
+        if new < present:
+            below.append(new)
+        elif new > present:
+            above.append(new)
+    return below, above
+
+
+def state_of(
+    trials: list[Trial], untried: list[str], below: list[float], above: list[float]
+) -> str:
+    """Say how far a knob has been explored."""
+    if not trials:
+        return "never touched"
+    if len(untried) == 1:
+        return "one direction"
+    return "bracketed" if below and above else "open"
+
+
+def seen_by(field: str) -> Callable[[Asked], tuple[Rows, bool]]:
+    """Return the answer to `by-agent` or `by-task`."""
+
+    def answer(asked: Asked) -> tuple[Rows, bool]:
+        groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for board in asked.boards():
+            for row in board.attempts:
+                name = getattr(row.entry, field) or "unknown"
+                key = (name, row.entry.scale.metric, row.entry.scale.sense)
+                group = groups.setdefault(key, empty_group())
+                count_row(group, board, row)
+        rows = [group_row(field, key, group) for key, group in sorted(groups.items())]
+        return limited(asked, rows)
+
+    return answer
+
+
+def empty_group() -> dict[str, Any]:
+    """Return the sums of nobody."""
+    zero = dict.fromkeys(("attempts", "kept", "crashed"), 0)
+    return {**zero, "seconds": 0.0, "campaigns": set(), "leader": None}
+
+
+def count_row(group: dict[str, Any], board: Board, row: Any) -> None:
+    """Count one attempt."""
+    group["attempts"] += 1
+    group["kept"] += row.kept
+    group["crashed"] += row.entry.status == "crash"
+    group["seconds"] += row.entry.seconds or 0.0
+    group["campaigns"].add(board.campaign)
+    value, leader = row.entry.value, group["leader"]
+    leads = leader is None or (value and row.entry.scale.better(value, leader.entry.value))
+    if row.kept and value is not None and leads:
+        group["leader"] = row
+
+
+def group_row(field: str, key: tuple[str, str, str], group: dict[str, Any]) -> dict[str, Any]:
+    """Return the sums of one agent or task."""
+    leader = group["leader"]
+    return {
+        field: key[0],
+        "metric": key[1],
+        "campaigns": len(group["campaigns"]),
+        "attempts": group["attempts"],
+        "kept": group["kept"],
+        "crashed": group["crashed"],
+        "keep_rate": round(group["kept"] / group["attempts"], 4),
+        "seconds": round(group["seconds"], 3),
+        "best": leader.entry.value if leader else None,
+        "experiment": leader.name if leader else None,
+        "commit": leader.entry.commit if leader else None,
+    }
