@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from kg.changes_settings import Difference, differences, to_change
-from kg.config import Analysis, analysis
+from kg.config import analysis
+from kg.config_names import callee
+from kg.idioms_init import SHARED
 from kg.knobs import component_of, is_unknown
 from kg.model import Change, ChangeType, OptimizerScope
-from kg.settings import Setting
-from kg.structure import Cluster, changed_statements, clusters, span_lines
+from kg.program import Statement
+from kg.settings import Rank, Setting
+from kg.structure import Cluster, changed_statements, clusters, is_report, span_lines
 from kg.structure_knobs import UNSPECIFIED, knob_of, structural_changes
 
 
@@ -25,17 +29,51 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     if old is None or new is None or old.program.layout == new.program.layout:
         return ()
     found = list(differences(old.configuration.places, new.configuration.places))
+    groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
+    found = tidy(found, groups)
     known = [difference for difference in found if not is_loose(difference)]
     loose = [difference for difference in found if is_loose(difference)]
-    groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     open_groups = [g for g in groups if not g.touches(*lines_of(known))]
     named = [(knob_of(group, old.roles, new.roles), group) for group in open_groups]
+    named = [(knob, g) for knob, g in named if not belongs(knob, g, known)]
     kept, named = settle(loose, named, groups)
-    records = [to_change(difference) for difference in tidy([*known, *kept])]
+    records = [to_change(difference) for difference in [*known, *kept]]
     records += structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
     if not records:
-        records.append(refactor(old, new, groups))
+        records.append(without_effect(groups))
     return tuple(records)
+
+
+def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
+    """Tell whether nameless code is part of a known structural edit: same function, or its set-up.
+
+    A new module changes the constructor and the forward pass of the class that holds it.
+    """
+    scopes = {statement.scope for statement in group.statements()}
+    if "" in scopes or knob == "other.environment":
+        return False
+    homes: set[str] = set()
+    for difference in known:
+        if not is_structural(difference):
+            continue
+        for place in (*difference.places, *difference.new_places):
+            owner = place.scope.rpartition(".")[0]
+            homes |= {place.scope, f"{owner}.__init__"}
+            if component_of(difference.knob) in BRANCHES:
+                homes.add(f"{owner}.forward")
+    return scopes <= homes
+
+
+def is_structural(difference: Difference) -> bool:
+    """Tell whether a difference is one of shape, not of a number."""
+    sides = [side for side in (difference.old, difference.new) if side is not None]
+    return any(side.rank is Rank.IDIOM for side in sides) and (
+        len(sides) == 1 or not all(side.number is not None for side in sides)
+    )
+
+
+# Components whose class is small: its constructor and forward pass belong together.
+BRANCHES = frozenset({"attention", "mlp", "norm", "residual", "regularization"})
 
 
 def is_loose(difference: Difference) -> bool:
@@ -52,15 +90,9 @@ def lines_of(found: list[Difference]) -> tuple[set[int], set[int]]:
     )
 
 
-def lines_in(places: object) -> set[int]:
+def lines_in(places: Iterable[Setting]) -> set[int]:
     """Return the lines of some settings."""
-    assert not isinstance(places, Setting)
-    return {
-        line
-        for place in places  # type: ignore[attr-defined]
-        for span in place.lines()
-        for line in span_lines(span)
-    }
+    return {line for place in places for span in place.lines() for line in span_lines(span)}
 
 
 def settle(
@@ -84,22 +116,70 @@ def settle(
     return kept, [(knob, group) for knob, group in named if id(group) not in settled]
 
 
-def tidy(found: list[Difference]) -> list[Difference]:
-    """Merge what one edit did to several knobs at once: one range drawn for all matrices."""
-    return found
+def tidy(found: list[Difference], groups: list[Cluster]) -> list[Difference]:
+    """Drop the differences that are only part of another: one edit, one record."""
+    knobs = {difference.knob for difference in found}
+    dropped: set[str] = set()
+    if "init.distribution" in knobs:
+        dropped |= SHARED
+        # `s` of a uniform draw is sqrt(3) of a normal's: the same width in other words
+        dropped |= {d.knob for d in found if d.knob == "init.scale" and same_number(d)}
+    if "optimizer.kind" in knobs:
+        dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
+    leading = [d for d in found if is_structural(d) and component_of(d.knob) in LEADING]
+    for group in groups:
+        if any(group.touches(*lines_of([difference])) for difference in leading):
+            dropped |= {
+                difference.knob
+                for difference in found
+                if difference not in leading
+                and component_of(difference.knob) in FOLLOWING
+                and one_sided(difference)
+                and group.touches(*lines_of([difference]))
+            }
+    return [difference for difference in found if difference.knob not in dropped]
 
 
-def refactor(old: Analysis, new: Analysis, groups: list[Cluster]) -> Change:
-    """Return the record of an edit without effect: moved, renamed or only reporting code."""
-    del old, new
+# A new module brings its own initial values and parameter groups.
+LEADING = frozenset({"attention", "mlp", "embedding", "head", "norm", "residual", "position"})
+FOLLOWING = frozenset({"initialization", "optimizer", "regularization"})
+
+
+def one_sided(difference: Difference) -> bool:
+    """Tell whether a knob is set in one version only, at the places that differ."""
+    return difference.old is None or difference.new is None
+
+
+def same_number(difference: Difference) -> bool:
+    """Tell whether both sides have the same number, and differ in the rest of the expression."""
+    old, new = difference.old, difference.new
+    return old is not None and new is not None and old.number == new.number
+
+
+def path_of(difference: Difference) -> str:
+    """Return where a difference is."""
+    side = difference.new or difference.old
+    return side.path if side is not None else ""
+
+
+def without_effect(groups: list[Cluster]) -> Change:
+    """Return the record of an edit that only moves, renames or reports."""
     statements = [s for group in groups for s in group.statements()]
-    knob = "other.refactor"
+    reports = bool(statements) and all(is_report(statement) for statement in statements)
+    knob = (
+        "evaluation.logging" if reports and any(prints(s) for s in statements) else "other.refactor"
+    )
     return Change(
         knob=knob,
         component=component_of(knob),
-        change_type=ChangeType.NO_EFFECT,
+        change_type=ChangeType.REPLACE if knob == "evaluation.logging" else ChangeType.NO_EFFECT,
         optimizer_scope=OptimizerScope.NONE,
         old=None,
         new=None,
         path=statements[0].scope if statements else "",
     )
+
+
+def prints(statement: Statement) -> bool:
+    """Tell whether a statement writes to the log."""
+    return any(callee(call) in ("print", "print0", "log", "info") for call in statement.calls)

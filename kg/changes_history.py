@@ -38,6 +38,7 @@ def judge(
     version this one was really made from, and that the message does not mention, is a silent
     undo of the parent's edit.
     """
+    found = [with_purpose(change, message) for change in found]
     if RESTORES.search(message):
         return [as_revert(change, silent=False) for change in found]
     base = real_base(before, after, history)
@@ -55,6 +56,31 @@ def judge(
     known = {change.knob for change in judged}
     undone = (change for change in compare(before, base) if change.knob not in known | ideas)
     return judged + [as_revert(change, silent=True) for change in undone]
+
+
+# What a message says an edit without a knob is for; a first match wins.
+PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
+    (re.compile(r"\b(bug\s?fix|fix(es|ed)?|bug|hotfix)\b", re.I), "other.bugfix",
+     ChangeType.REPLACE),
+    (re.compile(r"\b(refactor\w*|wrap\w*|clean\w*|renam\w*|reorgani\w*|simplif\w*|guard|import\w*"
+                r"|mov(e|ed|ing)|extract\w*|tidy|format\w*|lint\w*|reindent)\b", re.I),
+     "other.refactor", ChangeType.NO_EFFECT),
+    (re.compile(r"\b(docs?|comments?|docstrings?|readme|typo)\b", re.I), "other.docs",
+     ChangeType.NO_EFFECT),
+    (re.compile(r"\b(gpus?|cuda|mps|rocm|windows|macos|port(ed|ing)?|support|fallback|environment"
+                r"|setup|hardware|vram|oom|compat\w*)\b", re.I),
+     "other.environment", ChangeType.NO_EFFECT),
+)  # fmt: skip
+
+
+def with_purpose(change: Change, message: str) -> Change:
+    """Name an edit that has no knob by the purpose its message states."""
+    if change.knob not in ("other.unspecified", "other.refactor"):
+        return change
+    for pattern, knob, kind in PURPOSES:
+        if pattern.search(message):
+            return replace(change, knob=knob, change_type=kind)
+    return change
 
 
 def as_revert(change: Change, *, silent: bool) -> Change:

@@ -39,10 +39,10 @@ def same(old: Setting, new: Setting) -> bool:
     """Tell whether two settings of one knob mean the same value, however they are written."""
     if old.token == new.token:
         return True
+    if old.exact or new.exact:
+        return False
     if isinstance(old.folded, Unfoldable) or isinstance(new.folded, Unfoldable):
         return bool(old.probe) and old.probe == new.probe and old.layered == new.layered
-    if old.parts or new.parts:
-        return False
     return equal_values(old.folded, new.folded)
 
 

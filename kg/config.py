@@ -14,6 +14,7 @@ from kg.idioms_attention import attention_settings
 from kg.idioms_features import feature_settings
 from kg.idioms_init import init_settings
 from kg.idioms_norm import norm_settings
+from kg.idioms_residual import residual_settings
 from kg.idioms_schedule import schedule_settings
 from kg.knobs import is_unknown
 from kg.optimizers import Optimizers, read_optimizers
@@ -91,12 +92,13 @@ def all_settings(
         *schedule_settings(program, names, roles, optimizers),
         *attention_settings(program, names, roles),
         *norm_settings(program, roles),
+        *residual_settings(program, names, roles),
         *activation_settings(program, names, roles),
         *init_settings(program, names, roles),
         *feature_settings(program, names, roles),
     ]
     read = {setting.span for setting in known}
-    for setting in literal_settings(program, names):
+    for setting in literal_settings(program, names, roles):
         # An unknown literal in a line that an idiom has read is no knob of its own.
         if not (is_unknown(setting.knob) and setting.span in read):
             known.append(setting)

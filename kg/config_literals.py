@@ -12,6 +12,7 @@ from kg.config_names import Names, assignments, callee, defaults
 from kg.fold import Unfoldable
 from kg.knobs import knob_named, unknown_knob
 from kg.program import Program, Statement
+from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_literal, make_setting
 
 # Calls whose arguments are messages, shapes or plumbing, never settings.
@@ -21,24 +22,36 @@ PLUMBING: Final = re.compile(
     r"|get|append|add_argument|log|info|warning|debug|write|open|exit|isinstance|getattr|super"
     r"|dict|register_buffer|Parameter|tensor|as_tensor|arange|einsum|pad|float|int|str|round)$"
 )
+# `dim` of a call is an axis, `base` a class; `**options` has no name.
+NOT_ARGUMENTS: Final = frozenset({None, "dim", "base", "size", "axis", "device", "dtype"})
 NEVER_SETTINGS: Final = re.compile(
     r"^(t\d*|t_\w+|dt|step|epoch|x|y|loss|[A-Z]?|\w+_time|total_\w+)$"
 )
 
 
-def literal_settings(program: Program, names: Names) -> Iterator[Setting]:
+def literal_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield the settings of a program that stand as values in its text.
 
     A known name gives its canonical knob; an unknown one `other.<path>`, so nothing is lost.
     """
     for statement in program.statements:
         node = statement.node
+        role = roles.of(statement.scope)
+        if role is Role.BOOKKEEPING or (
+            role is Role.OPTIMIZER and scope_is_body(program, statement)
+        ):
+            continue  # counts and the update itself: their locals are no settings
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from default_settings(program, names, statement, node)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             yield from assigned_settings(program, names, statement)
         if statement.calls:
             yield from argument_settings(program, names, statement)
+
+
+def scope_is_body(program: Program, statement: Statement) -> bool:
+    """Tell whether a statement stands in the body of a function."""
+    return statement.scope in program.functions
 
 
 def default_settings(
@@ -152,10 +165,10 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
         if not call.keywords or PLUMBING.match(called):
             continue
         for keyword in call.keywords:
-            if keyword.arg is None or is_switch(keyword.value):
+            if keyword.arg in NOT_ARGUMENTS or is_switch(keyword.value):
                 continue
             literal = is_literal(keyword.value)
-            knob = knob_named(keyword.arg, f"{statement.scope} {called}")
+            knob = knob_named(keyword.arg or "", f"{statement.scope} {called}")
             builds = called[:1].isupper()
             if not literal and (knob is None or not builds):
                 continue

@@ -14,7 +14,7 @@ from kg.model import OptimizerScope
 from kg.optimizers import Group, Optimizers, update_rule
 from kg.program import Program
 from kg.roles import Role, Roles
-from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
+from kg.settings import LAYER_NAMES, Rank, Setting, Site, coefficient, make_setting, make_value
 
 GROUP_KNOBS = {"eps": "optimizer.adam_eps", "ns_steps": "optimizer.muon_ns_steps"}
 
@@ -69,17 +69,20 @@ def group_knob(group: Group, key: str) -> str:
 
 def expanded(names: Names, setting: Setting, value: ast.expr) -> Setting:
     """Compare a local by what it stands for: `wd = weight_decay * 0.5` set apart is no hiding."""
-    scope, text, layered = "", setting.token, setting.layered
+    text, layered, covers = setting.token, setting.layered, setting.covers
     for _ in range(4):
         bound = None
         if isinstance(value, ast.Name):
             bound = names.locals.get((setting.path.partition(" > ")[0], value.id))
         if not bound or len(bound) != 1 or not isinstance(bound[0].node, ast.Assign):
             break
-        value, scope = bound[0].node.value, bound[0].scope
+        value = bound[0].node.value
         text = canonical(value)
-        layered = layered or "shape" in bound[0].names
-    return replace(setting, token=text, layered=layered) if scope else setting
+        layered = layered or bool(LAYER_NAMES & bound[0].names)
+        covers = (*covers, bound[0].span)
+    if not covers:
+        return setting
+    return replace(setting, token=text, layered=layered, covers=covers)
 
 
 def rate_setting(
@@ -102,6 +105,7 @@ def rate_setting(
         folded=1.0 if factor is None else factor,
         token=f"{factor} * {rest}",
         literal=False,
+        exact=True,
         rank=Rank.DERIVED,
         parts=frozenset(rest),
         probe=(),

@@ -17,7 +17,7 @@ from kg.settings import Rank, Setting, Site, coefficient, make_value
 ACTIVATIONS: Final = frozenset(
     {"relu", "gelu", "silu", "selu", "elu", "celu", "mish", "tanh", "sigmoid", "softplus",
      "leaky_relu", "prelu", "rrelu", "hardswish", "hardtanh", "hardsigmoid", "relu6", "softsign",
-     "swish", "logsigmoid", "softmax", "sin", "cos", "exp", "erf", "tanhshrink", "glu",
+     "swish", "logsigmoid", "sin", "cos", "exp", "erf", "tanhshrink", "glu",
      "squareplus", "quick_gelu", "abs"}
 )  # fmt: skip
 GATED: Final = {"silu": "swiglu", "gelu": "geglu", "relu": "reglu", "sigmoid": "glu"}
@@ -91,7 +91,7 @@ class Symbols:
                 canonical(keyword.value) for keyword in node.keywords if keyword.arg != "inplace"
             ]
             options += [canonical(arg) for arg in node.args[1:] if fold_number(arg) is not None]
-            shown = f"{name}({','.join(options)})" if options and name != "softmax" else name
+            shown = f"{name}({','.join(options)})" if options else name
             return f"{shown}({inner})" if inner else shown
         power = POWERS.get(callee(node))
         if power is not None and inner:
@@ -146,8 +146,8 @@ class Symbols:
             if canonical(other) in argument:
                 own = {"sigmoid": "silu", "tanh(softplus)": "mish"}.get(active)
                 return own or f"x*{active}"
-        if isinstance(other, ast.Attribute | ast.Subscript):
-            return f"scale*{active}"
+        if isinstance(other, ast.Attribute | ast.Subscript | ast.Compare):
+            return active  # a learned gain or a mask leaves the function as it is
         return GATED.get(active, f"{active}-glu")
 
 

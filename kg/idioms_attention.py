@@ -179,7 +179,14 @@ def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterat
 def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
     """Tell whether all layers take their value embeddings from one table."""
     named = isinstance(target, ast.Attribute) and re.match(r"value_embed\w*$", target.attr)
-    return bool(named) and isinstance(value, ast.Call) and callee(value) == "Embedding"
+    if not named or not isinstance(value, ast.Call):
+        return False
+    made = value.args[0] if value.args else value
+    if isinstance(made, ast.DictComp):
+        return isinstance(made.value, ast.Name | ast.Attribute)
+    if isinstance(made, ast.ListComp):
+        return isinstance(made.elt, ast.Name | ast.Attribute)
+    return callee(value) == "Embedding"
 
 
 def layer_settings(program: Program, roles: Roles) -> Iterator[Setting]:
@@ -192,11 +199,21 @@ def layer_settings(program: Program, roles: Roles) -> Iterator[Setting]:
     for scope in roles.scopes(Role.MODEL):
         for statement in program.by_scope.get(scope, []):
             loops = [parent for parent in statement.parents if isinstance(parent, ast.For)]
-            if len(loops) > 1 and re.search(r"\b(block|layer)\w*\(|\.h\[", statement.text):
-                extra = next((p for p in loops if "range(" in canonical(p.iter)), loops[0])
+            runs = re.search(r"\b(block|layer)\w*\(|\.h\[", statement.text) is not None
+            extra = repeated_loop(loops) if runs else None
+            if extra is not None:
                 site = Site(f"{scope} > loops", scope, statement.span, Rank.IDIOM)
                 text = program.source(extra.iter)
                 yield make_value("model.layer_loops", text, site, token=text)
+
+
+def repeated_loop(loops: list[ast.For]) -> ast.For | None:
+    """Return the loop that makes the layers run more often than there are layers."""
+    for loop in loops:
+        text = canonical(loop.iter)
+        if "range(" in text and (len(loops) > 1 or "*" in text):
+            return loop
+    return None
 
 
 def every_n(

@@ -104,8 +104,21 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
             found.setdefault(rule.knob, []).append((statement, value))
             if rule.whole:
                 whole.add(rule.knob)
+    for places in by_function(found, roles):
+        yield feature_setting(names, *places, places[0] in whole)
+
+
+def by_function(
+    found: dict[str, list[tuple[Statement, str]]], roles: Roles
+) -> Iterator[tuple[str, list[tuple[Statement, str]]]]:
+    """Yield the places of each feature; in optimizers each update rule has its own."""
     for knob, places in found.items():
-        yield feature_setting(names, knob, places, knob in whole)
+        parts: dict[str, list[tuple[Statement, str]]] = {}
+        for place in places:
+            scope = place[0].scope
+            key = scope if roles.of(scope) is Role.OPTIMIZER else ""
+            parts.setdefault(key, []).append(place)
+        yield from ((knob, part) for part in parts.values())
 
 
 NO_CODE = (ast.Import, ast.ImportFrom, ast.Assert)
@@ -139,6 +152,8 @@ def feature_setting(
         folded=setting.folded if isinstance(folded, Unfoldable) else folded,
         token=token,
         literal=not whole,
+        exact=whole,
+        parts=frozenset(place.text for place, _ in places) if whole else frozenset(),
         covers=spans,
     )
 

@@ -123,7 +123,7 @@ def draw_settings(program: Program, names: Names, draw: Draw, number: int) -> It
     if draw.value is None:
         yield make_value(draw.knob, draw.kind, site)
         return
-    factor, rest = coefficient(draw.value)
+    factor, rest = coefficient(own_scale(names, draw.value, scope))
     if rest and draw.knob in SHARED | {"init.c_proj"}:
         setting = make_setting(program, names, draw.knob, factor or draw.value, site)
         shown = setting.value if factor is not None else "1"
@@ -142,13 +142,27 @@ def draw_settings(program: Program, names: Names, draw: Draw, number: int) -> It
     yield replace(setting, layered=layered)
 
 
+def own_scale(names: Names, value: ast.expr, scope: str) -> ast.expr:
+    """Return what a local scale is made from, where that is another local: `s_qk = 0.5 * s`."""
+    bound = names.definition(value, scope) if isinstance(value, ast.Name) else None
+    if bound is None or bound[1] != scope:
+        return value
+    inner = [n for n in ast.walk(bound[0]) if isinstance(n, ast.Name)]
+    return bound[0] if any(n.id in SCALE_NAMES for n in inner) else value
+
+
+SCALE_NAMES: Final = frozenset({"s", "std", "scale", "bound", "init_scale", "init_std"})
+
+
 def scale_settings(program: Program, names: Names, statement: Statement) -> Iterator[Setting]:
     """Yield `init.scale`: the factor of `s = 0.8 * 3**0.5 * n_embd**-0.5`, 1 if it has none."""
     node = statement.node
     if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
         return
     name = node.targets[0].id
-    if not re.match(r"^(s|std|scale|bound|init_\w+|\w+_std|\w+_scale)$", name):
+    if not re.match(r"^(s|std|scale|bound|init_\w+|\w+_std|\w+_scale)$", name) or mentions(
+        node.value, SCALE_NAMES
+    ):
         return
     number, rest = coefficient(node.value)
     site = Site(f"{statement.scope} > {name}", statement.scope, statement.span, Rank.LOCAL)
@@ -158,9 +172,21 @@ def scale_settings(program: Program, names: Names, statement: Statement) -> Iter
     value = 1.0 if number is None else number_of(setting.folded)
     shown = "1" if number is None else setting.value
     yield replace(
-        setting, value=shown, folded=value, token=f"{value}*{rest}", literal=False,
-        parts=frozenset(rest), probe=names.probe(node.value, statement.scope),
-    )  # fmt: skip
+        setting,
+        value=shown,
+        folded=value,
+        token=f"{value}*{rest}",
+        literal=False,
+        exact=True,
+        long=program.source(node.value),
+        parts=frozenset(rest),
+        probe=names.probe(node.value, statement.scope),
+    )
+
+
+def mentions(node: ast.expr, wanted: frozenset[str]) -> bool:
+    """Tell whether an expression mentions one of some names."""
+    return any(isinstance(n, ast.Name) and n.id in wanted for n in ast.walk(node))
 
 
 def scale_knob(name: str) -> str:

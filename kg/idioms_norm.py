@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import ast
-import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from kg.canonical import canonical
-from kg.config_names import callee
 from kg.program import Program, Span, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
-
-NORM_CALL: Final = re.compile(
-    r"^(norm\d?|\w*_norm\d?|\w*rms_?norm\w*|layer_norm|ln_?\w{0,6}|\w+_ln|norm_\w+|normali[sz]e)$",
-    re.I,
-)
-ATTENTION_NAME: Final = re.compile(r"attn|attention", re.I)
-MLP_NAME: Final = re.compile(r"mlp|ffn?|feed|moe|expert", re.I)
-
-
-def is_norm(node: ast.AST) -> bool:
-    """Tell whether a node calls a normalisation."""
-    return isinstance(node, ast.Call) and bool(NORM_CALL.match(callee(node)))
+from kg.stream import branch_part, branches_in, has_norm, is_norm, stream_updates
 
 
 @dataclass(slots=True)
@@ -34,30 +20,26 @@ class Found:
 
     sites: dict[str, list[Span]] = field(default_factory=dict)
 
-    def add(self, site: str, statement: Statement) -> None:
+    def add(self, site: str, *statements: Statement) -> None:
         """Note one place."""
-        self.sites.setdefault(site, []).append(statement.span)
+        self.sites.setdefault(site, []).extend(statement.span for statement in statements)
 
 
 def norm_settings(program: Program, roles: Roles) -> Iterator[Setting]:
-    """Yield `norm.placement`, `attention.qk_norm` and `residual.parallel_block`."""
+    """Yield `norm.placement` and `attention.qk_norm`."""
     found = Found()
-    parallel: list[tuple[str, Statement]] = []
     for scope in roles.known:
         role, statements = roles.of(scope), program.by_scope.get(scope, [])
         if not statements or scope in program.classes or scope.endswith("__init__"):
             continue
         if role is Role.BLOCK:
-            block_sites(statements, found, parallel)
+            block_sites(statements, found)
         elif role is Role.MODEL and scope.endswith("forward"):
             model_sites(statements, found)
         elif role in (Role.ATTENTION, Role.MLP):
             inner_sites(statements, role, found)
     yield from placement_setting(found)
     yield from qk_setting(found)
-    for scope, statement in parallel[:1]:
-        site = Site(f"{scope} > parallel", scope, statement.span, Rank.IDIOM)
-        yield make_value("residual.parallel_block", "True", site)
 
 
 def placement_setting(found: Found) -> Iterator[Setting]:
@@ -127,108 +109,27 @@ def model_sites(statements: list[Statement], found: Found) -> None:
             found.add("stream" if in_loop else "final" if looped else "embedding", statement)
 
 
-def block_sites(
-    statements: list[Statement], found: Found, parallel: list[tuple[str, Statement]]
-) -> None:
-    """Note the norms around the attention and the MLP of a block, and whether both run at once."""
-    local: dict[str, tuple[ast.expr, Statement]] = {}
-    for statement in statements:
-        node = statement.node
-        value = node.value if isinstance(node, ast.Assign | ast.AugAssign | ast.Return) else None
-        if value is None:
-            continue
-        whole = inline(value, local)
-        seen = {part for inner in ast.walk(whole) if (part := branch_part(inner))}
-        if seen:
-            note_branches(whole, statement, local, found)
-        if {"attn", "mlp"} <= seen and is_sum(whole):
-            parallel.append((statement.scope, statement))
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target = node.targets[0]
-            if isinstance(target, ast.Name):
-                updates = isinstance(whole, ast.BinOp) and target.id in canonical(whole)
-                if updates or target.id == "x":
-                    local.pop(target.id, None)
-                else:
-                    local[target.id] = (whole, statement)
+def block_sites(statements: list[Statement], found: Found) -> None:
+    """Note for each branch of a block whether its input, its output or the sum is normalised."""
+    for update in stream_updates(statements):
+        lines = (update.statement, *update.used)
+        for node in ast.walk(update.whole):
+            part = branch_part(node)
+            if part and isinstance(node, ast.Call) and node.args and has_norm(node.args[0]):
+                found.add(f"{part}:pre", *lines)
+            if is_norm(node) and isinstance(node, ast.Call) and node.args:
+                inner = node.args[0]
+                place = "outer" if isinstance(inner, ast.BinOp) else "post"
+                for name in branches_in(inner):
+                    if not within_branch(inner, name):
+                        found.add(f"{name}:{place}", *lines)
 
 
-def is_sum(node: ast.expr) -> bool:
-    """Tell whether an expression adds both branches to the stream (rather than chaining them)."""
-    parts: list[set[str]] = []
-    pending: list[ast.expr] = [node]
-    while pending:
-        term = pending.pop()
-        if isinstance(term, ast.BinOp) and isinstance(term.op, ast.Add):
-            pending += [term.left, term.right]
-        else:
-            parts.append({part for inner in ast.walk(term) if (part := branch_part(inner))})
-    return {"attn"} in parts and {"mlp"} in parts
-
-
-def branch_part(node: ast.AST) -> str:
-    """Return `attn` or `mlp` for a call of such a sub-module, "" for anything else."""
-    if not isinstance(node, ast.Call) or is_norm(node):
-        return ""
-    name = callee(node)
-    if ATTENTION_NAME.search(name):
-        return "attn"
-    return "mlp" if MLP_NAME.match(name) else ""
-
-
-def inline(node: ast.expr, local: dict[str, tuple[ast.expr, Statement]]) -> ast.expr:
-    """Replace locals by what they were set to, a copy of the expression is returned."""
-    if not any(isinstance(n, ast.Name) and n.id in local for n in ast.walk(node)):
-        return node
-    return Inliner(local).visit(copy.deepcopy(node))  # type: ignore[no-any-return]
-
-
-class Inliner(ast.NodeTransformer):
-    """Puts the definition of a local in its place, once."""
-
-    def __init__(self, local: dict[str, tuple[ast.expr, Statement]]) -> None:
-        self.local = local
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Replace one name."""
-        return self.local[node.id][0] if node.id in self.local else node
-
-
-def note_branches(
-    whole: ast.expr,
-    statement: Statement,
-    local: dict[str, tuple[ast.expr, Statement]],
-    found: Found,
-) -> None:
-    """Note for each branch whether its input, its output or the sum is normalised."""
-    for node in ast.walk(whole):
-        part = branch_part(node)
-        if part and isinstance(node, ast.Call) and node.args and has_norm(node.args[0]):
-            found.add(f"{part}:pre", statement)
-        if is_norm(node) and isinstance(node, ast.Call) and node.args:
-            inner = node.args[0]
-            place = "outer" if isinstance(inner, ast.BinOp) else "post"
-            for name in {branch_part(n) for n in ast.walk(inner)} - {""}:
-                if not nested(inner, name):
-                    found.add(f"{name}:{place}", statement)
-    for name in {n.id for n in ast.walk(statement.node) if isinstance(n, ast.Name)}:
-        if name in local and any(is_norm(call) for call in local[name][1].calls):
-            part = next((p for n in ast.walk(whole) if (p := branch_part(n))), "attn")
-            if f"{part}:pre" in found.sites:
-                found.add(f"{part}:pre", local[name][1])
-
-
-def has_norm(node: ast.expr) -> bool:
-    """Tell whether an expression normalises anything."""
-    return any(is_norm(inner) for inner in ast.walk(node))
-
-
-def nested(inner: ast.expr, name: str) -> bool:
+def within_branch(inner: ast.expr, name: str) -> bool:
     """Tell whether a branch sits in the input of another branch, not in the sum normalised."""
     return any(
-        branch_part(deep) == name
+        name in branches_in(argument)
         for node in ast.walk(inner)
         if isinstance(node, ast.Call) and branch_part(node) not in ("", name)
         for argument in node.args
-        for deep in ast.walk(argument)
     )

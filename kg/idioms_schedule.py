@@ -101,7 +101,8 @@ def decay_shape(
     for scope in roles.scopes(Role.DECAY_SCHEDULE):
         setting = function_shape(program, scope, "schedule.weight_decay")
         if setting is not None and writes:
-            yield setting
+            kinds = sorted(kind for write in writes for kind in write.kinds or ("all",))
+            yield replace(setting, token=f"{setting.token} {kinds}")
             return
     first = optimizers.groups[0].statement
     span = writes[0].statement.span if writes else first.span
@@ -142,7 +143,7 @@ def momentum_settings(program: Program, names: Names, roles: Roles) -> Iterator[
             site = Site(f"{scope} > {knob.rpartition('.')[2]}", scope,
                         (node.lineno, node.end_lineno or node.lineno), Rank.IDIOM)  # fmt: skip
             yield make_setting(program, names, knob, node, site)
-            text = text.replace(canonical(node), "?")
+            text = re.sub(rf"(?<![\w.]){re.escape(canonical(node))}(?![\w.])", "?", text)
         site = Site(f"{scope} > shape", scope, spans[-1], Rank.IDIOM)
         knob = "schedule.muon_momentum" if ends else "optimizer.muon_momentum"
         value = shape_name(text) if ends else program.source(last_value(statements))

@@ -40,6 +40,7 @@ class Setting:
     folded: Value | Unfoldable
     path: str  # `GPT.setup_optimizer > group value_embeds > weight_decay`
     span: Span  # first and last line, 1-based
+    scope: str = ""  # the function or class it stands in, "" for the module
     optimizer_scope: OptimizerScope = OptimizerScope.NONE
     effective: bool | None = True
     overridden_at: int | None = None  # the line that makes it ineffective, if one does
@@ -49,6 +50,7 @@ class Setting:
     probe: tuple[float, ...] = ()  # values at three sizes of unknown names, for a direction
     layered: bool = False  # differs by layer, shape or group
     parts: frozenset[str] = frozenset()  # of a layout: more of them is `add`, fewer `remove`
+    exact: bool = False  # compared by its token alone
     itemised: bool = False  # of parts, only those that differ are shown
     secondary: bool = False  # belongs to whatever introduced it: the group of a new module
     long: str = ""  # the whole expression, shown where the short values are the same
@@ -88,6 +90,7 @@ def make_setting(program: Program, names: Names, knob: str, node: ast.expr, site
         folded=folded,
         path=site.path,
         span=site.span,
+        scope=site.scope,
         rank=site.rank,
         token=canonical(node),
         literal=literal,
@@ -123,9 +126,11 @@ def make_value(
         folded=value if isinstance(folded, Unfoldable) else folded,
         path=site.path,
         span=site.span,
+        scope=site.scope,
         rank=site.rank,
         token=value if token is None else token,
         literal=token is None,
+        exact=token is not None,
     )
 
 

@@ -116,7 +116,12 @@ def clusters(
 
     old_names, new_names = all_names(before), all_names(after)
     foreign = [s.names - new_names for s in removed] + [s.names - old_names for s in added]
-    for one, other in links(removed, added, foreign):
+    every = (
+        *links(removed, added, foreign),
+        *nested(statements),
+        *hunks(before, after, statements),
+    )
+    for one, other in every:
         leaders[leader(one)] = leader(other)
     groups: dict[int, Cluster] = {}
     for number, statement in enumerate(statements):
@@ -141,6 +146,51 @@ def links(
         waiting = places[statement.scope, target_text(statement)]
         if waiting:
             yield waiting.pop(0), number
+
+
+def nested(statements: list[Statement]) -> Iterator[tuple[int, int]]:
+    """Yield each changed statement with the changed header it stands under, by number."""
+    headers = {id(statement.node): number for number, statement in enumerate(statements)}
+    owners = {
+        f"{statement.scope}.{statement.node.name}".lstrip("."): number
+        for number, statement in enumerate(statements)
+        if isinstance(statement.node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
+    }
+    for number, statement in enumerate(statements):
+        scope = statement.scope
+        while scope:
+            if scope in owners:
+                yield owners[scope], number
+            scope = scope.rpartition(".")[0]
+        for parent in statement.parents:
+            if id(parent) in headers:
+                yield headers[id(parent)], number
+
+
+def hunks(
+    before: Program, after: Program, statements: list[Statement]
+) -> Iterator[tuple[int, int]]:
+    """Yield changed statements that stand side by side, or in each other's place, by number.
+
+    Constants side by side at module level are separate edits, so only blocks and functions count.
+    """
+    numbers = {id(statement): number for number, statement in enumerate(statements)}
+    starts: dict[tuple[str, str], int] = {}
+    for program in (before, after):
+        for scope in {statement.scope for statement in statements}:
+            anchor, last = "", None
+            for statement in program.by_scope.get(scope, []):
+                number = numbers.get(id(statement))
+                if number is None:
+                    anchor, last = statement.text, None
+                    continue
+                if not scope and not statement.parents:
+                    continue
+                if last is not None:
+                    yield last, number
+                else:
+                    yield starts.setdefault((scope, anchor), number), number
+                last = number
 
 
 def all_names(program: Program) -> frozenset[str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from kg.config_names import callee
 from kg.config_optimizer import Scopes
 from kg.knobs import component_of
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
 from kg.roles import Role, Roles
-from kg.structure import Cluster, by_knob, is_report, literal_change, merged_spans
+from kg.structure import REPORTS, Cluster, by_knob, is_report, literal_change, merged_spans
 
 UNSPECIFIED: Final = "other.unspecified"
 ENVIRONMENT: Final = re.compile(
@@ -28,7 +30,7 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
     for pattern, roles, knob in (
         (r"^(cross_entropy|loss|nll_loss|targets)$", (Role.MODEL,), "loss.function"),
         (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
-        (r"value_embed|^ve$", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "embedding.value_embeds"),
+        (r"value_embed", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "embedding.value_embeds"),
         (r"^(wte|idx|embed\w*)$", (Role.MODEL,), "embedding.structure"),
         (r"^(x0_lambdas?|resid_lambdas?|x0)$", (Role.MODEL, Role.BLOCK), "residual.stream"),
         (r"^window", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "attention.window_sizes"),
@@ -92,6 +94,8 @@ def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
 def statement_knob(statement: Statement, roles: Roles) -> str:
     """Return what one statement is about."""
     role = roles.of(statement.scope)
+    if guards_reports(statement):
+        return "evaluation.logging"
     if is_report(statement) or role is Role.BOOKKEEPING:
         return ""
     if any(ENVIRONMENT.match(name) for name in statement.names) and role in (
@@ -102,6 +106,21 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         if role in wanted and any(pattern.search(name) for name in statement.names):
             return knob
     return BY_ROLE.get(role, UNSPECIFIED)
+
+
+def guards_reports(statement: Statement) -> bool:
+    """Tell whether a statement only decides when something is printed."""
+    body = getattr(statement.node, "body", None)
+    return (
+        isinstance(statement.node, ast.If)
+        and bool(body)
+        and all(
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Call)
+            and callee(node.value) in REPORTS
+            for node in body or ()
+        )
+    )
 
 
 def structural_change(knob: str, group: list[Cluster]) -> Change:

@@ -1,0 +1,157 @@
+"""How branches join the residual stream, and what scales queries, keys and attention outputs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from kg.canonical import canonical
+from kg.config_names import Names, assignments, callee
+from kg.idioms_attention import BACKENDS
+from kg.program import Program
+from kg.roles import Role, Roles
+from kg.settings import Rank, Setting, Site, is_plain_number, make_setting, make_value
+from kg.stream import Update, branches_in, stream_updates, terms
+
+QUERY_KEY: Final = re.compile(r"^(q|k|query|key|queries|keys|q\d|k\d|qh|kh)$")
+
+
+def residual_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
+    """Yield the settings of a block's joins and of attention's scales."""
+    for scope in roles.scopes(Role.BLOCK):
+        if scope not in program.functions or scope.endswith("__init__"):
+            continue
+        consumed: set[str] = set()
+        for update in stream_updates(program.by_scope.get(scope, [])):
+            parts = branches_in(update.whole)
+            if not is_join(update):
+                continue
+            yield from joint_settings(update, consumed, scope)
+            yield from scale_settings(program, names, update, consumed)
+            consumed |= parts
+    for scope in roles.scopes(Role.ATTENTION):
+        if scope in program.functions and not scope.endswith("__init__"):
+            yield from temperature_settings(program, names, scope)
+            yield from differential_settings(program, scope)
+
+
+def is_join(update: Update) -> bool:
+    """Tell whether an update adds a branch to something, rather than only computing it."""
+    return len(terms(update.whole)) > 1
+
+
+def joint_settings(update: Update, consumed: set[str], scope: str) -> Iterator[Setting]:
+    """Yield a parallel block, or attention's output added a second time."""
+    alone = [branches_in(term) for term in terms(update.whole)]
+    site = Site(f"{scope} > join", scope, update.statement.span, Rank.IDIOM)
+    spans = tuple(statement.span for statement in update.used)
+    if {"attn"} in alone and {"mlp"} in alone and not consumed:
+        yield replace(make_value("residual.parallel_block", "True", site), covers=spans)
+    elif {"attn"} in alone and "attn" in consumed:
+        yield replace(make_value("residual.attn_skip", "True", site), covers=spans)
+
+
+def scale_settings(
+    program: Program, names: Names, update: Update, consumed: set[str]
+) -> Iterator[Setting]:
+    """Yield the factor on a branch: a learned one from zero (ReZero), another, or a number."""
+    scope = update.statement.scope
+    for term in terms(update.whole):
+        parts = branches_in(term)
+        if len(parts) != 1 or not isinstance(term, ast.BinOp) or parts & consumed:
+            continue
+        part = parts.pop()
+        for factor in (term.left, term.right):
+            if branches_in(factor):
+                continue
+            site = Site(f"{scope} > {part} scale", scope, update.statement.span, Rank.IDIOM)
+            kind = learned_from(names, factor)
+            if kind is not None:
+                knob = "residual.rezero" if kind == "0" else "residual.layer_scale"
+                setting = make_value(knob, kind, site)
+                yield replace(setting, covers=definitions(program, factor))
+            else:
+                yield make_setting(program, names, "residual.branch_scale", factor, site)
+
+
+def learned_from(names: Names, node: ast.expr) -> str | None:
+    """Return the start of a learned factor (`0`, `1`, another), None if it is not learned."""
+    for inner in ast.walk(node):
+        if not isinstance(inner, ast.Attribute):
+            continue
+        for value, _ in names.attributes.get(inner.attr, []):
+            if isinstance(value, ast.Call) and callee(value) == "Parameter" and value.args:
+                text = canonical(value.args[0])
+                if re.search(r"zeros|tensor\(\(?0(\.0)?\)?\b", text):
+                    return "0"
+                numbers = re.findall(r"\d[\d.]*(?:e-?\d+)?", text)
+                return "1" if "ones" in text else (numbers[-1] if numbers else "?")
+    return None
+
+
+def definitions(program: Program, node: ast.expr) -> tuple[tuple[int, int], ...]:
+    """Return the spans of the statements that set the attributes of an expression."""
+    wanted = {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
+    return tuple(
+        statement.span
+        for statement in program.statements
+        for target, _ in assignments(statement.node)
+        if isinstance(target, ast.Attribute) and target.attr in wanted
+    )
+
+
+def temperature_settings(program: Program, names: Names, scope: str) -> Iterator[Setting]:
+    """Yield `attention.temperature`: a factor on queries or keys after their projection."""
+    for statement in program.by_scope.get(scope, []):
+        node = statement.node
+        pairs = list(assignments(node))
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Mult | ast.Div):
+            pairs = [(node.target, ast.BinOp(left=node.target, op=node.op, right=node.value))]
+        for target, value in pairs:
+            if not isinstance(target, ast.Name) or not QUERY_KEY.match(target.id):
+                continue
+            factor = scale_factor(value)
+            if factor is None:
+                continue
+            site = Site(f"{scope} > {target.id} scale", scope, statement.span, Rank.IDIOM)
+            setting = make_setting(program, names, "attention.temperature", factor, site)
+            yield replace(setting, covers=definitions(program, factor))
+
+
+def scale_factor(value: ast.expr) -> ast.expr | None:
+    """Return the factor on a query or key: a number, a learned gain, or arithmetic on sizes."""
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult | ast.Div):
+        return None
+    for factor, other in ((value.right, value.left), (value.left, value.right)):
+        mentions = {n.id for n in ast.walk(factor) if isinstance(n, ast.Name)}
+        carries = isinstance(other, ast.Name) and bool(QUERY_KEY.match(other.id))
+        carries = carries or isinstance(other, ast.Call)
+        plain = is_plain_number(factor) or not (mentions & {"cos", "sin", "mask"})
+        if carries and plain and not any(QUERY_KEY.match(name) for name in mentions):
+            return factor
+    return None
+
+
+def differential_settings(program: Program, scope: str) -> Iterator[Setting]:
+    """Yield `attention.differential`: one attention map subtracted from another."""
+    maps: set[str] = set()
+    for statement in program.by_scope.get(scope, []):
+        for target, value in assignments(statement.node):
+            attends = any(
+                isinstance(n, ast.Call) and (callee(n) in BACKENDS or callee(n) == "softmax")
+                for n in ast.walk(value)
+            )
+            if attends and isinstance(target, ast.Name):
+                maps.add(target.id)
+            taken = [
+                {n.id for n in ast.walk(side) if isinstance(n, ast.Name)} & maps
+                for node in ast.walk(value)
+                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
+                for side in (node.left, node.right)
+            ]
+            if len([side for side in taken if side]) > 1:
+                site = Site(f"{scope} > difference", scope, statement.span, Rank.IDIOM)
+                yield make_value("attention.differential", "True", site)
