@@ -1,0 +1,55 @@
+"""The nodes that several experiments share: campaign, knobs, components, agent, task, metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyoxigraph import Literal, Quad
+
+from kg import vocab
+from kg.facts import Facts, Held
+from kg.terms import LAB, MLS, PROV, RDF, RDFS, SKOS
+from kg.vocab import clean
+
+
+def shared_quads(facts: Facts) -> Iterator[Quad]:
+    """Yield the nodes that several experiments share: campaign, knobs, agent, task, metric."""
+    record = facts.record
+    campaign = vocab.campaign(record.campaign)
+    for kind in (LAB.Campaign, MLS.Study, PROV.Collection):
+        yield Quad(campaign, RDF.type_, kind)
+    yield Quad(campaign, LAB.name, Literal(clean(record.campaign)))
+    if record.agent:
+        node = vocab.agent(record.agent)
+        yield Quad(node, RDF.type_, PROV.SoftwareAgent)
+        yield Quad(node, RDFS.label, Literal(clean(record.agent)))
+    if record.task:
+        yield Quad(vocab.task(record.task), RDF.type_, LAB.Task)
+        yield Quad(vocab.task(record.task), RDFS.label, Literal(clean(record.task)))
+    for key in (record.metric, *record.summary):
+        yield Quad(vocab.measure(key), RDF.type_, MLS.EvaluationMeasure)
+        yield Quad(vocab.measure(key), RDFS.label, Literal(clean(key)))
+    seen = {(c.knob, c.component) for c in known(facts)}
+    for knob, component in sorted(seen):
+        yield from knob_quads(knob, component)
+
+
+def known(facts: Facts) -> Iterator[Held]:
+    """Yield every knob an experiment mentions, with its component."""
+    yield from facts.settings
+    edits = [*facts.changes, *(facts.net or ())]
+    for change in [edit.change for edit in edits] + [claim.change for claim in facts.claims]:
+        yield Held(change.knob, change.component, "", False)
+
+
+def knob_quads(knob: str, component: str) -> Iterator[Quad]:
+    """Yield the concept of a knob and of its component."""
+    node, group = vocab.knob(knob), vocab.component(component)
+    yield Quad(node, RDF.type_, LAB.Knob)
+    yield Quad(node, RDF.type_, SKOS.Concept)
+    yield Quad(node, RDF.type_, MLS.HyperParameter)
+    yield Quad(node, SKOS.notation, Literal(clean(knob)))
+    yield Quad(node, LAB.inComponent, group)
+    yield Quad(group, RDF.type_, LAB.Component)
+    yield Quad(group, RDF.type_, SKOS.Concept)
+    yield Quad(group, SKOS.notation, Literal(clean(component)))
