@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,9 +75,12 @@ def experiments_table(root: Path, lines: int = 14, width: int = 150) -> str:
     """Return the first lines of `dvc exp show -A`, in columns that fit a terminal."""
     drop = (
         "manifest|attention|device|threads|load|.*seconds|mfu.*|.*_M|peak.*|score.*|isolation|"
-        "outcome|problem|reason|data.*|.*py|seed|profile|.*_added|.*_removed"
+        "outcome|problem|reason|depth|ASPECT_RATIO|HEAD_DIM|WINDOW_PATTERN|data.*|.*py|seed|profile|.*_added|.*_removed"
     )
     words = ["-m", "dvc", "exp", "show", "-A", "--no-pager", "--only-changed", "--drop", drop]
-    done = subprocess.run([sys.executable, *words], cwd=root, capture_output=True, text=True)
+    env = {**os.environ, "COLUMNS": str(width)}  # DVC cuts its table to the terminal's width
+    done = subprocess.run(
+        [sys.executable, *words], cwd=root, env=env, capture_output=True, text=True
+    )
     found = (done.stdout or done.stderr).splitlines()
     return "\n".join(line[:width] for line in found[:lines])

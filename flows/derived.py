@@ -101,7 +101,7 @@ def row(entry: Entry) -> results.Row:
     megabytes = entry.metrics.get("peak_vram_mb")
     memory = float(megabytes) / 1024 if isinstance(megabytes, int | float) else None
     first = entry.facts.description.split("\n", 1)[0]
-    return results.Row(entry.commit, entry.value, memory, entry.status.value, first)
+    return results.Row(entry.commit[:7], entry.value, memory, entry.status.value, first)
 
 
 def plot(lab: Lab, campaign: Campaign) -> None:

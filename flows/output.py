@@ -27,7 +27,7 @@ def out() -> Console:
 
 def notes() -> Console:
     """Return a console on stderr."""
-    return Console(stderr=True, markup=False, highlight=False)
+    return Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 
 def experiment_json(entry: Entry) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self.progress.console.print(printable(text))
+        self.progress.console.print(printable(text), soft_wrap=True)
 
     def now(self, title: str) -> None:
         """Start the bar anew for another run."""
