@@ -106,7 +106,7 @@ def hypothesis(edits: Sequence[tuple[Knob, Value]], trials: Sequence[Trial]) -> 
     if {"depth", "aspect_ratio"} <= moved:
         text += ", at the same width"
     if len(edits) == 1:
-        text += before(edits[0][0], trials)
+        text += before(*edits[0], trials)
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -123,7 +123,7 @@ def reason(knob: Knob, value: Value) -> str:
     return f"the best {knob.name} may lie {'above' if up else 'below'} {knob.text}"
 
 
-def before(knob: Knob, trials: Sequence[Trial]) -> str:
+def before(knob: Knob, value: Value, trials: Sequence[Trial]) -> str:
     """Return what the last experiment on a knob showed, as a clause."""
     last = next((trial for trial in reversed(trials) if knob.name in trial.moved), None)
     if last is None:
@@ -132,4 +132,8 @@ def before(knob: Knob, trials: Sequence[Trial]) -> str:
     move = f"{'none' if old is None else old} -> {'none' if new is None else new}"
     if last.gain is None:
         return f", although {move} crashed"
-    return f", as {move} {'gained' if last.gain > 0 else 'lost'} {abs(last.gain):.4g}"
+    lost = f"{move} lost {-last.gain:.4g}"
+    if last.gain <= 0 and new == value:
+        since = trials[-1].accepted + trials[-1].kept - last.accepted
+        return f"; {lost}, but {since} versions were accepted since"
+    return f", as {lost}" if last.gain <= 0 else f", as {move} gained {last.gain:.4g}"
