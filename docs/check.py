@@ -44,23 +44,28 @@ def commands(page: Path) -> list[str]:
     """Find commands that the command line would not take."""
     wrong = []
     for text in COMMAND.findall(page.read_text(encoding="utf-8")):
-        line = re.split(r"\s(?:#|\||>|->|&&)\s?", text.split("  ")[0], maxsplit=1)[0].rstrip(
-            " .,;:"
-        )
         try:
-            words = shlex.split(line)[1:]
+            words = shlex.split(text, comments=True)
         except ValueError:
-            wrong.append(f"{page.name}: `{line}` is not a command line; close its quotes")
+            wrong.append(f"{page.name}: `{text}` is not a command line; close its quotes")
             continue
-        said = io.StringIO()
-        try:
-            with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-                build_parser().parse_args(words)
-        except SystemExit as stop:
-            if stop.code:
-                last = said.getvalue().strip().splitlines()[-1]
-                wrong.append(f"{page.name}: `{line}`: {last}")
+        ends = [i for i, word in enumerate(words) if word in ("|", ">", "&&", "->")]
+        said = refused(words[1 : ends[0] if ends else None])
+        bare = "arguments are required" in said and not any("-" in word[:1] for word in words)
+        if said and not bare:  # prose may name a command without its arguments
+            wrong.append(f"{page.name}: `{text}`: {said}")
     return wrong
+
+
+def refused(words: list[str]) -> str:
+    """Return what the command line says against some words, nothing if it takes them."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            build_parser().parse_args(words)
+    except SystemExit as stop:
+        return said.getvalue().strip().splitlines()[-1] if stop.code else ""
+    return ""
 
 
 def links(page: Path) -> list[str]:
