@@ -37,6 +37,10 @@ __all__ = [
 ]
 
 
+LONGEST = 4_000
+"""Characters of a message that are read: its claims stand at the start, logs come after."""
+
+
 def resolve(
     text: str,
     lexicon: Lexicon,
@@ -52,6 +56,7 @@ def resolve(
     they give a lone value its direction. ``engine`` is ``spacy`` (a SpanRuler) or ``light``
     (the same names without importing spaCy, for paths with a start-up bar); results are equal.
     """
+    text = text[:LONGEST]
     start = opening(text)
     if start.foreign or start.tag in {"merge", "result", "results"}:
         return Resolution(lexicon_version=lexicon.version)

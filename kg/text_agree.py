@@ -44,7 +44,9 @@ def opposed(claim: Claim, change: Change) -> bool:
     """Tell whether a claim and a change of one knob exclude one another."""
     new_said, new_done = amount(claim.new), amount(change.new)
     if new_said is not None and new_done is not None:
-        return not close(new_said, new_done)
+        shares = (0 < new_said < 1 < new_done, 0 < new_done < 1 < new_said)
+        if not any(shares):  # "512" against ``long_window//4``: not one scale
+            return not close(new_said, new_done)
     said, done = claim.change_type, change.change_type
     return (said in UP and done in DOWN) or (said in DOWN and done in UP)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,17 +11,22 @@ from kg.text_binding import Draft, Reading
 from kg.text_clauses import Opening
 from kg.text_direction import Evidence, change_type
 from kg.text_match import Index
-from kg.text_mentions import Mention
 from kg.text_model import Claim, Unresolved
 from kg.text_quantity import Quantity
 from kg.text_tokens import Token
+from kg.text_values import (
+    LEVELS,
+    halves,
+    named,
+    relative,
+    shape_of,
+    source,
+    stepped,
+    takes_values,
+    words_of,
+)
 
 BETAS = ("optimizer.adam_beta1", "optimizer.adam_beta2")
-LEVELS = {
-    "schedule.weight_decay": "regularization.weight_decay.matrix",
-    "schedule.lr_shape": "schedule.warmdown_ratio",
-}
-"""Knobs that take the number of a text about a schedule: "constant WD at 0.1" sets both."""
 EVENTS = ("environment", "reset", "refactor", "bugfix", "docs", "unspecified")
 """Edits without a hyper-parameter, the most telling first."""
 TAGS = {
@@ -53,9 +57,16 @@ def claims_of(
         for part, target in expand(draft, knob, index):
             claim = claim_of(part, target, reading, lexicon, current)
             known = claims.get(claim.knob)
-            if known is None or (known.new is None and known.factor is None and claim.new):
-                claims[claim.knob] = claim
+            claims[claim.knob] = claim if known is None else merged(known, claim)
     return list(claims.values()), doubtful
+
+
+def merged(known: Claim, later: Claim) -> Claim:
+    """Join two claims on one knob: "deeper: DEPTH 12" has a direction and a value."""
+    if known.new is not None or known.factor is not None or later.new is None:
+        return known
+    vague = later.change_type is ChangeType.REPLACE
+    return replace(later, change_type=known.change_type if vague else later.change_type)
 
 
 def choose(draft: Draft, candidates: Sequence[str] | None, index: Index) -> Concept | None:
@@ -63,6 +74,9 @@ def choose(draft: Draft, candidates: Sequence[str] | None, index: Index) -> Conc
     readings = list(draft.mention.knobs)
     if draft.mlp_width:
         readings = [index.knobs["mlp.expansion"]]
+    moved = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}
+    if moved and draft.knob.name == "schedule.lr_shape":
+        readings = [index.knobs[LEVELS["schedule.lr_shape"]]]  # "longer LR decay"
     if candidates:
         touched = [knob for knob in readings if knob.name in candidates]
         if touched:
@@ -96,7 +110,9 @@ def evidence_of(
 ) -> Evidence:
     """Put together what decides the change type of a draft."""
     quantity = draft.quantity
-    if quantity is not None and quantity.new is not None and not quantity.paired:
+    if draft.by is not None and quantity is not None and quantity.new is not None:
+        quantity = stepped(draft, quantity)
+    elif quantity is not None and quantity.new is not None and not quantity.paired:
         quantity = relative(draft, knob, quantity)
     value = draft.new_value.value if draft.new_value else None
     implied = ChangeType(value.implies) if value is not None and value.implies else None
@@ -111,33 +127,15 @@ def evidence_of(
     )
 
 
-def relative(draft: Draft, knob: Concept, quantity: Quantity) -> Quantity:
-    """Read "2x", "by 50%", "+20%" as a factor on the old value, where the knob has no such unit."""
-    new = quantity.new
-    if new is None or new.value is None:
-        return quantity
-    if new.unit == "x" and knob.unit != "x" and new.value > 0:
-        shrinks = draft.verb is ChangeType.DECREASE and new.value > 1
-        return Quantity(
-            quantity.start, quantity.end, factor=1 / new.value if shrinks else new.value
-        )
-    if new.unit == "+%" or (new.unit == "%" and new.value < 0):
-        return Quantity(quantity.start, quantity.end, factor=1 + new.value)
-    if new.unit == "%" and draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}:
-        sign = 1 if draft.verb is ChangeType.INCREASE else -1
-        if knob.reference != "0":
-            return Quantity(quantity.start, quantity.end, factor=1 + sign * new.value)
-    return quantity
-
-
 def expand(draft: Draft, knob: Concept, index: Index) -> Iterator[tuple[Draft, Concept]]:
     """Yield the knobs one draft is about: each beta of a pair, a level beside its schedule."""
     if knob.name == "optimizer.adam_betas":
         yield from betas_of(draft, index)
         return
     level = index.knobs.get(LEVELS.get(knob.name, ""))
-    number = draft.quantity is not None and draft.quantity.new is not None
-    if level is not None and number:
+    new = draft.quantity.new if draft.quantity else None
+    share = new is not None and new.value is not None and 0 <= new.value <= 1
+    if level is not None and new is not None and share and (new.unit != "%" or "lr" in knob.name):
         yield replace(draft, quantity=None), knob
         yield draft, level
     else:
@@ -162,12 +160,6 @@ def betas_of(draft: Draft, index: Index) -> Iterator[tuple[Draft, Concept]]:
         usual = before.value if before else float(knob.reference or 0)
         if after.value != usual:
             yield replace(draft, quantity=Quantity(0, 0, new=after, old=before)), knob
-
-
-def halves(pair: Token) -> Iterator[Token]:
-    """Yield the two numbers of a pair token."""
-    for part in (pair.literal or "").strip("()").split(","):
-        yield replace(pair, unit="", literal=part.strip(), value=float(part))
 
 
 def claim_of(
@@ -196,52 +188,6 @@ def claim_of(
         score=0.9 if mention.weak else SCORES[mention.method],
         factor=quantity.factor if quantity else None,
     )
-
-
-def takes_values(draft: Draft, knob: Concept, reading: Reading) -> bool:
-    """Tell whether a number beside a name is its value: not in "VE only last 3 layers"."""
-    quantity = draft.quantity
-    if knob.value_kind == "event" or quantity is None:
-        return False
-    if knob.value_kind != "choice" or quantity.new is None or quantity.paired:
-        return True
-    gap = reading.tokens[draft.mention.end : quantity.start]
-    return quantity.new.kind == "window" or all(token.lemma in {"=", ":", "to"} for token in gap)
-
-
-def source(knob: Concept, token: Token | None) -> str | None:
-    """Return a value as Python source: 10K is 10000, and 524K tokens are 524288."""
-    if token is None or token.literal is None:
-        return None
-    if token.unit == "k" and knob.name == "batch.total" and token.value:
-        nearest = 2 ** round(math.log2(token.value))
-        if abs(nearest - token.value) <= 0.01 * nearest:  # 65K is 65536, 0.8 % off
-            return str(nearest)
-    return token.literal
-
-
-def named(value: Mention | None, knob: Concept, reading: Reading) -> str | None:
-    """Return how the text writes a value it names: SwiGLU, relu^3; GQA is no number of heads."""
-    if value is None or knob.value_kind not in {"choice", "term"}:
-        return None
-    return words_of(reading, value)[0]
-
-
-def shape_of(draft: Draft, knob: Concept, reading: Reading, lexicon: Lexicon) -> str | None:
-    """Return the curve a text names for a schedule: cosine, linear, constant."""
-    shapes = lexicon.concepts.get(("term", "shape"))
-    if shapes is None or knob.name not in LEVELS:
-        return None
-    known = {label.lower() for label in shapes.labels}
-    part = reading.tokens[draft.mention.start : draft.mention.end]
-    return next((token.text for token in part if token.text.lower() in known), None)
-
-
-def words_of(reading: Reading, mention: Mention) -> tuple[str, tuple[int, int]]:
-    """Return the words of a mention and where they stand in the text."""
-    part = reading.tokens[mention.start : max(mention.end, mention.start + 1)]
-    text = " ".join(token.literal or token.text for token in part)
-    return text, (part[0].start, part[-1].end)
 
 
 def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draft]) -> list[Claim]:

@@ -11,7 +11,7 @@ from kg.text_clauses import Segment, context_from
 from kg.text_direction import verb_class
 from kg.text_match import Index, Span
 from kg.text_mentions import PATTERN_KNOB, Mention, mentions, share_heads
-from kg.text_quantity import Quantity, quantities
+from kg.text_quantity import Quantity, as_window, quantities
 from kg.text_tokens import Token
 from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, NEUTRAL
 
@@ -38,6 +38,7 @@ class Draft:
     hint: ChangeType | None = None
     old_value: Mention | None = None
     new_value: Mention | None = None
+    by: str | None = None  # "by" before the value: "scale" for "scale LRs by 0.7", else "step"
     mlp_width: bool = False  # "hidden" after an MLP's activation means the MLP's own width
 
     @property
@@ -73,6 +74,7 @@ def read(
         sizes = sizes_of(tokens, segment, named)
         covered = {p for mention in named for p in range(mention.start, mention.end)}
         covered |= {p for size in sizes for p in range(size.start, size.end)}
+        covered |= {p for span in rest for p in range(span.start, span.end)}
         reading.openers.append(context_from(tokens, segment, spans, covered))
         drafts = [Draft(mention, number) for mention in named]
         bind_values(tokens, segment, drafts)
@@ -112,13 +114,11 @@ def bind_values(tokens: Sequence[Token], segment: Segment, drafts: list[Draft]) 
         earlier = next((old for old in kept if old.knob.name == draft.knob.name), None)
         if draft.mention.value is not None:
             draft.new_value = draft.mention
-        if earlier is None:
+        if earlier is None or draft.new_value is None:
             kept.append(draft)
             continue
         between = tokens[(earlier.new_value or earlier.mention).end : draft.mention.start]
         words = {token.lemma for token in between}
-        if draft.new_value is None:
-            continue
         if earlier.new_value is None:
             earlier.new_value = draft.new_value
         elif words & {"insteadof", "vs"}:
@@ -142,7 +142,7 @@ def bind_quantities(
             target = around[0]
         elif before and fits(tokens, before[-1], size) and size.factor is None:
             target = before[-1]
-        elif after and after[0].mention.start - size.end <= 3:
+        elif after and leads(tokens[size.end : after[0].mention.start]):
             target = after[0]
         elif before and before[-1].quantity is None:
             target = before[-1]
@@ -153,7 +153,13 @@ def bind_quantities(
         elif target.quantity is None or not target.quantity.paired:
             target.quantity = size
     for draft in drafts:
+        mark_step(tokens, draft, reading.segments[number])
         letter_pattern(tokens, draft, reading.segments[number])
+
+
+def leads(gap: Sequence[Token]) -> bool:
+    """Tell whether a value may belong to the name after it: "5% warmup", "2 more layers"."""
+    return len(gap) <= 3 and not any(token.lemma in CONTEXT for token in gap)
 
 
 def overlap(mention: Mention, size: Quantity) -> bool:
@@ -174,17 +180,25 @@ def fits(tokens: Sequence[Token], draft: Draft, size: Quantity) -> bool:
     )
 
 
+def mark_step(tokens: Sequence[Token], draft: Draft, segment: Segment) -> None:
+    """Note that a plain number follows "by": it is a factor or a step, not the new value."""
+    new = draft.quantity.new if draft.quantity else None
+    if draft.quantity is None or new is None or draft.quantity.paired or new.unit:
+        return
+    before = tokens[segment.start : draft.quantity.start]
+    if before and before[-1].lemma == "by" and draft.mention.start < draft.quantity.start:
+        factor = any(token.lemma in {"scale", "multiply", "multiplied"} for token in before)
+        draft.by = "scale" if factor else "step"
+
+
 def letter_pattern(tokens: Sequence[Token], draft: Draft, segment: Segment) -> None:
     """Read the single letter of ``WINDOW_PATTERN=L`` and ``pattern S``."""
     if draft.knob.name != PATTERN_KNOB or draft.quantity is not None:
         return
     for position in range(draft.mention.end, min(draft.mention.end + 3, segment.end)):
-        token = tokens[position]
-        if token.text in {"S", "L", "M"}:
-            value = Token(
-                token.text, "<window>", token.start, token.end, "window", literal=token.text
-            )
-            draft.quantity = Quantity(position, position + 1, value)
+        token = as_window(tokens[position])
+        if token.kind == "window":
+            draft.quantity = Quantity(position, position + 1, token)
             return
 
 
@@ -205,7 +219,7 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
             draft.near_word = True
     for position in range(draft.mention.start, draft.mention.end):
         lemma = tokens[position].lemma
-        if lemma in COMPARATIVES or lemma in {"deepen", "widen", "narrow"}:
+        if lemma in COMPARATIVES or lemma in {"deepen", "widen", "narrow", "expand"}:
             draft.verb, draft.near_word = verb_class(lemma), True
             return
     if previous is not None and previous.quantity is None:

@@ -67,8 +67,10 @@ def change_type(knob: Concept, evidence: Evidence) -> ChangeType:
 
 def of_choice(knob: Concept, evidence: Evidence) -> ChangeType:
     """Strings, activations, layouts: replaced, unless they are removed or split."""
-    if evidence.verb in {ChangeType.RESTRUCTURE, ChangeType.REMOVE}:
-        return evidence.verb
+    if evidence.verb is ChangeType.RESTRUCTURE:
+        return ChangeType.RESTRUCTURE
+    if evidence.verb in {ChangeType.REMOVE, ChangeType.DISABLE}:
+        return ChangeType.REMOVE
     return evidence.implied or ChangeType.REPLACE
 
 

@@ -51,14 +51,13 @@ def mentions(
     """Return the mentions in one segment, in order, and the names left over."""
     items = [span for span in spans if segment.start <= span.start and span.end <= segment.end]
     found: list[Mention] = []
-    while True:
-        best = best_pattern(tokens, items, index)
-        if best is None:
-            break
-        chosen, patterns = best
-        found.append(composed(chosen, patterns))
-        used = {span.start for span in chosen}
-        items = [item for item in items if item.start not in used]
+    used: set[int] = set()
+    for chosen, patterns in ranked_patterns(tokens, items, index):
+        starts = {span.start for span in chosen}
+        if used.isdisjoint(starts):
+            used |= starts
+            found.append(composed(chosen, patterns))
+    items = [item for item in items if item.start not in used]
     rest = []
     for item in items:
         mention = alone(item, index)
@@ -78,7 +77,7 @@ def without_echoes(found: Sequence[Mention]) -> list[Mention]:
         for mention in found
         if mention in full
         or not any(
-            other.knob.broader == mention.knob.broader
+            (other.knob.broader == mention.knob.broader or mention.terms == ("schedule",))
             and (other.end == mention.start or mention.end == other.start)
             and mention.start != mention.end
             for other in full
@@ -100,12 +99,11 @@ def terms_of(span: Span) -> tuple[frozenset[str], ...]:
     return tuple(found)
 
 
-def best_pattern(
+def ranked_patterns(
     tokens: Sequence[Token], items: Sequence[Span], index: Index
-) -> tuple[tuple[Span, ...], tuple[Pattern, ...]] | None:
-    """Return the neighbouring names that make the longest pattern, the tightest of equals."""
-    best: tuple[int, int, int] | None = None
-    result = None
+) -> list[tuple[tuple[Span, ...], tuple[Pattern, ...]]]:
+    """Return the neighbouring names that make a pattern: longest first, then tightest."""
+    found = []
     for first in range(len(items)):
         for last in range(first + 1, min(first + REACH, len(items))):
             if not near(tokens, items[last - 1], items[last]):
@@ -114,11 +112,11 @@ def best_pattern(
                 continue
             for chosen in subsets(items, first, last):
                 patterns = match(chosen, index)
-                width = items[last].end - items[first].start
-                rank = (-len(patterns[0].terms) if patterns else 0, width, first)
-                if patterns and (best is None or rank < best):
-                    best, result = rank, (chosen, patterns)
-    return result
+                if patterns:
+                    width = items[last].end - items[first].start
+                    found.append(((-len(patterns[0].terms), width, first), chosen, patterns))
+    found.sort(key=lambda entry: entry[0])
+    return [(chosen, patterns) for _, chosen, patterns in found]
 
 
 def subsets(items: Sequence[Span], first: int, last: int) -> list[tuple[Span, ...]]:
@@ -211,18 +209,42 @@ def share_heads(parts: Sequence[tuple[Segment, list[Mention], list[Span]]], inde
     for here, (segment, found, rest) in enumerate(parts):
         if found or not rest:
             continue
+        if here + 1 < len(parts) and parts[here + 1][0].joined_by == ":":
+            scope(rest, parts[here + 1 :], index)
+            continue
         for there in (here + 1, here - 1):
             if not 0 <= there < len(parts):
                 continue
             other, neighbours, _ = parts[there]
             joint = parts[max(here, there)][0].joined_by
-            if other.depth != segment.depth or joint not in EQUAL | {","} or not neighbours:
+            headed = joint == ":" and there < here
+            headed = headed and bool(neighbours) and len(neighbours[-1].terms) == 1
+            if other.depth != segment.depth or not neighbours:
+                continue
+            if not headed and joint not in EQUAL | {","}:
                 continue
             partner = neighbours[0] if there > here else neighbours[-1]
             mention = borrow(rest, partner, index)
             if mention is not None:
                 found.append(mention)
+                if headed:  # "LRs: matrix 0.04->0.05, embed 0.6->0.7"
+                    neighbours.remove(partner)
                 break
+
+
+def scope(
+    rest: Sequence[Span],
+    parts: Sequence[tuple[Segment, list[Mention], list[Span]]],
+    index: Index,
+) -> None:
+    """Narrow what follows a colon to what stands before it: "muon: lr 0.04->0.03, wd 0.1"."""
+    for _, found, _ in parts:
+        for position, mention in enumerate(found):
+            narrow = borrow(rest, mention, index) if len(mention.terms) == 1 else None
+            if narrow is not None:
+                found[position] = replace(
+                    mention, knobs=narrow.knobs, terms=narrow.terms, rule=narrow.rule
+                )
 
 
 def borrow(rest: Sequence[Span], partner: Mention, index: Index) -> Mention | None:

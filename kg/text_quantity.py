@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kg.text_tokens import Token
 from kg.text_words import FACTORS, words
@@ -72,6 +72,9 @@ def is_value(token: Token) -> bool:
 def pair_at(tokens: Sequence[Token], position: int, end: int) -> Quantity | None:
     """Return the pair that starts at a value, if its link and its second value follow."""
     link = skip_units(tokens, position + 1, end)
+    backward = [p for p in range(position + 1, min(position + 5, end)) if is_backward(tokens, p)]
+    if backward and all(tokens[p].kind == "word" for p in range(position + 1, backward[0])):
+        link = backward[0]  # "4 attention heads instead of 8"
     if link >= end:
         return None
     lemma = tokens[link].lemma
@@ -80,9 +83,13 @@ def pair_at(tokens: Sequence[Token], position: int, end: int) -> Quantity | None
     second = link + 1
     while second < end and tokens[second].lemma in {"=", "the", "a", "about", "~", "to"}:
         second += 1
-    if second >= end or not comparable(tokens[position], tokens[second]):
+    if second >= end:
         return None
     first, last = tokens[position], tokens[second]
+    if first.kind == "window":
+        last = as_window(last)
+    if not comparable(first, last):
+        return None
     stop = skip_units(tokens, second + 1, end) if lemma in BACKWARD else second + 1
     if lemma in BACKWARD:
         return Quantity(position, stop, new=first, old=last)
@@ -90,18 +97,28 @@ def pair_at(tokens: Sequence[Token], position: int, end: int) -> Quantity | None
 
 
 def chained(tokens: Sequence[Token], pair: Quantity, end: int) -> Quantity:
-    """Take in a third value: "0.5 -> 0.6 -> 0.7" goes from 0.5 to 0.7."""
-    if pair.end + 1 < end and tokens[pair.end].lemma == "->" and is_value(tokens[pair.end + 1]):
-        longer = Quantity(pair.start, pair.end + 2, new=tokens[pair.end + 1], old=pair.old)
-        return chained(tokens, longer, end)
-    return pair
+    """Take in further values: "0.5 -> 0.6 -> 0.7" goes from 0.5 to 0.7."""
+    stop, new = pair.end, pair.new
+    while stop + 1 < end and tokens[stop].lemma == "->" and is_value(tokens[stop + 1]):
+        new, stop = tokens[stop + 1], stop + 2
+    return Quantity(pair.start, stop, new=new, old=pair.old)
 
 
 def comparable(first: Token, second: Token) -> bool:
     """Tell whether two tokens can be the two ends of one pair."""
-    if is_value(first) and is_value(second):
-        return (first.kind == "window") == (second.kind == "window") or "S" in second.text
-    return False
+    return is_value(first) and is_value(second) and first.kind == second.kind
+
+
+def is_backward(tokens: Sequence[Token], position: int) -> bool:
+    """Tell whether a token says that the value before it is the newer one."""
+    return tokens[position].lemma in BACKWARD
+
+
+def as_window(token: Token) -> Token:
+    """Read a single letter as a window pattern: ``SSSL->L``, ``WINDOW_PATTERN=L``."""
+    if token.text not in {"S", "L", "M"}:
+        return token
+    return replace(token, kind="window", lemma="<window>", literal=token.text)
 
 
 def skip_units(tokens: Sequence[Token], position: int, end: int) -> int:

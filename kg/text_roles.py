@@ -13,12 +13,16 @@ from kg.text_quantity import compared_value, previous_value, skip_units
 from kg.text_tokens import Token
 from kg.text_words import (
     CHEAPER,
+    COMPARATIVES,
+    CONTEXT,
     COST_DOWN,
     COST_KNOBS,
     COST_UP,
     COSTLIER,
     EXCESS,
     KEEP,
+    METRICS,
+    NEUTRAL,
     NOTHING,
 )
 
@@ -36,7 +40,7 @@ def decide_roles(reading: Reading) -> None:
         for draft in mine:
             draft.claim = not (
                 in_context(reading, draft, mine)
-                or (segment.depth and not paired(draft))
+                or (segment.depth and (draft.mention.weak or not paired(draft)))
                 or (inherited and not paired(draft) and draft.verb not in STRONG)
                 or secondary(reading, segment, draft, earlier)
                 or (draft.mention.weak and not strengthened(draft))
@@ -61,7 +65,11 @@ def paired(draft: Draft) -> bool:
 def akin(mine: Sequence[Draft], draft: Draft) -> bool:
     """Tell whether a value after "with" belongs to the same MLP: "SwiGLU with 8/3 expansion"."""
     activation = any(other.claim and other.knob.name == "mlp.activation" for other in mine)
-    return activation and draft.quantity is not None and draft.knob.name == "mlp.expansion"
+    if not activation or draft.quantity is None:
+        return False
+    new = draft.quantity.new
+    times = new is not None and new.unit == "x" and draft.mention.terms == ("width",)
+    return times or draft.knob.name == "mlp.expansion"
 
 
 def stands_after(reading: Reading, draft: Draft, words: frozenset[str]) -> bool:
@@ -79,7 +87,11 @@ def measures(reading: Reading, draft: Draft) -> bool:
         for other in reading.drafts
         if other.segment == draft.segment
     )
-    return not first and before >= start and reading.tokens[before].lemma in {"of", "than", "over"}
+    return (
+        not first
+        and before >= start
+        and reading.tokens[before].lemma in {"of", "than", "over", "by"}
+    )
 
 
 def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequence[Draft]) -> bool:
@@ -92,8 +104,11 @@ def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequenc
     remark = segment.joined_by in {":", "-", "."}
     if segment.joined_by in EQUAL or not (earlier if remark else any(d.backed for d in earlier)):
         return False
+    if draft.new_value is not None and any(d.knob.name == draft.knob.name for d in earlier):
+        return False  # "activation: GELU"
     if draft.quantity is not None and draft.quantity.factor is None:
-        return remark and not draft.quantity.paired
+        valued = any(other.quantity is not None for other in earlier)
+        return remark and valued and not draft.quantity.paired
     word = reading.tokens[segment.start].lemma
     return draft.verb not in STRONG or word in {"no", "geen", "without"}
 
@@ -120,15 +135,19 @@ def promote(reading: Reading) -> None:
         return
     if any(token.lemma == "baseline" for token in reading.tokens):
         return
-    usable = [
-        draft for draft in reading.drafts if not draft.mention.weak or draft.quantity is not None
-    ]
-    if usable:
-        first = min(draft.segment for draft in usable)
-        before = reading.tokens[: reading.segments[first].start]
-        if all(token.lemma in NOTHING or token.kind != "word" for token in before) or first == 0:
-            for draft in usable:
-                draft.claim = draft.segment == first
+    usable = [d for d in reading.drafts if not d.mention.weak or d.quantity is not None]
+    if not usable:
+        return
+    first = min(draft.segment for draft in usable)
+    segment = reading.segments[first]
+    before = reading.tokens[: segment.start if segment.depth else usable[0].mention.start]
+    idle = NOTHING | NEUTRAL | CONTEXT | COMPARATIVES
+    silent = all(token.lemma in idle or token.kind != "word" for token in before)
+    measured = any(token.lemma in METRICS for token in before)
+    for draft in usable:
+        valued = draft.quantity is not None and segment.depth and not measured
+        event = draft.knob.value_kind == "event"
+        draft.claim = draft.segment == first and (silent or event or bool(valued))
 
 
 def settle_backends(reading: Reading) -> None:
@@ -193,12 +212,17 @@ def take_detail(reading: Reading, draft: Draft, number: int) -> None:
         if place != number or not segment.depth or size.factor is not None:
             continue
         stop = skip_units(reading.tokens, size.end, segment.end)
-        whole = size.start == segment.start and stop == segment.end
+        short = segment.end - segment.start <= 2  # "(decay 0.999)"
+        whole = (size.start == segment.start or short) and stop == segment.end
         if size.paired or whole:
             draft.quantity = draft.quantity or size
             return
     for other in reading.drafts:
-        if other.segment != number or other.quantity is None or not segment.depth:
+        if other.segment != number or not segment.depth:
+            continue
+        if other.knob.name == draft.knob.name:
+            draft.new_value = draft.new_value or other.new_value
+        if other.quantity is None:
             continue
         akin = other.knob.broader == draft.knob.broader
         vague = akin and other.quantity.paired and other.mention.weak

@@ -6,6 +6,7 @@ is normalised here once: snake_case and hyphens open, arrows alike, 2^15 and 10K
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,12 +25,16 @@ TOKEN = re.compile(
     | (?P<size>\b[dD](?P<deep>\d{1,2})(?:/(?P<wide>\d{2,4}))?(?![\w.]))
     | (?P<relu>\b[rR][eE][lL][uU]\s?(?:\^|\*\*)\s?\(?(?P<power>\d+(?:\.\d+)?)\)?)
     | (?P<beta>(?:[bB]eta|BETA|β)[ _]?(?P<nth>[12])\b)
-    | (?P<sqrt>1(?:\.0)?\s?/\s?sqrt(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|\d*\.?\d*/?√\w+)
-    | (?P<floor>\b[A-Za-z_][\w.]*\s?//\s?(?P<divisor>\d+))
+    | (?P<sqrt>1(?:\.0)?\s?/\s?sqrt(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|\d*\.?\d*/?√\w+
+        |\d*\.?\d+\s?(?:\^|\*\*)\s?[A-Za-z_(]\w*)
+    | (?P<floor>(?:\b[A-Za-z_][\w.]*(?=//)|\b(?:[A-Za-z]+_\w+|seq|ctx|context)\s)?//\s?
+        (?P<divisor>\d+))
     | (?P<pair>\(\s*(?P<one>\d*\.\d+|\d+)\s*,\s*(?P<two>\d*\.\d+|\d+)\s*\))
+    | (?P<multiple>(?<![\w.])(?P<many>\d+(?:\.\d+)?)\s?\*\s?(?=[A-Za-z_])[\w.]+)
     | (?P<power2>(?<![\w.])(?P<base>\d+)\s?(?:\^|\*\*)\s?(?P<exponent>\d{1,2})(?![\w.]))
-    | (?P<fraction>(?<![\w./])(?P<over>\d{1,2})/(?P<under>\d{1,4})(?:th)?(?![\w./]))
-    | (?P<times>(?<![\w.])[xX](?P<factor>\d*\.?\d+)(?![\w.]))
+    | (?P<fraction>(?<![\w./])(?P<top>\d{1,2})/(?P<under>\d{1,4})(?P<of>th|[xX])?(?![\w./]))
+    | (?P<times>(?<![\w.])(?:[xX]\s?|\*\s?)(?P<factor>\d*\.?\d+)(?![\w.]))
+    | (?P<over>(?<=\s)/\s?(?P<part>\d+)(?![\w./]))
     | (?P<layers>(?<![\w.])(?P<count>\d{1,3})[lL](?![A-Za-z0-9]))
     | (?P<dims>(?<![\w.])(?P<channels>\d{2,5})d(?![A-Za-z0-9]))
     | (?P<number>(?<![\w.])(?P<sign>(?:(?<=[\s(=:>])|^)[-+])?
@@ -45,6 +50,8 @@ TOKEN = re.compile(
 WINDOWS = re.compile(r"[SLM]{2,}")
 NOT_WINDOWS = frozenset({"ML", "LM", "LLM", "SLM", "MS", "MM", "MMM", "SMS", "MLM"})
 Builder = Callable[[re.Match[str], str], "list[Token]"]
+LARGE = 1000
+"""Bases of powers stay below: 999**99 is still a float, 9999**99 overflows one."""
 SCALES = {"k": 1e3, "m": 1e6, "b": 1e9}
 
 
@@ -81,7 +88,9 @@ def key_of(label: str) -> tuple[str, ...]:
 
     Signs are left out except those inside ``attn+MLP`` and the like, which become words.
     """
-    return tuple(token.lemma for token in tokenize(label) if token.kind != "sign" or keeps(token))
+    return tuple(
+        token.lemma for token in tokenize(label[:200]) if token.kind != "sign" or keeps(token)
+    )
 
 
 def keeps(token: Token) -> bool:
@@ -97,6 +106,8 @@ def number(match: re.Match[str], text: str) -> list[Token]:
     value = float(literal)
     if match["sign"] == "-":
         value, literal = -value, "-" + literal
+    if not math.isfinite(value * 1e9):
+        return [make(match, text, "word", lemma="<n>")]  # 1e400 is no setting
     if unit in SCALES:
         value *= SCALES[unit]
         literal = f"{value:.0f}" if value == int(value) else repr(value)
@@ -113,9 +124,11 @@ def number(match: re.Match[str], text: str) -> list[Token]:
 
 def ratio(match: re.Match[str], text: str) -> list[Token]:
     """Build 1/8, or two plain numbers with a slash where it is no ratio (3060/4060)."""
-    over, under = int(match["over"]), int(match["under"])
+    over, under = int(match["top"]), int(match["under"])
     value = over / under if under else None
-    return [make(match, text, "number", value=value, literal=match[0].removesuffix("th"))]
+    unit = "x" if (match["of"] or "").lower() == "x" else ""
+    literal = f"{match['top']}/{match['under']}"
+    return [make(match, text, "number", value=value, unit=unit, literal=literal)]
 
 
 def make(match: re.Match[str], text: str, kind: str, **facts: object) -> Token:
@@ -174,9 +187,8 @@ def suffixed(group: str, noun: str) -> Builder:
 def power(match: re.Match[str], text: str) -> list[Token]:
     """Build 2^19 and 2**19; the literal is Python source."""
     base, exponent = int(match["base"]), int(match["exponent"])
-    return [
-        make(match, text, "number", value=float(base) ** exponent, literal=f"{base}**{exponent}")
-    ]
+    value = float(base**exponent) if base < LARGE else None
+    return [make(match, text, "number", value=value, literal=f"{base}**{exponent}")]
 
 
 def floored(match: re.Match[str], text: str) -> list[Token]:
@@ -192,6 +204,19 @@ def times(match: re.Match[str], text: str) -> list[Token]:
         return word(match, text)
     factor = match["factor"]
     return [make(match, text, "number", value=float(factor), unit="x", literal=factor)]
+
+
+def multiple(match: re.Match[str], text: str) -> list[Token]:
+    """Build ``4*n_embd``: four times something."""
+    many = match["many"]
+    return [make(match, text, "number", value=float(many), unit="x", literal=many)]
+
+
+def divided(match: re.Match[str], text: str) -> list[Token]:
+    """Build ``/2``: half of what it was."""
+    part = int(match["part"])
+    value = 1 / part if part else None
+    return [make(match, text, "number", value=value, unit="x", literal=f"1/{part}")]
 
 
 def pair(match: re.Match[str], text: str) -> list[Token]:
@@ -224,6 +249,8 @@ BUILDERS: dict[str, Builder] = {
     "power2": power,
     "fraction": ratio,
     "times": times,
+    "multiple": multiple,
+    "over": divided,
     "layers": suffixed("count", "layer"),
     "dims": suffixed("channels", "dim"),
     "number": number,
