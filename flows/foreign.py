@@ -14,7 +14,7 @@ from pathlib import Path
 from flows.errors import RepositoryError
 from flows.objects import Objects, last_line
 
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|[\w.-]+@[\w.-]+:", re.I)
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:(?://|:)|[\w.-]+@[\w.-]+:", re.I)
 SECRET = re.compile(r"(?<=://)[^/@\s]*@")
 TRUNKS: tuple[str, ...] = ("refs/remotes/origin/HEAD", "refs/heads/master", "refs/heads/main")
 TRUNKS += ("refs/remotes/origin/master", "refs/remotes/origin/main")
@@ -29,6 +29,7 @@ class Branch:
     name: str  # of the campaign: `mar8`, `exp-H100-mar8`, `pull-109`
     ref: str
     tip: str
+    also: tuple[str, ...] = ()  # other refs on the same commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,10 @@ def clone(url: str, place: Path) -> None:
     """
     import git
 
-    settings = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": "1"}
+    settings = {"GIT_TERMINAL_PROMPT": "0", "GIT_TEMPLATE_DIR": "", "GIT_CONFIG_COUNT": "1"}
     settings |= {"GIT_CONFIG_KEY_0": "core.hooksPath", "GIT_CONFIG_VALUE_0": os.devnull}
     try:
-        options = ["--mirror", "--template="]
-        git.Repo.clone_from(url, place, multi_options=options, env=settings).close()
+        git.Repo.clone_from(url, place, multi_options=["--mirror"], env=settings).close()
     except git.UnsafeProtocolError:
         raise RepositoryError(f"{url}: this protocol runs a command; give https or ssh") from None
     except git.GitCommandError as error:
@@ -162,14 +162,15 @@ def branches(objects: Objects, wanted: Sequence[str]) -> list[Branch]:
         kind = next((i for i, prefix in enumerate(kinds) if ref.startswith(prefix)), len(kinds))
         return ref != main, kind, natural(ref)
 
-    first: dict[str, str] = {}
+    on_commit: dict[str, list[str]] = {}
     for ref in sorted(chosen, key=order):
-        if chosen[ref] not in first.values():
-            first[ref] = chosen[ref]
-    if not first:
+        on_commit.setdefault(chosen[ref], []).append(ref)
+    if not on_commit:
         raise RepositoryError(f"{objects.git_dir}: no branch has a commit yet; nothing to import")
-    names = campaign_names(list(first))
-    return [Branch(names[ref], ref, tip) for ref, tip in first.items()]
+    names = campaign_names([first for first, *_ in on_commit.values()])
+    return [
+        Branch(names[first], first, tip, tuple(also)) for tip, (first, *also) in on_commit.items()
+    ]
 
 
 def default_refs(objects: Objects, known: dict[str, str]) -> dict[str, str]:

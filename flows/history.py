@@ -106,8 +106,8 @@ def name_all(
     filled = [campaign for campaign in history.campaigns if campaign.plans]
     told = []
     for campaign in filled:
-        owner = f"{foreign.origin} {campaign.branch.ref}"
-        tag = book.campaign(campaign.branch.name, owner, strangers)
+        owners = [f"{foreign.origin} {r}" for r in (campaign.branch.ref, *campaign.branch.also)]
+        tag = book.campaign(campaign.branch.name, owners, strangers)
         book.assign(tag, campaign.plans, first_number(campaign.plans))
         recovered = sum(plan.version is not None for plan in campaign.plans)
         total = len(campaign.plans)
@@ -116,7 +116,7 @@ def name_all(
     fresh, new = list[ExperimentRecord](), 0
     for campaign in filled:
         for plan in campaign.plans:
-            light = light_record(plan, book.names, foreign.origin, campaign.metric, wish.direction)
+            light = light_record(plan, book, campaign.metric, wish.direction)
             digest = mark(light, plan, history.versions)
             if light.name not in present or book.digests.get(light.name) != digest:
                 fresh.append(with_sources(light, plan, history.versions))

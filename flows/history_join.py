@@ -69,16 +69,23 @@ class Join:
         """Return the commit that brought the version a campaign began with."""
         return self.versions.at(self.forks[branch.ref])
 
-    def branch_of(self, sheet: Sheet, shas: Iterable[str | None]) -> Branch:
-        """Return the campaign a table tells: its own, or the one most of its hashes are in."""
-        known = next((b for b in self.branches if b.ref == sheet.ref), None)
-        if known is not None:
-            return known
+    def branch_of(self, sheet: Sheet, shas: Iterable[str | None]) -> Branch | None:
+        """Return the campaign a table tells: its own, or the one most of its hashes are in.
+
+        A table that cites nothing goes to the first campaign if the user named it, and to
+        none if it only lay beside another branch.
+        """
+        known = (b for b in self.branches if sheet.ref in (b.ref, *b.also))
+        own = next(known, None)
+        if own is not None:
+            return own
         cited = Counter(
             self.plans[at].branch.ref
             for at in map(self.versions.at, shas)
             if at is not None and at in self.plans
         )
+        if not cited and sheet.ref is not None:
+            return None
         return max(self.branches, key=lambda branch: cited[branch.ref])
 
     def add_table(self, branch: Branch, items: Sequence[Item], shas: dict[str, str]) -> None:

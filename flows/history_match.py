@@ -86,6 +86,7 @@ def merge_before(sequence: list[Plan], chain: Sequence[Plan]) -> None:
             at = sequence.index(plan)
         else:
             at = next((i for i, child in enumerate(sequence[:at]) if child.parent is plan), at)
+            at = 0 if plan.is_baseline else at
             sequence.insert(at, plan)
 
 

@@ -43,20 +43,22 @@ class Book:
         draft.write_text(json.dumps(data, indent=0) + "\n", encoding="utf-8")
         draft.replace(self.path)
 
-    def campaign(self, wanted: str, owner: str, strangers: Collection[str]) -> str:
+    def campaign(self, wanted: str, owners: Sequence[str], strangers: Collection[str]) -> str:
         """Return the campaign's name in this memory.
 
         Args:
             wanted: The name it should have.
-            owner: Origin and ref; the same owner gets the same name again.
+            owners: Origin and ref, of each ref on its commit; a known one keeps its name.
             strangers: Campaigns that did not come from an import.
         """
-        known = next((name for name, who in self.campaigns.items() if who == owner), None)
-        if known is not None:
-            return known
+        known = {owner: name for name, owner in self.campaigns.items()}
+        found = next((known[owner] for owner in owners if owner in known), None)
+        if found is not None:
+            return found
         taken = wanted in self.campaigns or wanted in strangers
-        name = f"{wanted}-{hashlib.sha256(owner.encode()).hexdigest()[:6]}" if taken else wanted
-        self.campaigns[name] = owner
+        mark = hashlib.sha256(owners[0].encode()).hexdigest()[:6]
+        name = f"{wanted}-{mark}" if taken else wanted
+        self.campaigns[name] = owners[0]
         return name
 
     def assign(self, campaign: str, plans: Sequence[Plan], first: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flows.foreign import Branch, Foreign
 from flows.history_join import Join
 from flows.history_match import Plan
-from flows.history_rows import Item, Problem, Sheet, items_of
+from flows.history_rows import Item, Problem, Sheet, items_of, row_text
 from flows.history_verdict import infer, judge, link
 from flows.objects import Objects
 from flows.versions import Versions
@@ -71,12 +71,13 @@ def plan_history(
         items, refused = items_of(sheet, wish.metric)
         problems += refused
         read.append((sheet, items))
-    branches = by_rows(branches, read)
+    branches = by_rows(branches, read, trunk)
     shas = resolve(foreign.objects, (item for _, items in read for item in items))
     tips = [branch.tip for branch in branches] + ([trunk] if trunk else [])
     versions = Versions(foreign.objects, wish.target, [*tips, *shas.values()])
     join = Join(versions, branches, trunk)
-    tables = put_tables(join, read, shas)
+    tables, strays = put_tables(join, read, shas)
+    problems += strays
     link(join)
     infer(join)
     made = []
@@ -88,7 +89,7 @@ def plan_history(
     return History(versions, tuple(made), tuple(problems), commits)
 
 
-def by_rows(branches: Sequence[Branch], read: Iterable[Read]) -> list[Branch]:
+def by_rows(branches: Sequence[Branch], read: Iterable[Read], trunk: str | None) -> list[Branch]:
     """Return the trunk, then refs with tables, the longest first, then the rest.
 
     A table that grows from one pull request to the next stays one campaign that way.
@@ -96,7 +97,11 @@ def by_rows(branches: Sequence[Branch], read: Iterable[Read]) -> list[Branch]:
     rows = Counter[str]()
     for sheet, items in read:
         rows[sheet.ref or ""] = max(rows[sheet.ref or ""], len(items))
-    return [*branches[:1], *sorted(branches[1:], key=lambda branch: -rows[branch.ref])]
+
+    def order(branch: Branch) -> tuple[bool, int]:
+        return branch.tip != trunk, -max(rows[ref] for ref in (branch.ref, *branch.also))
+
+    return sorted(branches, key=order)
 
 
 def resolve(objects: Objects, items: Iterable[Item]) -> dict[str, str]:
@@ -106,15 +111,22 @@ def resolve(objects: Objects, items: Iterable[Item]) -> dict[str, str]:
     return {sha: entry.sha for sha, entry in zip(cited, found, strict=True) if entry}
 
 
-def put_tables(join: Join, read: Sequence[Read], shas: dict[str, str]) -> dict[str, list[Read]]:
-    """Join all tables, those with most rows first, and return them by ref.
+def put_tables(
+    join: Join, read: Sequence[Read], shas: dict[str, str]
+) -> tuple[dict[str, list[Read]], list[Problem]]:
+    """Join all tables, those with most rows first; they by ref, and those of other campaigns.
 
     A campaign's longest table gives its order: others are extracts, such as one of the keeps.
     """
     tables: dict[str, list[Read]] = {branch.ref: [] for branch in join.branches}
+    strays: list[Problem] = []
     for sheet, items in read:
         branch = join.branch_of(sheet, [shas.get(item.hash or "") for item in items])
-        tables[branch.ref].append((sheet, items))
+        if branch is not None:
+            tables[branch.ref].append((sheet, items))
+        elif items:
+            reason = f"no row (of {len(items)}) cites a commit of the refs imported: left out"
+            strays.append(Problem(sheet.file, items[0].line, reason, row_text(items[0].row)))
     for branch in join.branches:
         ours = tables[branch.ref]
         ours.sort(key=lambda pair: (-len(pair[1]), pair[0].name, pair[0].data))
@@ -123,7 +135,7 @@ def put_tables(join: Join, read: Sequence[Read], shas: dict[str, str]) -> dict[s
                 if item.hash in shas:
                     join.claim(branch, shas[item.hash], loose=True)
             join.add_table(branch, items, shas)
-    return tables
+    return tables, strays
 
 
 def start_of(join: Join, branch: Branch) -> Plan | None:
@@ -142,16 +154,20 @@ def metric_of(wish: Wish, tables: Sequence[Read]) -> str:
 def notes(history: History) -> tuple[str, ...]:
     """Return what should be known of a history beside its numbers."""
     versions, told = history.versions, []
+    if not versions.blobs and history.campaigns:
+        places = versions.namesakes(history.campaigns[0].branch.tip)
+        found = f" (there is {', '.join(places)})" if places else ""
+        told.append(f"{versions.target}: is in none of these commits{found}; give --target")
     if versions.cut:
         told.append(
-            f"shallow clone: what {len(versions.cut)} commits changed is unknown;"
+            f"shallow clone: commits whose change is unknown: {len(versions.cut)};"
             " run git fetch --unshallow and import again"
         )
     if versions.too_large:
-        told.append(f"{len(versions.too_large)} versions of the target are too large to be read")
+        told.append(f"versions of the target over 16 MiB, not read: {len(versions.too_large)}")
     mixed = sum(map(versions.mixes, versions.parents))
     if mixed:
-        told.append(f"{mixed} merges hold a version that neither side had: not experiments")
+        told.append(f"merges with a version that neither side had, no experiments: {mixed}")
     return tuple(told)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
 
 from flows.history_match import Plan
-from flows.history_names import split_name
+from flows.history_names import Book, split_name
 from flows.history_verdict import last_kept
 from flows.versions import Versions
 from kg.model import ExperimentRecord, Status
@@ -15,11 +14,9 @@ from kg.model import ExperimentRecord, Status
 LONGEST = 4000  # characters of a message; one of 60 kB has been seen in a bot's merge
 
 
-def light_record(
-    plan: Plan, names: Mapping[str, str], origin: str, metric: str, direction: str
-) -> ExperimentRecord:
+def light_record(plan: Plan, book: Book, metric: str, direction: str) -> ExperimentRecord:
     """Return the record of an experiment without its sources, which are large."""
-    name = names[plan.key]
+    name = book.names[plan.key]
     campaign, seq = split_name(name)
     message = plan.about.message if plan.about else ""
     row_text = plan.item.row.description if plan.item else ""
@@ -28,7 +25,7 @@ def light_record(
         campaign=campaign,
         seq=seq,
         commit=plan.commit or "",
-        parent=names.get(plan.parent.key) if plan.parent else None,
+        parent=book.names.get(plan.parent.key) if plan.parent else None,
         parent_commit=plan.base,
         status=plan.status or Status.KEEP,
         reason=plan.reason,
@@ -39,7 +36,7 @@ def light_record(
         agent=plan.about.author if plan.about else "",
         started=plan.about.time if plan.about else None,
         summary=summary_of(plan, metric),
-        origin=f"{origin} {plan.branch.ref}",
+        origin=book.campaigns[campaign],
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from flows.errors import FlowError
@@ -188,10 +188,12 @@ def tree_files(data: bytes, size: int) -> list[tuple[str, str]]:
 
 
 def distinct(sheets: Iterable[Sheet]) -> list[Sheet]:
-    """Return the tables without copies, byte by byte; the first one found stays."""
+    """Return the tables without copies, byte by byte, each with the first ref it is found at."""
     first: dict[bytes, Sheet] = {}
     for sheet in sheets:
-        first.setdefault(hashlib.sha256(sheet.data).digest(), sheet)
+        known = first.setdefault(hashlib.sha256(sheet.data).digest(), sheet)
+        if known.ref is None:
+            first[hashlib.sha256(sheet.data).digest()] = replace(known, ref=sheet.ref)
     return list(first.values())
 
 

@@ -75,7 +75,7 @@ def restore(join: Join, plan: Plan) -> None:
     for old in ours:
         if old in undone:
             decide(old, Status.DISCARD, f"taken back by {short(plan)}")
-        elif same and old is line[same[0]] and old.status is not Status.KEEP:
+        elif same and old is line[same[0]] and old.status is Status.DISCARD:
             decide(old, Status.KEEP, f"its file is put back by {short(plan)}")
 
 

@@ -20,7 +20,7 @@ from kg.changes import changes, record
 HISTORY = 30  # earlier versions given to the diff
 POOLED = 64  # revisions from which starting two processes (0.5 s) pays
 WORKERS = 2
-CHUNK = 16  # consecutive commits share versions, and a worker keeps what it has parsed
+CHUNK = 64  # consecutive commits share versions, and a worker keeps what it has parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,8 @@ class Texts:
 
 def in_pool(place: Path, asked: Sequence[Asked]) -> Iterator[dict[str, Any]]:
     """Compare in processes of which each reads the repository itself; order is kept."""
-    chunks = [asked[at : at + CHUNK] for at in range(0, len(asked), CHUNK)]
+    size = min(CHUNK, -(-len(asked) // (2 * WORKERS)))
+    chunks = [asked[at : at + size] for at in range(0, len(asked), size)]
     workers = min(WORKERS, os.cpu_count() or 1, len(chunks))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for lines in pool.map(partial(compare_chunk, place), chunks):

@@ -83,13 +83,17 @@ class Versions:
         return self.came_from[commit]
 
     def earlier(self, commit: str, most: int) -> list[str]:
-        """Return the blobs before the parent's version along first parents, newest first."""
+        """Return the blobs before the parent's version along first parents, newest first.
+
+        Each version once: where every second commit is a revert, 20 commits hold 10 of them.
+        """
         base = self.base(commit)
-        last, found = self.blobs.get(base or ""), list[str]()
+        known = {self.blobs.get(base or "")}
+        found: list[str] = []
         while base is not None and len(found) < most:
             blob = self.blobs.get(base)
-            if blob is not None and blob != last:
-                last = blob
+            if blob is not None and blob not in known:
+                known.add(blob)
                 found.append(blob)
             base = self.base(base)
         return found
@@ -98,6 +102,12 @@ class Versions:
         """Return the texts before the parent's version along first parents, newest first."""
         texts = (self.text(blob) for blob in self.earlier(commit, most))
         return tuple(text for text in texts if text is not None)
+
+    def namesakes(self, commit: str) -> list[str]:
+        """Return files of the target's name elsewhere in a commit, at most three."""
+        name = PurePosixPath(self.target).name
+        paths = self.objects.git("ls-tree", "-r", "--name-only", "-z", commit).split("\0")
+        return [path for path in paths if path.rpartition("/")[2] == name][:3]
 
     def order(self, tip: str, seen: set[str]) -> Iterator[str]:
         """Yield the commits below a tip that were not seen yet, parents before children.
