@@ -152,7 +152,7 @@ def apply(source: str, edits: Sequence[tuple[Knob, Value]]) -> str | None:
 
 def constant_knobs(program: Program) -> Iterator[Knob]:
     """Yield a knob for each module-level constant worth an edit."""
-    nodes = [node for node in ast.walk(program.tree) if isinstance(node, ast.Name)]
+    nodes = list(program.every(ast.Name))
     written = Counter(node.id for node in nodes if not isinstance(node.ctx, ast.Load))
     read = {node.id for node in nodes if isinstance(node.ctx, ast.Load)}
     found = [pair for pair in assignments(program.tree) if written[pair[0]] == 1]

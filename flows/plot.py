@@ -125,24 +125,28 @@ def draw_points(
     axes: Axes, points: Sequence[Point], frame: Frame, colours: Mapping[str, str]
 ) -> None:
     """Draw a marker an experiment; what has no value or is clipped stands at the border."""
+    # equal looks are drawn together: a call for each of 1,000 experiments took 1.5 s
+    looks: dict[tuple[str, str, str], list[int]] = {}
     for x, point in enumerate(points):
         status = point.status if point.status in MARKERS else "discard"
         colour = STATUS_COLOURS[status]
         if colours:
             colour = colours.get(point.component or "", REST)
-        x_y = (x, height(point, frame))
         value = finite(point)
         clipped = value is not None and frame.clips(value)
         away = "^" if value is not None and value > frame.high else "v"
+        looks.setdefault((status, colour, away if clipped else ""), []).append(x)
+    for (status, colour, clipped_to), xs in looks.items():
         axes.plot(
-            *x_y,
-            marker=away if clipped else MARKERS[status],
-            markersize=8.0 if clipped else SIZES[status],
+            xs,
+            [height(points[x], frame) for x in xs],
+            marker=clipped_to or MARKERS[status],
+            markersize=8.0 if clipped_to else SIZES[status],
             color=colour,
-            markerfacecolor="white" if clipped else colour,
-            markeredgecolor="white" if status == "keep" and not clipped else colour,
-            markeredgewidth=2.2 if status == "crash" else 1.4 if clipped else 0.8,
-            alpha=0.8 if status == "discard" and not clipped else 1.0,
+            markerfacecolor="white" if clipped_to else colour,
+            markeredgecolor="white" if status == "keep" and not clipped_to else colour,
+            markeredgewidth=2.2 if status == "crash" else 1.4 if clipped_to else 0.8,
+            alpha=0.8 if status == "discard" and not clipped_to else 1.0,
             linestyle="none",
             zorder={"discard": 2, "keep": 4, "crash": 5}[status],
             clip_on=False,

@@ -24,7 +24,8 @@ def structural_knobs(program: Program) -> Iterator[Knob]:
 
 def activation(program: Program) -> Iterator[Knob]:
     """Squared ReLU, GELU or SiLU: ``F.relu(x).square()``, ``F.relu(x) ** 2``, ``F.gelu(x)``."""
-    found = [pair for node in ast.walk(program.tree) if (pair := activation_of(node))]
+    nodes = (*program.every(ast.Call), *program.every(ast.BinOp))
+    found = [pair for node in nodes if (pair := activation_of(node))]
     if len(found) != 1:
         return  # none, or several whose part is not known
     node, (name, inside) = found[0]
@@ -88,11 +89,10 @@ def expansion(program: Program) -> Iterator[Knob]:
 
 def softcap(program: Program) -> Iterator[Knob]:
     """``c * tanh(x / c)``: the value of c where it is a local literal, and the whole term."""
-    for node in ast.walk(program.tree):
+    for node in program.every(ast.BinOp):
         parts = capped(node)
         if parts is None:
             continue
-        assert isinstance(node, ast.expr)
         cap, again, inside = parts
         spans: tuple[Span, ...] = (program.span(node),)
         whole: tuple[str, ...] = (program.text(node),)
@@ -110,9 +110,9 @@ def softcap(program: Program) -> Iterator[Knob]:
         yield Knob("logit cap", Kind.CHOICE, "on", spans, "", 0.8, choices=choices)
 
 
-def capped(node: ast.AST) -> tuple[ast.expr, ast.expr, ast.expr] | None:
+def capped(node: ast.BinOp) -> tuple[ast.expr, ast.expr, ast.expr] | None:
     """Return (c, c, x) of ``c * tanh(x / c)``, in either order."""
-    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)):
+    if not isinstance(node.op, ast.Mult):
         return None
     for cap, tanh in ((node.left, node.right), (node.right, node.left)):
         if isinstance(tanh, ast.Call) and called(tanh) == "tanh" and len(tanh.args) == 1:
@@ -128,14 +128,11 @@ def capped(node: ast.AST) -> tuple[ast.expr, ast.expr, ast.expr] | None:
 
 def local_literal(program: Program, name: str) -> ast.Assign | None:
     """Return the only assignment of a lower-case name, if it is a number's."""
-    uses = [
-        node for node in ast.walk(program.tree) if isinstance(node, ast.Name) and node.id == name
-    ]
+    uses = [node for node in program.every(ast.Name) if node.id == name]
     lines = [
         node
-        for node in ast.walk(program.tree)
-        if isinstance(node, ast.Assign)
-        and [target.id for target in node.targets if isinstance(target, ast.Name)] == [name]
+        for node in program.every(ast.Assign)
+        if [target.id for target in node.targets if isinstance(target, ast.Name)] == [name]
     ]
     stores = [node for node in uses if isinstance(node.ctx, ast.Store)]
     if len(lines) == len(stores) == 1 and len(uses) == 3 and not name.isupper():
@@ -151,15 +148,8 @@ def line_span(program: Program, node: ast.stmt) -> Span:
 def rope_base(program: Program) -> Iterator[Knob]:
     """The default of a parameter ``base`` or ``theta`` of 100 or more, where no call sets it."""
     names = re.compile(r"base|rope_base|rope_theta|theta")
-    given = {
-        keyword.arg
-        for node in ast.walk(program.tree)
-        if isinstance(node, ast.Call)
-        for keyword in node.keywords
-    }
-    for node in ast.walk(program.tree):
-        if not isinstance(node, ast.FunctionDef):
-            continue
+    given = {keyword.arg for node in program.every(ast.Call) for keyword in node.keywords}
+    for node in program.every(ast.FunctionDef):
         arguments = node.args
         positional = [*arguments.posonlyargs, *arguments.args]
         pairs = [
@@ -193,8 +183,8 @@ def short_window(program: Program) -> Iterator[Knob]:
 
 def initial_scales(program: Program) -> Iterator[Knob]:
     """``x.fill_(0.1)`` and ``x.normal_(std=0.02)``: how a parameter starts."""
-    for node in ast.walk(program.tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+    for node in program.every(ast.Call):
+        if not isinstance(node.func, ast.Attribute):
             continue
         scale: ast.expr | None = None
         if node.func.attr == "fill_" and len(node.args) == 1:
@@ -212,7 +202,7 @@ def initial_scales(program: Program) -> Iterator[Knob]:
 
 def group_decays(program: Program) -> Iterator[Knob]:
     """``weight_decay=0.0`` in the dict of a param group, named by what the group holds."""
-    for node in ast.walk(program.tree):
+    for node in (*program.every(ast.Call), *program.every(ast.Dict)):
         entries: dict[str, ast.expr] = {}
         if isinstance(node, ast.Call) and called(node) == "dict":
             entries = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
@@ -234,8 +224,8 @@ def group_decays(program: Program) -> Iterator[Knob]:
 
 def scopes(program: Program, kind: type[Scope], names: str) -> Iterator[Scope]:
     """Yield classes or functions whose name has a pattern in it."""
-    for node in ast.walk(program.tree):
-        if isinstance(node, kind) and re.search(names, node.name, re.IGNORECASE):
+    for node in program.every(kind):
+        if re.search(names, node.name, re.IGNORECASE):
             yield node
 
 

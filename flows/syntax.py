@@ -6,11 +6,13 @@ import ast
 import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 Value = int | float | str
 Span = tuple[int, int]  # start and end in bytes of the UTF-8 source
+Node = TypeVar("Node", bound=ast.AST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Program:
     tree: ast.Module
     data: bytes
     starts: tuple[int, ...]  # byte offset of each line
+    nodes: Mapping[type[ast.AST], Sequence[ast.AST]]  # by exact class, in the order of ast.walk
 
     @classmethod
     def read(cls, source: str) -> Program | None:
@@ -29,7 +32,16 @@ class Program:
             return None
         data = source.encode()
         ends = [match.end() for match in re.finditer(rb"\r\n|\n|\r", data)]
-        return cls(tree, data, (0, *ends))
+        nodes: dict[type[ast.AST], list[ast.AST]] = {}
+        for node in ast.walk(tree):  # 8,000 nodes and 10 ms in train.py: once, not once a finder
+            nodes.setdefault(type(node), []).append(node)
+        return cls(tree, data, (0, *ends), nodes)
+
+    def every(self, kind: type[Node]) -> Iterator[Node]:
+        """Yield the nodes of one class."""
+        for node in self.nodes.get(kind, ()):
+            assert isinstance(node, kind)
+            yield node
 
     def span(self, node: ast.expr | ast.stmt) -> Span:
         """Return where a node stands, in bytes."""
