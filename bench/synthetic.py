@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from kg.model import ExperimentRecord, Status
 
-TEMPLATE = '''import torch
+TEMPLATE = """import torch
 
 DEPTH = {DEPTH}
 ASPECT_RATIO = {ASPECT_RATIO}
@@ -70,41 +70,45 @@ def main():
 
 
 main()
-'''
+"""
 
-# name: (values to try, best index, weight); the first value of DEPTH and so on is not the start
-KNOBS: dict[str, tuple[tuple[object, ...], int, float]] = {
-    "DEPTH": ((4, 6, 8, 9, 10, 12), 3, 0.004),
-    "ASPECT_RATIO": ((48, 57, 64, 72, 80), 1, 0.002),
-    "HEAD_DIM": ((32, 64, 128), 2, 0.001),
-    "WINDOW_PATTERN": (("SSSL", "SSSSL", "SSL", "L"), 1, 0.001),
-    "BATCH_BITS": ((17, 18, 19, 20), 1, 0.005),
-    "DEVICE_BATCH_SIZE": ((16, 32, 64, 128), 2, 0.0005),
-    "EMBEDDING_LR": ((0.3, 0.6, 0.8, 0.9, 1.0), 3, 0.001),
-    "UNEMBEDDING_LR": ((0.002, 0.004, 0.005, 0.006, 0.008), 2, 0.0008),
-    "MATRIX_LR": ((0.02, 0.03, 0.035, 0.04, 0.045, 0.06), 3, 0.002),
-    "SCALAR_LR": ((0.3, 0.5, 0.7), 1, 0.0003),
-    "WEIGHT_DECAY": ((0.0, 0.1, 0.15, 0.2, 0.25), 3, 0.0006),
-    "BETA1": ((0.8, 0.85, 0.9), 0, 0.0003),
-    "BETA2": ((0.95, 0.97, 0.99), 0, 0.0003),
-    "WARMUP_RATIO": ((0.0, 0.02, 0.05), 0, 0.001),
-    "WARMDOWN_RATIO": ((0.5, 0.65, 0.7, 0.75, 0.8), 3, 0.0008),
-    "FINAL_LR_FRAC": ((0.0, 0.02, 0.05, 0.1), 2, 0.0004),
-    "SEED": ((42, 137, 7), 0, 0.0),
-    "ROPE_BASE": ((10000, 100000, 200000, 400000), 2, 0.001),
-    "SOFTCAP": ((13, 15, 20), 1, 0.0003),
-    "HEAD_WD": ((0.0, 0.01, 0.05), 1, 0.0002),
-    "EMBED_WD": ((0.0, 0.001, 0.002), 1, 0.0008),
-    "MOMENTUM": ((0.9, 0.95, 0.97), 1, 0.0005),
+FACTORS = (0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 1.75, 2.0)
+START_AT = FACTORS.index(1.0)
+
+
+def around(start: float) -> tuple[float, ...]:
+    """Return values around a start, as people try them."""
+    return tuple(float(f"{start * factor:.3g}") for factor in FACTORS)
+
+
+# name: (values to try, index of the start, index of the best, weight of the distance from it)
+KNOBS: dict[str, tuple[tuple[object, ...], int, int, float]] = {
+    "DEPTH": (tuple(range(3, 17)), 5, 6, 0.0008),
+    "ASPECT_RATIO": (tuple(range(40, 97, 4)), 6, 4, 0.0002),
+    "HEAD_DIM": ((32, 48, 64, 96, 128, 192), 4, 4, 0.0005),
+    "WINDOW_PATTERN": (("SSSL", "SSSSL", "SSL", "SL", "L", "SSSSSL", "LSSS"), 0, 1, 0.0003),
+    "BATCH_BITS": ((15, 16, 17, 18, 19, 20, 21), 4, 3, 0.002),
+    "DEVICE_BATCH_SIZE": ((8, 16, 32, 48, 64, 96, 128), 4, 4, 0.0003),
+    "EMBEDDING_LR": (around(0.6), START_AT, 13, 0.00003),
+    "UNEMBEDDING_LR": (around(0.004), START_AT, 12, 0.00003),
+    "MATRIX_LR": (around(0.04), START_AT, START_AT, 0.00004),
+    "SCALAR_LR": (around(0.5), START_AT, START_AT, 0.00001),
+    "WEIGHT_DECAY": (around(0.2), START_AT, START_AT, 0.00002),
+    "BETA1": (around(0.45), START_AT, START_AT, 0.00001),
+    "BETA2": ((0.9, 0.93, 0.95, 0.96, 0.97, 0.98, 0.99), 2, 2, 0.0001),
+    "WARMUP_RATIO": ((0.0, 0.01, 0.02, 0.03, 0.05, 0.1), 0, 0, 0.0003),
+    "WARMDOWN_RATIO": (around(0.5), START_AT, 14, 0.00003),
+    "FINAL_LR_FRAC": ((0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1), 0, 4, 0.00005),
+    "SEED": ((42, 137, 7, 1, 2, 3), 0, 0, 0.0),
+    "ROPE_BASE": ((1000, 10000, 50000, 100000, 150000, 200000, 300000, 400000), 1, 5, 0.0001),
+    "SOFTCAP": (tuple(range(9, 31)), 6, 6, 0.00005),
+    "HEAD_WD": ((0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1), 0, 3, 0.00003),
+    "EMBED_WD": ((0.0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01), 0, 2, 0.0001),
+    "MOMENTUM": ((0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98), 5, 5, 0.0001),
 }
-START = {
-    "DEPTH": 2, "ASPECT_RATIO": 2, "HEAD_DIM": 2, "WINDOW_PATTERN": 0, "BATCH_BITS": 2,
-    "DEVICE_BATCH_SIZE": 2, "EMBEDDING_LR": 1, "UNEMBEDDING_LR": 1, "MATRIX_LR": 3,
-    "SCALAR_LR": 1, "WEIGHT_DECAY": 3, "BETA1": 0, "BETA2": 0, "WARMUP_RATIO": 0,
-    "WARMDOWN_RATIO": 0, "FINAL_LR_FRAC": 0, "SEED": 0, "ROPE_BASE": 0, "SOFTCAP": 1,
-    "HEAD_WD": 0, "EMBED_WD": 0, "MOMENTUM": 1,
-}  # fmt: skip
+START = {name: start for name, (_, start, _, _) in KNOBS.items()}
 NOISE = 0.0005
+DRIFT = 0.00003  # per experiment: what is not in the knobs gets better too
 
 State = dict[str, int]
 
@@ -118,7 +122,6 @@ class Course:
     state: State
     accepted: str
     best: float
-    drift: float = 0.0
 
 
 def source_of(state: State) -> str:
@@ -130,11 +133,11 @@ def response(state: State, chance: random.Random) -> float:
     """Return the made-up metric: a bowl per knob, two interactions, noise."""
     value = 0.97
     for name, index in state.items():
-        _, best, weight = KNOBS[name]
+        _, _, best, weight = KNOBS[name]
         value += weight * (index - best) ** 2
-    if state["EMBEDDING_LR"] >= 3 and state["EMBED_WD"] == 0:
+    if state["EMBEDDING_LR"] > START_AT + 1 and state["EMBED_WD"] == 0:
         value += 0.003
-    value += 0.001 * (state["DEPTH"] - 3) * (state["ASPECT_RATIO"] - 1)
+    value += 0.0002 * (state["DEPTH"] - 6) * (state["ASPECT_RATIO"] - 4)
     return round(value + chance.gauss(0.0, NOISE), 6)
 
 
@@ -145,7 +148,8 @@ def propose(course: Course) -> State:
     state = dict(course.state)
     for name in chance.sample(sorted(KNOBS), count):
         others = [i for i in range(len(KNOBS[name][0])) if i != state[name]]
-        state[name] = chance.choice(others)
+        near = [1.0 / abs(i - state[name]) for i in others]
+        state[name] = chance.choices(others, near)[0]
     return state
 
 
@@ -169,7 +173,7 @@ def campaign(tag: str, size: int, seed: int = 0, agents: int = 2) -> Iterator[Ex
     yield replace(first, parent=None, parent_commit=None, parent_source=None)
     for seq in range(1, size):
         state = propose(course)
-        value = response(state, chance)
+        value = round(response(state, chance) - DRIFT * seq, 6)
         fate = chance.random()
         status, reason = Status.DISCARD, "worse than the best"
         if fate < 0.03:

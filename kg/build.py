@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
-from kg.facts import Edit, Facts, Reader, Stated, read_facts
+from kg.facts import Edit, Facts, Reader, Saying, read_facts
 from kg.model import ExperimentRecord, Status
 from kg.shared import shared_quads
 from kg.terms import DCT, LAB, MLS, PROV, RDF, XSD
@@ -47,7 +47,7 @@ def facts_quads(facts: Facts) -> list[Quad]:
     quads += edit_quads(node, "change", LAB.hasChange, facts.changes, facts.from_text)
     if facts.net is not None:
         quads += edit_quads(node, "net", LAB.hasNetChange, facts.net, False)
-    quads += claim_quads(node, facts.claims)
+    quads += claim_quads(node, facts.saying)
     quads += hypothesis_quads(node, facts)
     quads += shared_quads(facts)
     return quads
@@ -227,9 +227,12 @@ def lines(span: tuple[int, int] | None) -> Literal | None:
     return Literal(f"{span[0]}-{span[1]}") if span else None
 
 
-def claim_quads(node: NamedNode, claims: tuple[Stated, ...]) -> Iterator[Quad]:
+def claim_quads(node: NamedNode, saying: Saying) -> Iterator[Quad]:
     """Yield what the message says was changed, apart from what the diff shows."""
-    for index, claim in enumerate(claims):
+    yield from about(node, [(LAB.agreement, text(saying.agreement))])
+    for words in saying.unresolved:
+        yield Quad(node, LAB.unresolved, Literal(clean(words)))
+    for index, claim in enumerate(saying.claims):
         change = claim.change
         stated = vocab.part(node, "claim", f"{index:02d}", change.knob)
         yield Quad(node, LAB.states, stated)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from pyoxigraph import Literal, NamedNode, Quad
 
@@ -25,27 +24,39 @@ from kg.terms import LAB, PROV, RDF
 Pairs = Iterable[tuple[NamedNode, NamedNode | Literal | None]]
 
 
-@dataclass(slots=True)
 class Patch:
-    """Quads to add and to remove; what is removed and added again stays."""
+    """What to add to a graph and what to remove from it, told step by step.
 
-    added: set[Quad] = field(default_factory=set)
-    removed: set[Quad] = field(default_factory=set)
-    keys: set[EvidenceKey] = field(default_factory=set)  # whose sums over campaigns are stale
+    A quad whose first mention is a removal was in the graph before, one whose first mention is
+    an addition was not: only the difference between before and after is written.
+    """
+
+    def __init__(self) -> None:
+        self.before: set[Quad] = set()
+        self.after: dict[Quad, bool] = {}
+        self.keys: set[EvidenceKey] = set()  # whose sums over campaigns are stale
 
     def add(self, quads: Iterable[Quad]) -> None:
         """Add quads."""
         for quad in quads:
-            self.removed.discard(quad)
-            self.added.add(quad)
+            self.after[quad] = True
 
     def remove(self, quads: Iterable[Quad]) -> None:
         """Remove quads."""
         for quad in quads:
-            if quad in self.added:
-                self.added.discard(quad)
-            else:
-                self.removed.add(quad)
+            if quad not in self.after:
+                self.before.add(quad)
+            self.after[quad] = False
+
+    @property
+    def added(self) -> set[Quad]:
+        """Return the quads that are there afterwards and were not before."""
+        return {quad for quad, there in self.after.items() if there and quad not in self.before}
+
+    @property
+    def removed(self) -> set[Quad]:
+        """Return the quads that were there before and are not afterwards."""
+        return {quad for quad in self.before if not self.after[quad]}
 
 
 def step(board: Board, entry: Entry, patch: Patch) -> Row:

@@ -63,6 +63,15 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
+class Saying:
+    """A message read: its claims, how they agree with the diff, and what stayed unresolved."""
+
+    claims: tuple[Stated, ...] = ()
+    agreement: str | None = None  # None where there is no diff
+    unresolved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that is known of one experiment from its record alone."""
 
@@ -76,7 +85,7 @@ class Facts:
     settings: tuple[Held, ...]
     changes: tuple[Edit, ...]  # against the file it was edited from
     net: tuple[Edit, ...] | None  # against the last accepted file, where that is another
-    claims: tuple[Stated, ...] = ()
+    saying: Saying = Saying()
     from_text: bool = False  # the diff is lost: the changes are what the message says
 
     @property
@@ -108,47 +117,16 @@ class Reader(Protocol):
     def size(self, source: str) -> tuple[int, int]:
         """Return lines and AST nodes."""
 
-    def claims(self, record: ExperimentRecord, changes: Sequence[Change]) -> Sequence[Stated]:
-        """Return what the message claims."""
-
-
-class SourceReader:
-    """The reader of real train.py files."""
-
-    def changes(
-        self, before: str, after: str, *, message: str, history: Sequence[str]
-    ) -> Sequence[Change]:
-        """Compare two files."""
-        from kg.changes import changes
-
-        return changes(before, after, message=message, history=history)
-
-    def settings(self, source: str) -> Iterable[Any]:
-        """Return the effective configuration."""
-        from kg.config import configuration
-
-        return list(configuration(source).settings.values())
-
-    def fingerprint(self, source: str) -> str | None:
-        """Return the hash of the normalised program."""
-        from kg.fingerprint import fingerprint
-
-        return fingerprint(source)
-
-    def size(self, source: str) -> tuple[int, int]:
-        """Return lines and AST nodes."""
-        from kg.fingerprint import size
-
-        return size(source)
-
-    def claims(self, record: ExperimentRecord, changes: Sequence[Change]) -> Sequence[Stated]:
-        """Return nothing: no reader of text is there yet."""
-        return ()
+    def saying(self, message: str, changes: Sequence[Change] | None) -> Saying:
+        """Read a message beside what its diff changed, None where the diff is lost."""
 
 
 def read_facts(record: ExperimentRecord, reader: Reader | None = None) -> Facts:
     """Understand one record: parse its source, compare it with what it was edited from."""
-    reader = reader or SourceReader()
+    if reader is None:
+        from kg.reader import SourceReader
+
+        reader = SourceReader()
     source, before, kept = record.source, record.parent_source, record.kept_source
     apart = kept is not None and kept != before
     found: Sequence[Change] = ()
@@ -158,8 +136,9 @@ def read_facts(record: ExperimentRecord, reader: Reader | None = None) -> Facts:
         found = reader.changes(before, source, message=said, history=known)
         if kept is not None and apart:
             net = reader.changes(kept, source, message=said, history=())
-    claims = reader.claims(record, found)
-    lost = source is None and bool(claims)
+    lost = source is None or before is None
+    saying = reader.saying(record.description, None if lost else found)
+    told = lost and record.parent is not None
     lines, nodes = reader.size(source) if source is not None else (None, None)
     grown = grow(reader, before, lines, nodes)
     return Facts(
@@ -171,10 +150,10 @@ def read_facts(record: ExperimentRecord, reader: Reader | None = None) -> Facts:
         lines_added=grown[0],
         nodes_added=grown[1],
         settings=held(reader, source),
-        changes=edits([claim.change for claim in claims] if lost else found),
+        changes=edits([claim.change for claim in saying.claims] if told else found),
         net=None if net is None else edits(net),
-        claims=tuple(claims),
-        from_text=lost,
+        saying=saying,
+        from_text=told,
     )
 
 

@@ -100,8 +100,9 @@ def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
     for facts in found:
         patch.add(sound_quads(facts))
     mentioned = {node for name in moved for node in withdraw(store, name, patch)}
-    more, less = refresh(store, patch.keys, patch.added, patch.removed)
-    apply(store, [*patch.added, *more], [*patch.removed, *less])
+    added, removed = patch.added, patch.removed
+    more, less = refresh(store, patch.keys, added, removed)
+    apply(store, [*added, *more], [*removed, *less])
     if mentioned:
         apply(store, (), orphans(store, mentioned))
 
@@ -114,8 +115,9 @@ def retell(store: Store, board: Board, entries: list[Entry], patch: Patch) -> No
     names = {entry.name for entry in entries}
     told = [entry for entry in old if entry.name not in names] + entries
     replay(board.campaign, told, after)
-    patch.remove(before.added - after.added)
-    patch.add(after.added - before.added)
+    old_quads, new_quads = before.added, after.added
+    patch.remove(old_quads - new_quads)
+    patch.add(new_quads - old_quads)
     patch.keys |= before.keys | after.keys
 
 

@@ -38,7 +38,7 @@ def known(facts: Facts) -> Iterator[Held]:
     """Yield every knob an experiment mentions, with its component."""
     yield from facts.settings
     edits = [*facts.changes, *(facts.net or ())]
-    for change in [edit.change for edit in edits] + [claim.change for claim in facts.claims]:
+    for change in [edit.change for edit in edits] + [claim.change for claim in facts.saying.claims]:
         yield Held(change.knob, change.component, "", False)
 
 

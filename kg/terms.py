@@ -126,6 +126,8 @@ class LAB(metaclass=Closed):
     overriddenAt: NamedNode
     countedIn: NamedNode
     agrees: NamedNode
+    agreement: NamedNode
+    unresolved: NamedNode
     method: NamedNode
     score: NamedNode
     lexiconVersion: NamedNode

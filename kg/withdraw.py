@@ -53,7 +53,7 @@ def withdraw(store: Store, name: str, patch: Patch) -> set[NamedNode]:
     """
     mentioned: set[NamedNode] = set()
     for quad in owned(store, vocab.experiment(name)):
-        if quad.predicate not in DERIVED and quad not in patch.added:
+        if quad.predicate not in DERIVED and not patch.after.get(quad):
             patch.remove([quad])
             mentioned.update(shared(quad))
     return mentioned

@@ -284,3 +284,28 @@ def test_progress_counts_attempts_and_seconds_so_far():
         (5, 6, 3),
         (6, 7, 4),
     ]
+
+
+def test_repeats_are_found_in_wordings_alone_and_the_justified_one_is_told_apart():
+    told = [
+        ("baseline", 1.0, KEEP),
+        ("embedding LR 0.8 to 0.9", 1.1, DISCARD),
+        ("depth 8 to 9, width 64 to 57", 1.1, DISCARD),
+        ("final LR fraction 0.05 to 0.03", 1.1, DISCARD),
+        ("depth 8 to 9", 1.1, DISCARD),  # not the same: it was combined then
+        ("add weight decay 0.001 to the embeddings", 0.99, KEEP),
+        ("FINAL_LR_FRAC 0.05 -> 0.03", 1.0, DISCARD),  # again, in other words
+        ("raise the embedding learning rate from 0.8 to 0.9", 0.98, KEEP),  # again, justified
+        ("embedding LR 0.9 to 0.9", 0.99, DISCARD),  # a repeat of what won is none
+    ]
+    lost = [
+        replace(record, source=None, parent_source=None, description=message)
+        for record, (message, _, _) in zip(
+            line([(None, value, status) for _, value, status in told]), told, strict=True
+        )
+    ]
+    rows = asked(lost, "repeats").rows
+    assert [(row["seq"], row["of"], row["justified_by"]) for row in rows] == [
+        (6, "t-0003", []),
+        (7, "t-0001", [f"{DECAY} (t-0005)"]),
+    ]

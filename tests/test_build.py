@@ -11,7 +11,7 @@ from pyoxigraph import Literal, NamedNode
 from kg import ingest, vocab
 from kg.build import experiment_quads
 from kg.errors import KgError
-from kg.facts import read_facts
+from kg.facts import Saying, read_facts
 from kg.model import Change, ChangeType, OptimizerScope, Status
 from kg.store import canonical
 from kg.terms import LAB, PROV
@@ -124,8 +124,8 @@ class Told:
     def size(self, source):
         return 1, 1
 
-    def claims(self, record, changes):
-        return ()
+    def saying(self, message, changes):
+        return Saying()
 
 
 def test_the_silent_undo_of_a_failure_is_no_attempt_of_its_own():
@@ -210,3 +210,26 @@ def test_odd_names_and_messages_survive_the_way_into_the_graph_and_out():
     (row, *_) = asked(records_, "best", campaign="exp/H100 ü").rows
     assert row["experiment"] == "exp/H100 ü-0001"
     assert row["description"] == odd.replace("\ud800", "?")
+
+
+def test_where_the_diff_is_lost_the_changes_are_what_the_message_says():
+    first, second = line([(source(), 1.0, Status.KEEP), (source(9), 1.1, Status.DISCARD)])
+    lost = replace(second, source=None, description="matrix LR 0.04 to 0.05")
+    quads = experiment_quads(lost)
+    change = vocab.part(vocab.experiment("t-0001"), "change", "optimizer.matrix_lr")
+    assert texts(quads, change, LAB.fromText) == ["true"]
+    assert texts(quads, change, LAB.newValue) == ["0.05"]
+    assert texts(quads, change, LAB.optimizerScope) == ["muon"]
+    assert texts(quads, vocab.experiment("t-0001"), LAB.agreement) == []
+
+
+def test_message_and_diff_are_kept_apart_with_a_flag_of_agreement():
+    first, second = line([(source(), 1.0, Status.KEEP), (source(9), 0.9, Status.KEEP)])
+    said = {"depth 8 to 9": "agree", "matrix LR 0.04 to 0.05": "contradict"}
+    for message, wanted in said.items():
+        quads = experiment_quads(replace(second, description=message))
+        assert texts(quads, vocab.experiment("t-0001"), LAB.agreement) == [wanted]
+        changed = [q.object for q in quads if q.predicate == LAB.hasChange]
+        assert changed == [vocab.part(vocab.experiment("t-0001"), "change", "model.depth")]
+    false_claim = vocab.part(vocab.experiment("t-0001"), "claim", "00", "optimizer.matrix_lr")
+    assert texts(quads, false_claim, LAB.agrees) == ["false"]

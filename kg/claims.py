@@ -1,0 +1,66 @@
+"""What a message claims, beside what its diff changed: kept apart, with a flag of agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from kg.facts import Saying, Stated
+from kg.groups import group_of
+from kg.lexicon import Lexicon, load
+from kg.model import Change, OptimizerScope
+from kg.text import agree, resolve
+from kg.text_agree import opposed
+from kg.text_model import Claim
+
+
+@cache
+def lexicon() -> Lexicon:
+    """Return the shipped lexicon, read once a process."""
+    return load()
+
+
+def read_message(message: str, changes: Sequence[Change] | None) -> Saying:
+    """Read a message; the knobs its diff touched decide between readings.
+
+    spaCy is not imported: kg.text gives equal results by its own tables, and spaCy takes
+    seconds to start (facts/entity-resolution.md).
+    """
+    touched = None if changes is None else [change.knob for change in changes]
+    found = resolve(message, lexicon(), candidates=touched, engine="light")
+    return Saying(
+        claims=tuple(stated(claim, changes, found.lexicon_version) for claim in found.claims),
+        agreement=None if changes is None else str(agree(found.claims, changes)),
+        unresolved=tuple(words.text for words in found.unresolved),
+    )
+
+
+def stated(claim: Claim, changes: Sequence[Change] | None, version: str) -> Stated:
+    """Return one claim with whether the diff shows it."""
+    shown = None
+    if changes is not None:
+        about = [change for change in changes if change.knob == claim.knob]
+        shown = any(not opposed(claim, change) for change in about)
+    change = Change(
+        knob=claim.knob,
+        component=claim.component,
+        change_type=claim.change_type,
+        optimizer_scope=scope_of(claim),
+        old=claim.old,
+        new=claim.new,
+    )
+    return Stated(change, shown, claim.method, claim.score, version)
+
+
+def scope_of(claim: Claim) -> OptimizerScope:
+    """Say whose hyper-parameters a claim is about, judged by the knob's name alone.
+
+    In the reference trainer Muon rules the matrices and AdamW all other groups; without the
+    source nothing better can be known.
+    """
+    if claim.component == "schedule":
+        return OptimizerScope.BOTH
+    group = group_of(claim.knob)
+    if group is None:
+        return OptimizerScope.NONE
+    return OptimizerScope.MUON if group == "matrix" else OptimizerScope.ADAMW
