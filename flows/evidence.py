@@ -38,7 +38,8 @@ def read_trials(history: Sequence[Outcome], *, minimise: bool) -> list[Trial]:
     found: list[Trial] = []
     parent: dict[str, Value] | None = None
     base, accepted = 0.0, 0
-    for outcome in history[-MEMORY:]:
+    older = [outcome for outcome in history[:-MEMORY] if outcome.status == "keep"]
+    for outcome in (*older[-1:], *history[-MEMORY:]):
         values = settings(outcome.source)
         finite = outcome.value is not None and math.isfinite(outcome.value)
         value = outcome.value if finite and outcome.status != "crash" else None

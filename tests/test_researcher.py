@@ -322,6 +322,15 @@ def test_gains_add_up_along_the_accepted_versions() -> None:
     assert seen == {0.02: pytest.approx(-0.03), 0.04: pytest.approx(-0.02)}
 
 
+def test_a_long_losing_streak_is_still_compared_with_the_version_accepted_before_it() -> None:
+    (knob,) = knobs("X_LR = 0.1\n")
+    lost = [apply("X_LR = 0.1\n", [(knob, 0.1 + n / 1000)]) for n in range(1, 311)]
+    history = [Outcome("X_LR = 0.1\n", 2.0, "keep"), *(Outcome(s, 2.5, "discard") for s in lost)]
+    trials = read_trials(history, minimise=True)
+    assert len(trials) == 300
+    assert {trial.gain for trial in trials} == {-0.5}
+
+
 def test_a_batch_that_must_be_a_multiple_moves_with_its_rows() -> None:
     assert couples_batches(TRAINER)
     assert not couples_batches("TOTAL_BATCH_SIZE = 512\nprint(TOTAL_BATCH_SIZE // 2)\n")
