@@ -172,7 +172,10 @@ def shown_batch(here: Session, plan: Plan) -> list[Done]:
             here.on_experiment(place, done)
 
     with marked(here.lab, runtime.flow_run.id):
-        return run_batch(here.lab, plan, here.watch, report, as_task)
+        finished = run_batch(here.lab, plan, here.watch, report, as_task)
+    if not reachable():
+        drain()  # else what waits for the API keeps this process for minutes
+    return finished
 
 
 def ask_for_graph(tag: str) -> None:

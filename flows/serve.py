@@ -21,7 +21,7 @@ from flows.output import notes
 from flows.prefect_server import ServerInfo, forget, home_of, server, use_server, write_info
 from flows.server_process import LOOPBACK
 
-RETRIES = 5  # Prefect's own: a flow run outlives a restart of the server of about a minute
+RETRIES = 4  # a flow run that ends waits 30 s for a server that is started again
 
 
 class Stop(BaseException):

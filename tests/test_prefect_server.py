@@ -25,7 +25,15 @@ from flows.prefect_server import (
     use_server,
     write_info,
 )
-from flows.server_process import LOOPBACK, api_url, end_leftover, only_one, password
+from flows.server_process import (
+    LOOPBACK,
+    ServerProcess,
+    api_url,
+    end_leftover,
+    only_one,
+    password,
+    spawn,
+)
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -175,3 +183,21 @@ def test_the_server_of_a_killed_nightlab_is_ended_and_no_other_process(tmp_path:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def test_a_server_that_ends_is_started_again_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))  # ends at once
+    process = ServerProcess(tmp_path, LOOPBACK, 4200, spawn(tmp_path, LOOPBACK, 4200), 0.0)
+    for _ in range(3):
+        process.child.wait(10)
+        assert process.revive()
+    process.child.wait(10)
+    with pytest.raises(ServerError) as caught:
+        process.revive()
+    assert str(caught.value) == (
+        f"prefect: the server ends again and again; read {tmp_path / 'server.log'}"
+    )
+    process.end()
+    assert not (tmp_path / "server.json").exists()
