@@ -35,13 +35,36 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     loose = [difference for difference in found if is_loose(difference)]
     open_groups = [g for g in groups if not g.touches(*lines_of(known))]
     named = [(knob_of(group, old.roles, new.roles), group) for group in open_groups]
-    named = [(knob, g) for knob, g in named if not belongs(knob, g, known)]
+    respelt = same_idioms(old.configuration.places, new.configuration.places)
+    named = [
+        (knob, g) for knob, g in named if not belongs(knob, g, known) and not within(g, *respelt)
+    ]
     kept, named = settle(loose, named, groups)
     records = [to_change(difference) for difference in [*known, *kept]]
     records += structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
     if not records:
         records.append(without_effect(groups))
     return tuple(records)
+
+
+def same_idioms(old: tuple[Setting, ...], new: tuple[Setting, ...]) -> tuple[set[int], set[int]]:
+    """Return the lines of activations that both versions have: `x.square()` is `x ** 2`."""
+    before = [setting for setting in old if setting.knob == "mlp.activation"]
+    after = [setting for setting in new if setting.knob == "mlp.activation"]
+    if {setting.token for setting in before} != {setting.token for setting in after}:
+        return set(), set()
+    return lines_in(before), lines_in(after)
+
+
+def within(group: Cluster, old_lines: set[int], new_lines: set[int]) -> bool:
+    """Tell whether a group rewrites some lines without changing what they say."""
+    if not group.removed or not group.added:
+        return False
+    return all(
+        statement.span[0] in lines
+        for side, lines in ((group.removed, old_lines), (group.added, new_lines))
+        for statement in side
+    )
 
 
 def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
@@ -54,7 +77,7 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
         return False
     homes: set[str] = set()
     for difference in known:
-        if not is_structural(difference):
+        if not is_structural(difference) and component_of(difference.knob) != component_of(knob):
             continue
         for place in (*difference.places, *difference.new_places):
             owner = place.scope.rpartition(".")[0]
@@ -126,6 +149,8 @@ def tidy(found: list[Difference], groups: list[Cluster]) -> list[Difference]:
         dropped |= {d.knob for d in found if d.knob == "init.scale" and same_number(d)}
     if "optimizer.kind" in knobs:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
+    if "schedule.muon_momentum" in knobs:
+        dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
     leading = [d for d in found if is_structural(d) and component_of(d.knob) in LEADING]
     for group in groups:
         if any(group.touches(*lines_of([difference])) for difference in leading):
@@ -133,7 +158,7 @@ def tidy(found: list[Difference], groups: list[Cluster]) -> list[Difference]:
                 difference.knob
                 for difference in found
                 if difference not in leading
-                and component_of(difference.knob) in FOLLOWING
+                and follows(difference.knob)
                 and one_sided(difference)
                 and group.touches(*lines_of([difference]))
             }
@@ -142,7 +167,11 @@ def tidy(found: list[Difference], groups: list[Cluster]) -> list[Difference]:
 
 # A new module brings its own initial values and parameter groups.
 LEADING = frozenset({"attention", "mlp", "embedding", "head", "norm", "residual", "position"})
-FOLLOWING = frozenset({"initialization", "optimizer", "regularization"})
+
+
+def follows(knob: str) -> bool:
+    """Tell whether a knob can come with a module."""
+    return knob.startswith(("init.", "optimizer.", "regularization.weight_decay."))
 
 
 def one_sided(difference: Difference) -> bool:

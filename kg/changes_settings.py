@@ -131,6 +131,8 @@ def is_split(old: list[Setting], new: list[Setting]) -> bool:
     spread = [len({s.token for s in side if " > group " in s.path}) for side in (old, new)]
     if min(spread) == 1 and max(spread) > 1:
         return True
+    if not old or not new:
+        return False
     return any(s.layered for s in old) != any(s.layered for s in new)
 
 

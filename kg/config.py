@@ -13,6 +13,7 @@ from kg.idioms_activation import activation_settings
 from kg.idioms_attention import attention_settings
 from kg.idioms_features import feature_settings
 from kg.idioms_init import init_settings
+from kg.idioms_model import model_settings
 from kg.idioms_norm import norm_settings
 from kg.idioms_residual import residual_settings
 from kg.idioms_schedule import schedule_settings
@@ -90,7 +91,8 @@ def all_settings(
     known = [
         *group_settings(program, names, optimizers),
         *schedule_settings(program, names, roles, optimizers),
-        *attention_settings(program, names, roles),
+        *attention_settings(program, roles),
+        *model_settings(program, names, roles),
         *norm_settings(program, roles),
         *residual_settings(program, names, roles),
         *activation_settings(program, names, roles),

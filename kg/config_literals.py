@@ -98,6 +98,8 @@ def name_settings(
     if isinstance(value, ast.Dict):
         yield from dict_settings(program, names, statement, name, value)
         return
+    if not once and any(isinstance(parent, ast.For | ast.While) for parent in statement.parents):
+        return  # rewritten as the loop runs: a schedule, read from the shape of the code
     knob = knob_named(name, scope)
     constant = name.isupper() or (not scope and knob is not None)
     if not once and not constant:

@@ -74,6 +74,11 @@ class Names:
                 return names[1:] if names[:1] in (["self"], ["cls"]) else names
         return []
 
+    def is_looped(self, name: str, scope: str) -> bool:
+        """Tell whether a loop of a function binds a name: it differs from layer to layer."""
+        bound = self.locals.get((scope, name), ()) if scope else ()
+        return any(isinstance(statement.node, ast.For) for statement in bound)
+
     def definition(self, node: ast.expr, scope: str) -> Bound | None:
         """Return the one expression a name stands for, None if there is none or several."""
         if isinstance(node, ast.Name):

@@ -14,7 +14,15 @@ from kg.model import OptimizerScope
 from kg.optimizers import Group, Optimizers, update_rule
 from kg.program import Program
 from kg.roles import Role, Roles
-from kg.settings import LAYER_NAMES, Rank, Setting, Site, coefficient, make_setting, make_value
+from kg.settings import (
+    Rank,
+    Setting,
+    Site,
+    coefficient,
+    make_setting,
+    make_value,
+    mentions_layer,
+)
 
 GROUP_KNOBS = {"eps": "optimizer.adam_eps", "ns_steps": "optimizer.muon_ns_steps"}
 
@@ -78,7 +86,7 @@ def expanded(names: Names, setting: Setting, value: ast.expr) -> Setting:
             break
         value = bound[0].node.value
         text = canonical(value)
-        layered = layered or bool(LAYER_NAMES & bound[0].names)
+        layered = layered or mentions_layer(value, names, bound[0].scope)
         covers = (*covers, bound[0].span)
     if not covers:
         return setting

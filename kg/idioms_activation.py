@@ -12,7 +12,7 @@ from kg.config_names import Names, callee
 from kg.fold import fold, number_of
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
-from kg.settings import Rank, Setting, Site, coefficient, make_value
+from kg.settings import LAYER_NAMES, Rank, Setting, Site, coefficient, make_value
 
 ACTIVATIONS: Final = frozenset(
     {"relu", "gelu", "silu", "selu", "elu", "celu", "mish", "tanh", "sigmoid", "softplus",
@@ -92,6 +92,8 @@ class Symbols:
             ]
             options += [canonical(arg) for arg in node.args[1:] if fold_number(arg) is not None]
             shown = f"{name}({','.join(options)})" if options else name
+            if not inner and node.args and isinstance(node.args[0], ast.BinOp):
+                inner = shifted(node.args[0])
             return f"{shown}({inner})" if inner else shown
         power = POWERS.get(callee(node))
         if power is not None and inner:
@@ -152,6 +154,13 @@ class Symbols:
 
 
 POWERS: Final = {"square": "2", "square_": "2", "pow": "", "pow_": ""}
+
+
+def shifted(node: ast.BinOp) -> str:
+    """Return `x-0.1` for an input with a number added or taken off, "" for other arithmetic."""
+    number = fold_number(node.right)
+    sign = {ast.Add: "+", ast.Sub: "-"}.get(type(node.op))
+    return f"x{sign}{number:g}" if sign and number is not None else ""
 
 
 def either(one: str, other: str) -> str:
@@ -222,6 +231,7 @@ def expansion_setting(program: Program, names: Names, owner: str) -> Iterator[Se
     if ratio is None:
         return
     base = make_value("mlp.expansion", shown, site)
+    base = replace(base, layered=bool(names.roots(hidden, scope) & LAYER_NAMES))
     yield replace(base, folded=ratio, token=canonical(hidden), literal=False, covers=spans)
 
 

@@ -1,4 +1,4 @@
-"""Attention and the model around it: backend, projections, windows, loops, softcap, positions."""
+"""Attention: its kernel, projections, windows and positions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from kg.canonical import canonical
-from kg.config_names import Names, assignments, callee
-from kg.fold import number_of
+from kg.config_names import assignments, callee
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
-from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
+from kg.settings import Rank, Setting, Site, make_value
 
 BACKENDS: Final = {
     "flash_attn_func": "fa3",
@@ -28,15 +27,12 @@ SDP_SWITCH: Final = re.compile(r"enable_(cudnn|flash|math|mem_efficient)_sdp\((T
 CASTS: Final = re.compile(r"\.(bfloat16|float|half|double)\(\)|\.to\([^()]*\)|,?device=[\w.]+")
 
 
-def attention_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
-    """Yield the settings that are read from how attention and the model are wired."""
+def attention_settings(program: Program, roles: Roles) -> Iterator[Setting]:
+    """Yield the settings that are read from how attention is wired."""
     yield from backend_settings(program)
     yield from projection_settings(program, roles)
     yield from window_settings(program, roles)
     yield from position_settings(program, roles)
-    yield from value_embed_settings(program, names, roles)
-    yield from layer_settings(program, roles)
-    yield from softcap_settings(program, names, roles)
 
 
 def backend_settings(program: Program) -> Iterator[Setting]:
@@ -86,13 +82,15 @@ def projection_settings(program: Program, roles: Roles) -> Iterator[Setting]:
         fused = any(re.search(r"qkv|c_attn|in_proj", name) for name, _, _ in made)
         partly = any(re.search(r"kv|qk", name) for name, _, _ in made)
         value = "fused" if fused else "partly fused" if partly else "separate"
+        if value == "separate" and len(made) != 3:
+            value = "+".join(name for name, _, _ in made)
         spans = tuple(statement.span for _, _, statement in made)
         site = Site(f"{owner}.__init__ > qkv", owner, spans[0], Rank.IDIOM)
         kinds = sorted(
             f"{name}={callee(call)}" for name, call, _ in made if isinstance(call, ast.Call)
         )
         setting = make_value("attention.qkv_projection", value, site, token=" ".join(kinds))
-        yield replace(setting, covers=spans if fused or partly else ())
+        yield replace(setting, covers=spans)
 
 
 def window_settings(program: Program, roles: Roles) -> Iterator[Setting]:
@@ -147,114 +145,3 @@ def position_settings(program: Program, roles: Roles) -> Iterator[Setting]:
     texts = [CASTS.sub("", statement.text) for statement in statements]
     token = "\n".join([value, *texts, *(s.text for s in applied), *guards])
     yield replace(make_value("position.encoding", value, site, token=token), covers=spans)
-
-
-def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
-    """Yield placement, sharing and gate of the value embeddings."""
-    for scope in roles.scopes(Role.VALUE_EMBEDS):
-        statements = program.by_scope.get(scope, [])
-        node = statements[-1].node if statements else None
-        if isinstance(node, ast.Return) and node.value is not None:
-            site = Site(f"{scope} > return", scope, statements[-1].span, Rank.IDIOM)
-            token = "\n".join(statement.text for statement in statements)
-            text = program.source(node.value)
-            yield make_value("embedding.value_embeds.placement", text, site, token=token)
-    for statement in program.statements:
-        for target, value in assignments(statement.node):
-            if is_shared_table(target, value):
-                path = f"{statement.scope} > value_embeds"
-                site = Site(path, statement.scope, statement.span, Rank.IDIOM)
-                yield make_value("embedding.value_embeds.sharing", "True", site)
-            if "ve_gate" in statement.names and "sigmoid" in statement.names:
-                number, rest = coefficient(value)
-                site = Site(
-                    f"{statement.scope} > gate", statement.scope, statement.span, Rank.LOCAL
-                )
-                knob = "embedding.value_embeds.gate_scale"
-                shown = program.source(number) if number is not None else "1"
-                setting = make_value(knob, shown, site)
-                yield replace(setting, token=f"{number_of(setting.folded)}*{rest}", literal=False)
-
-
-def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
-    """Tell whether all layers take their value embeddings from one table."""
-    named = isinstance(target, ast.Attribute) and re.match(r"value_embed\w*$", target.attr)
-    if not named or not isinstance(value, ast.Call):
-        return False
-    made = value.args[0] if value.args else value
-    if isinstance(made, ast.DictComp):
-        return isinstance(made.value, ast.Name | ast.Attribute)
-    if isinstance(made, ast.ListComp):
-        return isinstance(made.elt, ast.Name | ast.Attribute)
-    return callee(value) == "Embedding"
-
-
-def layer_settings(program: Program, roles: Roles) -> Iterator[Setting]:
-    """Yield which layers have attention or an MLP, and how often the layers run."""
-    for scope in roles.scopes(Role.BLOCK):
-        for statement in program.by_scope.get(scope, []):
-            for target, value in assignments(statement.node):
-                if isinstance(target, ast.Attribute) and target.attr in ("attn", "mlp"):
-                    yield from every_n(program, statement, target.attr, value)
-    for scope in roles.scopes(Role.MODEL):
-        for statement in program.by_scope.get(scope, []):
-            loops = [parent for parent in statement.parents if isinstance(parent, ast.For)]
-            runs = re.search(r"\b(block|layer)\w*\(|\.h\[", statement.text) is not None
-            extra = repeated_loop(loops) if runs else None
-            if extra is not None:
-                site = Site(f"{scope} > loops", scope, statement.span, Rank.IDIOM)
-                text = program.source(extra.iter)
-                yield make_value("model.layer_loops", text, site, token=text)
-
-
-def repeated_loop(loops: list[ast.For]) -> ast.For | None:
-    """Return the loop that makes the layers run more often than there are layers."""
-    for loop in loops:
-        text = canonical(loop.iter)
-        if "range(" in text and (len(loops) > 1 or "*" in text):
-            return loop
-    return None
-
-
-def every_n(
-    program: Program, statement: Statement, part: str, value: ast.expr
-) -> Iterator[Setting]:
-    """Yield the condition under which a layer has its attention or MLP."""
-    test = value.test if isinstance(value, ast.IfExp) else None
-    for parent in statement.parents:
-        test = parent.test if isinstance(parent, ast.If) else test
-    if test is None or "layer" not in canonical(test):
-        return
-    knob = "attention.every_n_layers" if part == "attn" else "mlp.every_n_layers"
-    site = Site(f"{statement.scope} > {part}", statement.scope, statement.span, Rank.IDIOM)
-    yield make_value(knob, program.source(test), site, token=canonical(test))
-
-
-def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
-    """Yield the cap of `cap * tanh(x / cap)`: on the logits, or on attention scores."""
-    for statement in program.statements:
-        if "tanh" not in statement.names:
-            continue
-        role = roles.of(statement.scope)
-        if role not in (Role.MODEL, Role.ATTENTION):
-            continue
-        for node in ast.walk(statement.node):
-            cap = cap_of(node)
-            if cap is not None:
-                knob = "head.softcap" if role is Role.MODEL else "attention.softcap"
-                site = Site(
-                    f"{statement.scope} > tanh", statement.scope, statement.span, Rank.IDIOM
-                )
-                yield replace(make_setting(program, names, knob, cap, site), token=canonical(cap))
-
-
-def cap_of(node: ast.AST) -> ast.expr | None:
-    """Return the cap of a soft capping, None if a node is none."""
-    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
-        return None
-    for cap, call in ((node.left, node.right), (node.right, node.left)):
-        if isinstance(call, ast.Call) and callee(call) == "tanh" and call.args:
-            inner = call.args[0]
-            if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Div):
-                return cap
-    return None

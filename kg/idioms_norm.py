@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from kg.canonical import canonical
+from kg.config_names import callee
 from kg.program import Program, Span, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
@@ -19,6 +20,7 @@ class Found:
     """The places where one program normalises, with the lines that do it."""
 
     sites: dict[str, list[Span]] = field(default_factory=dict)
+    how: set[str] = field(default_factory=set)  # functions that normalise queries and keys
 
     def add(self, site: str, *statements: Statement) -> None:
         """Note one place."""
@@ -77,8 +79,9 @@ def qk_setting(found: Found) -> Iterator[Setting]:
         spans = tuple(span for group in sites.values() for span in group)
         site = Site("attention > qk norm", "", spans[0], Rank.IDIOM)
         value = "qk" if {"qk:q", "qk:k"} <= set(sites) else "".join(s[3:] for s in sorted(sites))
-        setting = make_value("attention.qk_norm", value, site, token=" ".join(sorted(sites)))
-        yield replace(setting, covers=spans, parts=frozenset(sites))
+        how = " ".join(sorted(found.how))
+        setting = make_value("attention.qk_norm", value, site, token=f"{sorted(sites)} {how}")
+        yield replace(setting, covers=spans, parts=frozenset(sites), long=how)
 
 
 def inner_sites(statements: list[Statement], role: Role, found: Found) -> None:
@@ -91,8 +94,10 @@ def inner_sites(statements: list[Statement], role: Role, found: Found) -> None:
             name = canonical(call.args[0])
             if part == "attn" and re.match(r"q\w{0,6}$|.*c_q\(|.*\bq\b", name):
                 found.add("qk:q", statement)
+                found.how.add(callee(call))
             elif part == "attn" and re.match(r"k\w{0,6}$|.*c_k\(|.*\bk\b", name):
                 found.add("qk:k", statement)
+                found.how.add(callee(call))
             elif part == "attn" and re.match(r"v\w{0,3}$", name):
                 found.add("attn:v", statement)
             else:

@@ -73,7 +73,7 @@ def scale_settings(
                 knob = "residual.rezero" if kind == "0" else "residual.layer_scale"
                 setting = make_value(knob, kind, site)
                 yield replace(setting, covers=definitions(program, factor))
-            else:
+            elif not isinstance(factor, ast.Name) or factor.id.isupper():
                 yield make_setting(program, names, "residual.branch_scale", factor, site)
 
 

@@ -12,6 +12,7 @@ from kg.canonical import canonical
 from kg.config_names import Names, assignments
 from kg.fold import number_of
 from kg.optimizers import Optimizers
+from kg.overwrites import node_names
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
@@ -72,6 +73,7 @@ def rate_shape(program: Program, roles: Roles) -> Iterator[Setting]:
         if isinstance(target, ast.Name)
         and target.id in RATE_LOCALS
         and not isinstance(value, ast.Call | ast.Constant)
+        and not is_scaled_call(value)
     )
     found = False
     for scope in roles.scopes(Role.LR_SCHEDULE):
@@ -89,6 +91,13 @@ def rate_shape(program: Program, roles: Roles) -> Iterator[Setting]:
             name = match.group(1) or match.group(2)
             site = Site("lr_scheduler", statement.scope, statement.span, Rank.IDIOM)
             yield make_value("schedule.lr_shape", name, site)
+
+
+def is_scaled_call(value: ast.expr) -> bool:
+    """Tell whether a rate is the schedule's result with only a number on it."""
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
+        return False
+    return any(isinstance(side, ast.Call) for side in (value.left, value.right))
 
 
 def decay_shape(
@@ -145,9 +154,14 @@ def momentum_settings(program: Program, names: Names, roles: Roles) -> Iterator[
             yield make_setting(program, names, knob, node, site)
             text = re.sub(rf"(?<![\w.]){re.escape(canonical(node))}(?![\w.])", "?", text)
         site = Site(f"{scope} > shape", scope, spans[-1], Rank.IDIOM)
-        knob = "schedule.muon_momentum" if ends else "optimizer.muon_momentum"
-        value = shape_name(text) if ends else program.source(last_value(statements))
-        yield replace(make_value(knob, value, site, token=text), covers=spans if ends else ())
+        yield replace(
+            make_value("schedule.muon_momentum", shape_name(text), site, token=text),
+            covers=spans,
+            long=program.source(statements[-1].node),
+        )
+        last = last_value(statements)
+        if not ends and isinstance(last, ast.Constant | ast.Name):
+            yield make_setting(program, names, "optimizer.muon_momentum", last, site)
 
 
 def is_step_share(node: ast.AST) -> bool:
@@ -212,9 +226,12 @@ def adam_momentum(optimizers: Optimizers, roles: Roles, program: Program) -> Ite
     writes = [write for write in optimizers.overwrites if write.key in ("betas", "beta1")]
     span = writes[0].statement.span if writes else optimizers.groups[0].statement.span
     site = Site("loop > betas", "", span, Rank.IDIOM)
-    text = "\n".join(canonical(write.value) for write in writes)
+    made = [
+        s for scope in roles.scopes(Role.ADAM_SCHEDULE) for s in program.by_scope.get(scope, [])
+    ]
+    text = "\n".join([*(canonical(write.value) for write in writes), *(s.text for s in made)])
     value = program.source(writes[0].value) if writes else "constant"
-    spans = tuple(write.statement.span for write in writes)
+    spans = tuple(statement.span for statement in (*(w.statement for w in writes), *made))
     setting = make_value("schedule.adam_momentum", value, site, token=text or "constant")
     yield replace(setting, covers=spans)
 
@@ -224,12 +241,23 @@ def loop_settings(program: Program, names: Names, optimizers: Optimizers) -> Ite
     for write in optimizers.overwrites:
         if write.key != "lr" or not write.keeps:
             continue
-        number, rest = coefficient(write.value)
+        value = with_rate(names, write.value)
+        number, rest = coefficient(value)
         site = Site("loop > group lr", "", write.statement.span, Rank.LOCAL)
         setting = make_value("optimizer.all_lr", program.source(number) if number else "1", site)
-        value = number_of(setting.folded)
+        token = f"{number_of(setting.folded)} * {rest}"
+        spans = tuple(
+            statement.span
+            for name in RATE_LOCALS & set(node_names(write.value))
+            for statement in names.locals.get(("", name), ())
+            if is_scaled_call(getattr(statement.node, "value", write.value))
+        )
         yield replace(
-            setting, token=f"{value} * {rest}", literal=False, long=program.source(write.value)
+            setting,
+            token=token,
+            literal=False,
+            long=program.source(write.value),
+            covers=spans,
         )
         break
     for statement in program.statements:
@@ -248,6 +276,17 @@ def loop_settings(program: Program, names: Names, optimizers: Optimizers) -> Ite
             same = [s.span for s in program.statements if text in s.text or "(step-" in s.text]
             yield replace(setting, covers=tuple(same))
             return
+
+
+def with_rate(names: Names, value: ast.expr) -> ast.expr:
+    """Return a written rate with `lrm = 1.2 * get_lr_multiplier(...)` put in its place."""
+    if not isinstance(value, ast.BinOp):
+        return value
+    for side, other in ((value.left, value.right), (value.right, value.left)):
+        bound = names.definition(side, "") if isinstance(side, ast.Name) else None
+        if bound is not None and is_scaled_call(bound[0]):
+            return ast.BinOp(left=other, op=value.op, right=bound[0])
+    return value
 
 
 def reference_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:

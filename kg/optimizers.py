@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.canonical import canonical
-from kg.config_names import Names, callee, target_names
+from kg.config_names import Names, callee
+from kg.overwrites import (
+    KIND_KEYS,
+    Overwrite,
+    compared_kinds,
+    kind_named,
+    loop_overwrites,
+    node_names,
+)
 from kg.program import Program, Statement
 
-KIND_KEYS: Final = ("kind", "type", "optim", "optimizer", "algo", "algorithm", "use_muon")
 OPTIMIZER_NAME: Final = re.compile(
     r"(adam\w*|muon\w*|sgd|lion|adagrad|adadelta|rmsprop|adafactor|shampoo|soap|sophia\w*|lamb"
     r"|prodigy|lbfgs|nadam|radam|adopt|mars|kron|psgd)$",
@@ -41,17 +48,6 @@ class Group:
     entries: dict[str, ast.expr]  # key -> value, without `params` and the kind
     statement: Statement
     order: int  # among the groups of this holder: Muon has one group per shape
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Overwrite:
-    """One `group["key"] = value` after the optimizer was built."""
-
-    key: str
-    value: ast.expr
-    kinds: frozenset[str] | None  # the group kinds it is limited to, None for all
-    statement: Statement
-    keeps: bool  # the new value is made from the group's own, so that one still acts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,17 +131,6 @@ def optimizer_calls(program: Program) -> Iterator[tuple[Statement, ast.Call, str
             yield statement, call, kind_named(name)
 
 
-def kind_named(name: str) -> str:
-    """Return the update rule a constructor's name stands for; MuonAdamW leaves it to its groups."""
-    plain = name.lower()
-    if "muon" in plain and "adam" in plain:
-        return "muon+adamw"
-    for known in ("muon", "adam"):
-        if known in plain:
-            return "muon" if known == "muon" else "adamw"
-    return plain
-
-
 def consumer(
     statement: Statement, constructors: list[tuple[Statement, ast.Call, str]], default: str
 ) -> str:
@@ -209,18 +194,6 @@ def dispatch(program: Program) -> dict[str, str]:
     return found
 
 
-def compared_kinds(test: ast.expr) -> list[str]:
-    """Return the strings that `group["kind"] == "..."` compares with."""
-    found = []
-    for node in ast.walk(test):
-        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Subscript):
-            index = node.left.slice
-            if isinstance(index, ast.Constant) and index.value in KIND_KEYS:
-                for right in node.comparators:
-                    found += [c.value for c in ast.walk(right) if isinstance(c, ast.Constant)]
-    return [kind for kind in found if isinstance(kind, str)]
-
-
 def update_rule(program: Program, owner: str, body: list[ast.stmt]) -> str:
     """Judge a branch of `step` by the code it runs, methods and functions it calls included."""
     words: set[str] = set()
@@ -240,20 +213,15 @@ def update_rule(program: Program, owner: str, body: list[ast.stmt]) -> str:
     return "adamw" if ADAM_MARK.search(text) else ""
 
 
-def node_names(node: ast.AST) -> Iterator[str]:
-    """Yield the names and attributes under a node."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name):
-            yield inner.id
-        elif isinstance(inner, ast.Attribute):
-            yield inner.attr
-
-
 def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
     """Return what a group holds: the model attribute its parameters are taken from."""
     pending, seen = [params], set[str]()
     while pending:
         node = pending.pop(0)
+        if isinstance(node, ast.ListComp) and isinstance(node.elt, ast.Attribute):
+            node = node.elt  # `[b.gate for b in self.transformer.h]` holds gates
+            if not any(pattern.match(node.attr) for pattern, _ in HOLDERS):
+                return node.attr
         for name in node_names(node):
             for pattern, held in HOLDERS:
                 if pattern.match(name):
@@ -261,50 +229,19 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
         for name in node_names(node):
             if name not in seen:
                 seen.add(name)
-                bound = names.definition(ast.Name(id=name), statement.scope)
-                if bound is not None:
-                    pending.append(bound[0])
+                pending += sources(name, statement.scope, names)
     words = list(node_names(params))
     if "parameters" in words and words[0] in ("model", "self", "net", "raw_model", "module"):
         return "all"
     return re.sub(r"_?(params?|parameters|group)$", "", words[0]) if words else ""
 
 
-def loop_overwrites(program: Program, rules: dict[str, str]) -> Iterator[Overwrite]:
-    """Yield the later writes to a group's entries, with the kinds they are limited to."""
-    for statement in program.statements:
-        if not isinstance(statement.node, ast.Assign):
-            continue
-        for target in statement.node.targets:
-            key = written_key(target)
-            loop = next((p for p in reversed(statement.parents) if isinstance(p, ast.For)), None)
-            if key is None or loop is None:
-                continue
-            group = set(target_names(loop.target))
-            if not group & set(node_names(target)) or "group" not in canonical(loop):
-                continue
-            value = statement.node.value
-            keeps = bool(group & set(node_names(value)))
-            yield Overwrite(key, value, guarded_kinds(statement, rules), statement, keeps)
-
-
-def guarded_kinds(statement: Statement, rules: dict[str, str]) -> frozenset[str] | None:
-    """Return the group kinds that the enclosing tests let through, None for all."""
-    allowed: set[str] | None = None
-    for parent in statement.parents:
-        if not isinstance(parent, ast.If):
-            continue
-        kinds = {rules.get(kind) or kind_named(kind) for kind in compared_kinds(parent.test)}
-        if not kinds:
-            continue
-        in_else = bool(parent.orelse) and statement.span[0] >= parent.orelse[0].lineno
-        passed = {"muon", "adamw"} - kinds if in_else else kinds
-        allowed = passed if allowed is None else allowed & passed
-    return None if allowed is None else frozenset(allowed)
-
-
-def written_key(target: ast.expr) -> str | None:
-    """Return the key of `group["key"]`, None for any other target."""
-    if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-        return target.slice.value if isinstance(target.slice.value, str) else None
-    return None
+def sources(name: str, scope: str, names: Names) -> list[ast.expr]:
+    """Return the expressions a name's value comes from: its definition, what it loops over."""
+    found = [
+        bound.node.iter
+        for bound in names.locals.get((scope, name), ())
+        if isinstance(bound.node, ast.For)
+    ]
+    bound = names.definition(ast.Name(id=name), scope)
+    return found if bound is None else [*found, bound[0]]

@@ -28,6 +28,7 @@ class Role(StrEnum):
     OPTIMIZER = "optimizer"  # the update itself
     LR_SCHEDULE = "lr_schedule"
     MOMENTUM_SCHEDULE = "momentum_schedule"
+    ADAM_SCHEDULE = "adam_schedule"  # of AdamW's betas
     DECAY_SCHEDULE = "decay_schedule"
     BOOKKEEPING = "bookkeeping"  # counts parameters or FLOPs, prints
     VALUE_EMBEDS = "value_embeds"
@@ -64,7 +65,7 @@ FUNCTION_ROLES: Final[tuple[tuple[re.Pattern[str], Role], ...]] = (
 KEY_ROLES: Final = {
     "lr": Role.LR_SCHEDULE,
     "momentum": Role.MOMENTUM_SCHEDULE,
-    "betas": Role.MOMENTUM_SCHEDULE,
+    "betas": Role.ADAM_SCHEDULE,
     "weight_decay": Role.DECAY_SCHEDULE,
 }
 

@@ -95,7 +95,7 @@ def make_setting(program: Program, names: Names, knob: str, node: ast.expr, site
         token=canonical(node),
         literal=literal,
         probe=() if number_of(folded) is not None else names.probe(node, site.scope),
-        layered=not literal and mentions_layer(node),
+        layered=not literal and mentions_layer(node, names, site.scope),
     )
 
 
@@ -139,9 +139,12 @@ def is_literal(node: ast.expr) -> bool:
     return not isinstance(fold(node), Unfoldable)
 
 
-def mentions_layer(node: ast.expr) -> bool:
+def mentions_layer(node: ast.expr, names: Names | None = None, scope: str = "") -> bool:
     """Tell whether an expression depends on the index of a layer or the shape of a matrix."""
-    return any(isinstance(n, ast.Name) and n.id in LAYER_NAMES for n in ast.walk(node))
+    found = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    if names is not None and any(names.is_looped(name, scope) for name in found):
+        return True
+    return bool(found & LAYER_NAMES)
 
 
 def at_rank(setting: Setting, rank: Rank) -> Setting:

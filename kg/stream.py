@@ -61,7 +61,7 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
     that holds the stream itself (`h = x + attn(...)`) is not replaced: it is the stream.
     """
     local: dict[str, tuple[ast.expr, tuple[Statement, ...]]] = {}
-    streams = {"x"}
+    streams, seen = {"x"}, set[str]()
     for statement in statements:
         node = statement.node
         value = node.value if isinstance(node, ast.Assign | ast.AugAssign | ast.Return) else None
@@ -77,9 +77,12 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
             if target.id in streams or continues(whole, streams):
                 streams.add(target.id)
                 local.pop(target.id, None)
+            elif target.id in seen:
+                local.pop(target.id, None)  # differs by branch: stands for itself
             else:
                 used = tuple(used for name in sorted(names) for used in local[name][1])
                 local[target.id] = (whole, (*used, statement))
+            seen.add(target.id)
 
 
 def continues(node: ast.expr, streams: set[str]) -> bool:

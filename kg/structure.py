@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from kg.config_names import callee
+from kg.config_names import assignments, callee
 from kg.program import Program, Span, Statement
 
 # Statements that report or check, and say nothing about the experiment.
@@ -118,7 +118,7 @@ def clusters(
     foreign = [s.names - new_names for s in removed] + [s.names - old_names for s in added]
     every = (
         *links(removed, added, foreign),
-        *nested(statements),
+        *nested(before, after, statements),
         *hunks(before, after, statements),
     )
     for one, other in every:
@@ -139,6 +139,7 @@ def links(
     for number, names in enumerate(foreign):
         for name in names:
             yield first.setdefault(name, number), number
+    yield from local_links([*removed, *added], len(removed))
     places: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number, statement in enumerate(removed):
         places[statement.scope, target_text(statement)].append(number)
@@ -148,14 +149,47 @@ def links(
             yield waiting.pop(0), number
 
 
-def nested(statements: list[Statement]) -> Iterator[tuple[int, int]]:
-    """Yield each changed statement with the changed header it stands under, by number."""
+def local_links(statements: list[Statement], border: int) -> Iterator[tuple[int, int]]:
+    """Yield the changed statements that share a local bound by one of them, or call a changed def.
+
+    Numbers below ``border`` are of the old version: sides are linked elsewhere.
+    """
+    binders: dict[tuple[bool, str, str], int] = {}
+    for number, statement in enumerate(statements):
+        node = statement.node
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            name = node.name if node.name != "__init__" else statement.scope.rpartition(".")[2]
+            binders[number < border, "def", name] = number
+        for target, _ in assignments(node):
+            local = bool(statement.scope or statement.parents)
+            if isinstance(target, ast.Name) and local and target.id not in COMMON:
+                binders.setdefault((number < border, statement.scope, target.id), number)
+    for number, statement in enumerate(statements):
+        for name in statement.names:
+            for scope in ("def", statement.scope):
+                binder = binders.get((number < border, scope, name))
+                if binder is not None:
+                    yield binder, number
+
+
+# Names of the loop that many edits share.
+COMMON: Final = frozenset({"loss", "x", "y", "p", "step", "progress", "group", "lrm", "logits"})
+
+
+def nested(
+    before: Program, after: Program, statements: list[Statement]
+) -> Iterator[tuple[int, int]]:
+    """Yield each changed statement with the new header it stands under, by number."""
+    known = (before.functions.keys() | before.classes) & (after.functions.keys() | after.classes)
     headers = {id(statement.node): number for number, statement in enumerate(statements)}
+    below = Counter(id(parent) for statement in statements for parent in statement.parents)
     owners = {
-        f"{statement.scope}.{statement.node.name}".lstrip("."): number
+        name: number
         for number, statement in enumerate(statements)
         if isinstance(statement.node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
+        and (name := f"{statement.scope}.{statement.node.name}".lstrip(".")) not in known
     }
+    sizes = {key: block_size(statements[number].node) for key, number in headers.items()}
     for number, statement in enumerate(statements):
         scope = statement.scope
         while scope:
@@ -163,8 +197,13 @@ def nested(statements: list[Statement]) -> Iterator[tuple[int, int]]:
                 yield owners[scope], number
             scope = scope.rpartition(".")[0]
         for parent in statement.parents:
-            if id(parent) in headers:
+            if id(parent) in headers and 2 * below[id(parent)] >= sizes[id(parent)]:
                 yield headers[id(parent)], number
+
+
+def block_size(node: ast.stmt) -> int:
+    """Count the statements under a header; a guard around a whole script has hundreds."""
+    return sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1
 
 
 def hunks(

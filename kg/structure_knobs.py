@@ -36,7 +36,8 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
         (r"^window", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "attention.window_sizes"),
         (r"^(attn|c_attn|q|k|v|y|c_q|c_k|c_v|n_head|head_dim)$", (Role.ATTENTION,),
          "attention.structure"),
-        (r"^grad$|zero_grad|backward|grad_accum", (Role.SCRIPT,), "optimizer.gradient"),
+        (r"accum", (Role.SCRIPT,), "schedule.grad_accum"),
+        (r"^grad$|zero_grad|backward", (Role.SCRIPT,), "optimizer.gradient"),
         (r"^(param_groups|optimizer|group)$", (Role.SCRIPT,), "optimizer.loop"),
         (r"^(evaluate_bpb|val_bpb|eval|val_\w+)$", (Role.SCRIPT,), "evaluation.protocol"),
         (r"dataloader|train_loader|tokenizer|make_dataloader", (Role.SCRIPT,), "data.loader"),
@@ -87,6 +88,8 @@ def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
                 votes[knob] = votes.get(knob, 0) + 1
     if not votes:
         return ""
+    if "loss.function" in votes:
+        return "loss.function" if cluster.removed and cluster.added else "loss.auxiliary"
     named = {k: n for k, n in votes.items() if component_of(k) != "other"} or votes
     return max(sorted(named), key=lambda knob: named[knob])
 

@@ -1,0 +1,154 @@
+"""The model around attention: value embeddings, which layers have what, loops, soft capping."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kg.canonical import canonical
+from kg.config_names import Names, assignments, callee
+from kg.fold import number_of
+from kg.program import Program, Statement
+from kg.roles import Role, Roles
+from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
+from kg.stream import branches_in
+
+
+def model_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
+    """Yield the settings that are read from how the model is put together."""
+    yield from value_embed_settings(program, roles)
+    yield from layer_settings(program, roles)
+    yield from softcap_settings(program, names, roles)
+
+
+def value_embed_settings(program: Program, roles: Roles) -> Iterator[Setting]:
+    """Yield placement, sharing and gate of the value embeddings."""
+    for scope in roles.scopes(Role.VALUE_EMBEDS):
+        statements = program.by_scope.get(scope, [])
+        node = statements[-1].node if statements else None
+        if isinstance(node, ast.Return) and node.value is not None:
+            site = Site(f"{scope} > return", scope, statements[-1].span, Rank.IDIOM)
+            token = "\n".join(statement.text for statement in statements)
+            text = program.source(node.value)
+            yield make_value("embedding.value_embeds.placement", text, site, token=token)
+    for statement in program.statements:
+        for target, value in assignments(statement.node):
+            yield from table_layers(program, statement, target, value)
+            if is_shared_table(target, value):
+                path = f"{statement.scope} > value_embeds"
+                site = Site(path, statement.scope, statement.span, Rank.IDIOM)
+                yield make_value("embedding.value_embeds.sharing", "True", site)
+            if "ve_gate" in statement.names and "sigmoid" in statement.names:
+                number, rest = coefficient(value)
+                site = Site(
+                    f"{statement.scope} > gate", statement.scope, statement.span, Rank.LOCAL
+                )
+                knob = "embedding.value_embeds.gate_scale"
+                shown = program.source(number) if number is not None else "1"
+                setting = make_value(knob, shown, site)
+                yield replace(setting, token=f"{number_of(setting.folded)}*{rest}", literal=False)
+
+
+def table_layers(
+    program: Program, statement: Statement, target: ast.expr, value: ast.expr
+) -> Iterator[Setting]:
+    """Yield which layers get a table of value embeddings, by the comprehension that makes them."""
+    made = value.args[0] if isinstance(value, ast.Call) and value.args else value
+    named = isinstance(target, ast.Attribute) and re.match(r"value_embed\w*$", target.attr)
+    if not named or not isinstance(made, ast.DictComp | ast.ListComp):
+        return
+    source = made.generators[0]
+    test = source.ifs[0] if source.ifs else source.iter
+    site = Site(f"{statement.scope} > tables", statement.scope, statement.span, Rank.IDIOM)
+    token = canonical(source.iter) + canonical(source.ifs[0] if source.ifs else None)
+    knob = "embedding.value_embeds.placement"
+    yield make_value(knob, program.source(test), site, token=token)
+
+
+def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
+    """Tell whether all layers take their value embeddings from one table."""
+    named = isinstance(target, ast.Attribute) and re.match(r"value_embed\w*$", target.attr)
+    if not named or not isinstance(value, ast.Call):
+        return False
+    made = value.args[0] if value.args else value
+    if isinstance(made, ast.DictComp):
+        return isinstance(made.value, ast.Name | ast.Attribute)
+    if isinstance(made, ast.ListComp):
+        return isinstance(made.elt, ast.Name | ast.Attribute)
+    return callee(value) == "Embedding"
+
+
+def layer_settings(program: Program, roles: Roles) -> Iterator[Setting]:
+    """Yield which layers have attention or an MLP, and how often the layers run."""
+    for scope in roles.scopes(Role.BLOCK):
+        for statement in program.by_scope.get(scope, []):
+            for target, value in assignments(statement.node):
+                if isinstance(target, ast.Attribute) and target.attr in ("attn", "mlp"):
+                    yield from every_n(program, statement, target.attr, value)
+            if scope.endswith("forward"):
+                for part in sorted(branches_in(statement.node)):
+                    yield from every_n(program, statement, part, None)
+    for scope in roles.scopes(Role.MODEL):
+        for statement in program.by_scope.get(scope, []):
+            loops = [parent for parent in statement.parents if isinstance(parent, ast.For)]
+            runs = re.search(r"\b(block|layer)\w*\(|\.h\[", statement.text) is not None
+            extra = repeated_loop(loops) if runs else None
+            if extra is not None:
+                site = Site(f"{scope} > loops", scope, statement.span, Rank.IDIOM)
+                text = program.source(extra.iter)
+                yield make_value("model.layer_loops", text, site, token=text)
+
+
+def repeated_loop(loops: list[ast.For]) -> ast.For | None:
+    """Return the loop that makes the layers run more often than there are layers."""
+    for loop in loops:
+        text = canonical(loop.iter)
+        if "range(" in text and (len(loops) > 1 or "*" in text):
+            return loop
+    return None
+
+
+def every_n(
+    program: Program, statement: Statement, part: str, value: ast.expr | None
+) -> Iterator[Setting]:
+    """Yield the condition under which a layer has its attention or MLP."""
+    test = value.test if isinstance(value, ast.IfExp) else None
+    for parent in statement.parents:
+        test = parent.test if isinstance(parent, ast.If) else test
+    if test is None or "layer" not in canonical(test):
+        return
+    knob = "attention.every_n_layers" if part == "attn" else "mlp.every_n_layers"
+    site = Site(f"{statement.scope} > {part}", statement.scope, statement.span, Rank.IDIOM)
+    yield make_value(knob, program.source(test), site, token=canonical(test))
+
+
+def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
+    """Yield the cap of `cap * tanh(x / cap)`: on the logits, or on attention scores."""
+    for statement in program.statements:
+        if "tanh" not in statement.names:
+            continue
+        role = roles.of(statement.scope)
+        if role not in (Role.MODEL, Role.ATTENTION):
+            continue
+        for node in ast.walk(statement.node):
+            cap = cap_of(node)
+            if cap is not None:
+                knob = "head.softcap" if role is Role.MODEL else "attention.softcap"
+                site = Site(
+                    f"{statement.scope} > tanh", statement.scope, statement.span, Rank.IDIOM
+                )
+                yield replace(make_setting(program, names, knob, cap, site), token=canonical(cap))
+
+
+def cap_of(node: ast.AST) -> ast.expr | None:
+    """Return the cap of a soft capping, None if a node is none."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+        return None
+    for cap, call in ((node.left, node.right), (node.right, node.left)):
+        if isinstance(call, ast.Call) and callee(call) == "tanh" and call.args:
+            inner = call.args[0]
+            if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Div):
+                return cap
+    return None
