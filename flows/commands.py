@@ -17,6 +17,7 @@ from flows.output import (
     notes,
     out,
     say_done,
+    show_results,
     verdict_line,
 )
 from flows.progress import display
@@ -109,9 +110,7 @@ def run(options: argparse.Namespace) -> int:
         found = [done_json(lab, place, item) for item in done]
         emit({"tag": place.tag, "branch": place.branch, "experiments": found})
         return 0
-    from flows.tables import results_table
-
-    results_table(out(), [derived.row(item.entry) for item in done])
+    show_results([item.entry for item in done])
     out().print(f"plot {place.plot}\nresults {place.results}")
     return 0
 
@@ -148,9 +147,7 @@ def log(options: argparse.Namespace) -> int:
     if options.json:
         emit({"experiments": [experiment_json(entry) for entry in found]})
         return 0
-    from flows.tables import results_table
-
-    results_table(out(), [derived.row(entry) for entry in found])
+    show_results(found)
     return 0
 
 

@@ -12,9 +12,9 @@ from flows import campaign, derived, ledger
 from flows.batch import Plan
 from flows.commands import night
 from flows.lab import Lab, open_lab
-from flows.output import notes, out
+from flows.output import notes, out, show_results
 from flows.recovery import was_interrupted
-from flows.tables import answer_table, results_table
+from flows.tables import answer_table
 from kg.memory import open_memory
 
 BUDGET_SECONDS = 20.0
@@ -58,7 +58,7 @@ def show(lab: Lab, tag: str) -> None:
     derived.plot(lab, place)
     console = out()
     console.print(f"\nresults of {place.branch}")
-    results_table(console, [derived.row(entry) for entry in ledger.entries(lab.repository, tag)])
+    show_results(list(ledger.entries(lab.repository, tag)))
     memory = open_memory(lab.graph)
     for question, arguments in QUESTIONS:
         words = " ".join(f"{key}={value}" for key, value in arguments.items())

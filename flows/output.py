@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 
+from flows import derived
 from flows.campaign import Done
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
+from flows.tables import results_table
 from kg.model import Status
 from trainer.run import printable
+
+PIPE_WIDTH = 180  # columns
 
 
 def emit(value: Any) -> None:
@@ -21,8 +27,24 @@ def emit(value: Any) -> None:
 
 
 def out() -> Console:
-    """Return a console on stdout, without markup: what it shows is often untrusted text."""
-    return Console(markup=False, highlight=False, soft_wrap=True)
+    """Return a console on stdout, without markup: what it shows is often untrusted text.
+
+    Into a pipe or a log it writes wide lines: 80 columns would fold most answers.
+    """
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def show_results(entries: Sequence[Entry]) -> None:
+    """Print experiments as a table, the best marked."""
+    if not entries:
+        notes().print("no experiments yet")
+        return
+    facts = entries[0].facts
+    rows = [derived.row(entry) for entry in entries]
+    results_table(out(), rows, metric=facts.metric, direction=facts.direction[:3])
 
 
 def notes() -> Console:

@@ -51,7 +51,7 @@ def results_table(
         style = BEST if marked else STATUS_STYLES.get(row.status, "")
         table.add_row(
             Text(str(number)),
-            Text(clean(row.commit)[:8]),
+            Text(clean(row.commit)[:7]),
             Text(values[number] + "*" * marked, BEST if marked else ""),
             Text("" if row.memory_gb is None else f"{row.memory_gb:.1f}"),
             Text(clean(row.status), style),
@@ -65,8 +65,9 @@ def answer_table(
 ) -> None:
     """Print the rows of an answer under their columns, numbers aligned on the decimal point.
 
-    Where the columns do not fit side by side, each row becomes a block of ``column  value``
-    lines, so nothing is cut off.
+    Columns without any value are left out. Where the others do not fit side by side, each row
+    becomes a block of ``column  value`` lines, so nothing is cut off. A full commit hash is
+    shortened to the 7 characters of results.tsv.
 
     Args:
         console: Where to print; colours only where it is a terminal.
@@ -74,14 +75,20 @@ def answer_table(
         rows: Values by column; a missing one is left empty.
     """
     cells = {column: column_cells([row.get(column) for row in rows]) for column in columns}
+    cells = {column: found for column, found in cells.items() if any(map(str.strip, found))}
+    columns = list(cells)
+    if "commit" in cells:
+        cells["commit"] = [cell[:7] for cell in cells["commit"]]
     widths = {c: max([len(clean(c)), *map(len, cells[c])]) for c in columns}
     room = sum(min(width, FOLDED) for width in widths.values()) + 3 * (len(columns) - 1)
     if room > console.width:
         blocks(console, columns, cells, len(rows))
         return
     table = plain_table()
+    whole = sum(widths.values()) + 3 * (len(columns) - 1) <= console.width
     for column in columns:
-        table.add_column(clean(column), no_wrap=widths[column] <= FOLDED, overflow="fold")
+        narrow = whole or widths[column] <= FOLDED
+        table.add_column(clean(column), no_wrap=narrow, overflow="fold")
     for number in range(len(rows)):
         line = [cells[column][number] for column in columns]
         table.add_row(*(Text(cell, STATUS_STYLES.get(cell, "")) for cell in line))
@@ -119,7 +126,20 @@ def column_cells(values: Sequence[object]) -> list[str]:
     given = [value for value in values if value is not None]
     if given and all(isinstance(v, int | float) and not isinstance(v, bool) for v in given):
         return aligned(values)
-    return ["" if value is None else clean(str(value)) for value in values]
+    return ["" if value is None else clean(words(value)) for value in values]
+
+
+def words(value: object) -> str:
+    """Return a value as a person writes it: lists with commas, settings with equal signs."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(words, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={words(item)}" for key, item in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number_text(value)
+    return str(value)
 
 
 def aligned(values: Sequence[object]) -> list[str]:
