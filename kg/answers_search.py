@@ -2,79 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from kg import vocab
 from kg.answering import Rows, best_trial, condition, limited
-from kg.board import Board, Outcome, Regime, Trial
+from kg.board import Board, Outcome, Regime, Row, Trial
+from kg.derive import verdict_of
 from kg.fold import number_of
-from kg.query import Asked, select
+from kg.query import Asked
+from kg.repeats import Repeat, repeat_of
 from kg.sweep import Sweep
 from kg.sweep import sweeps as find_sweeps
-from kg.terms import LAB
+from kg.terms import DCT, LAB
 
 STATES = ("never touched", "one direction", "open", "bracketed")
 
 
-def campaign_by_campaign(asked: Asked, rows_of: Callable[[str], Rows]) -> tuple[Rows, bool]:
+def campaign_by_campaign(
+    asked: Asked, rows_of: Callable[[Board], Iterable[dict[str, Any]]]
+) -> tuple[Rows, bool]:
     """Collect the rows of each campaign until the question's limit is reached."""
     most = int(asked.number("limit"))
     rows: Rows = []
-    for tag in [asked.campaign] if asked.campaign else asked.graph.campaigns():
-        rows += [{**row, "campaign": tag} for row in rows_of(tag)]
+    for board in asked.boards():
+        rows += [{**row, "campaign": board.campaign} for row in rows_of(board)]
         if len(rows) > most:
             break
     return rows[:most], len(rows) > most
 
 
-def short(row: dict[str, Any]) -> dict[str, Any]:
-    """Cut the commits of a row to seven digits."""
+def repeats(asked: Asked) -> tuple[Rows, bool]:
+    """Return what was tried again."""
+    return campaign_by_campaign(asked, lambda board: map(repeat_row, retried(board)))
+
+
+def retried(board: Board) -> list[Repeat]:
+    """Return the repeats of a campaign, found once per board."""
+    if board.repeated is None:
+        early, found = Board(board.campaign), []
+        for row in board.rows:
+            trials = board.pairs.get(row.name, [])
+            if repeat := repeat_of(early, row, trials):
+                found.append(repeat)
+            early.note(row)
+            early.count(row, trials)
+        board.repeated = found
+    return board.repeated
+
+
+def repeat_row(repeat: Repeat) -> dict[str, Any]:
+    """Return one repeat."""
+    row, earlier = repeat.row, repeat.earlier
     return {
-        key: value[:7] if key.endswith("commit") and value else value for key, value in row.items()
+        "experiment": row.name,
+        "commit": row.entry.commit,
+        "seq": row.entry.seq,
+        "level": repeat.level,
+        "knobs": list(repeat.knobs),
+        "of": earlier.name,
+        "of_commit": earlier.entry.commit,
+        "of_outcome": earlier.outcome,
+        "outcome": row.outcome,
+        "justified": bool(repeat.justified_by),
+        "justified_by": [f"{knob} ({name})" for knob, name in repeat.justified_by],
     }
 
 
-def repeats(asked: Asked) -> tuple[Rows, bool]:
-    """Return what was tried again."""
-
-    def rows_of(tag: str) -> Rows:
-        found = select(asked, scope=vocab.campaign(tag))
-        return [
-            {**short(row), "knobs": row["knobs"].split(), "justified_by": listed(row)}
-            for row in found
-        ]
-
-    return campaign_by_campaign(asked, rows_of)
-
-
-def listed(row: dict[str, Any]) -> list[str]:
-    """Return the reasons of a repeat."""
-    return [text for text in str(row["justified_by"] or "").split(", ") if text]
-
-
 def hypotheses(asked: Asked) -> tuple[Rows, bool]:
-    """Return what was expected and what became of it."""
-    wanted = vocab.literal(asked.text("verdict"))
+    """Return what was expected and what became of it, the latest first."""
+    wanted, most = asked.text("verdict"), int(asked.number("limit"))
 
-    def rows_of(tag: str) -> Rows:
-        found = select(asked, scope=vocab.campaign(tag), wanted=wanted)
-        return [short(row) for row in found]
+    def rows_of(board: Board) -> Iterator[dict[str, Any]]:
+        fitting = (
+            (row, verdict)
+            for row in reversed(board.rows)
+            if row.entry.hypothesis
+            and ((verdict := verdict_of(row.entry, row)) == wanted or not wanted)
+        )
+        for row, verdict in islice(fitting, most + 1):
+            yield hypothesis_row(asked, row, verdict)
 
     return campaign_by_campaign(asked, rows_of)
+
+
+def hypothesis_row(asked: Asked, row: Row, verdict: str) -> dict[str, Any]:
+    """Return one hypothesis."""
+    node = vocab.part(vocab.experiment(row.name), "hypothesis")
+    return {
+        "experiment": row.name,
+        "commit": row.entry.commit,
+        "seq": row.entry.seq,
+        "hypothesis": asked.graph.value(node, DCT.description),
+        "expected": row.entry.expected,
+        "delta": row.delta,
+        "verdict": verdict,
+        "outcome": row.outcome,
+    }
 
 
 def best_before(asked: Asked) -> tuple[Rows, bool]:
-    """Return the best result before each switch of a knob."""
+    """Return the best result before each try of a knob."""
     switch = asked.text("switch")
     fits = condition(switch, asked.text("to")) if asked.given("to") else None
 
-    def rows_of(tag: str) -> Rows:
-        found = select(asked, scope=vocab.campaign(tag), switch=vocab.knob(switch))
-        rows = {row["experiment"]: row for row in found if fits is None or fits(row["to"])}
-        return [{**short(row), "accepted": row["status"] == "keep"} for row in rows.values()]
+    def rows_of(board: Board) -> Iterator[dict[str, Any]]:
+        early = Board(board.campaign)
+        for row in board.rows:
+            tries = [t for k, t in board.pairs.get(row.name, ()) if k.knob == switch]
+            for trial in tries[-1:] if fits is None or (tries and fits(tries[-1].new)) else ():
+                yield switch_row(row, trial, early.best.get(row.entry.scale))
+            early.note(row)
 
     return campaign_by_campaign(asked, rows_of)
+
+
+def switch_row(row: Row, trial: Trial, leader: Row | None) -> dict[str, Any]:
+    """Return one try of a knob with the best before it."""
+    return {
+        "experiment": row.name,
+        "commit": row.entry.commit,
+        "seq": row.entry.seq,
+        "from": trial.old,
+        "to": trial.new,
+        "accepted": row.kept,
+        "best_before": leader.entry.value if leader else None,
+        "best_experiment": leader.name if leader else None,
+        "best_commit": leader.entry.commit if leader else None,
+    }
 
 
 def sweeps(asked: Asked) -> tuple[Rows, bool]:

@@ -9,10 +9,10 @@ second store that could disagree with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kg.vocab import Value
 
@@ -75,9 +75,11 @@ class Try(NamedTuple):
         return EvidenceKey(scale.metric, scale.sense, *self[:6])
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a campaign has to know of one experiment to go on."""
+class Entry(NamedTuple):
+    """What a campaign has to know of one experiment to go on.
+
+    A tuple and not a dataclass, as rows and trials are: a thousand are made in 1 ms, not 4.
+    """
 
     seq: int
     name: str
@@ -103,8 +105,7 @@ class Entry:
         return self.seq, self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One experiment as a campaign's log holds it: an entry and what became of it."""
 
     entry: Entry  # without its tries and settings
@@ -186,7 +187,18 @@ class Board:
     latest: dict[str, Trial] = field(default_factory=dict)  # knob -> its last trial
     pairs: dict[str, list[tuple[EvidenceKey, Trial]]] = field(default_factory=dict)
     tried: dict[frozenset[tuple[str, str]], Row] = field(default_factory=dict)
-    regimes: dict[str, list[Regime]] = field(default_factory=dict)
+    spans: dict[str, list[Regime]] = field(default_factory=dict)
+    repeated: list[Any] | None = None  # its repeats, once somebody asked for them
+    later: Callable[[], Iterable[Regime]] | None = None  # reads them on first use
+
+    @property
+    def regimes(self) -> dict[str, list[Regime]]:
+        """Return the regimes of each knob, the earliest first."""
+        if self.later is not None:
+            read, self.later = self.later, None
+            for regime in read():
+                self.spans.setdefault(regime.knob, []).append(regime)
+        return self.spans
 
     def note(self, row: Row) -> None:
         """Append one experiment."""

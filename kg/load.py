@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from pyoxigraph import NamedNode, Store
 
 from kg import vocab
 from kg.board import Board, Entry, EvidenceKey, Regime, Row, Trial, Try, in_order
-from kg.packed import evidence_key, unpack_row, unpack_trial
+from kg.packed import evidence_key, unpack_rows, unpack_trials
 from kg.terms import KNOBS, LAB, PROV
 from kg.vocab import Value, name_of, python
 
@@ -36,8 +35,7 @@ def load_board(store: Store, tag: str) -> Board:
     for row in load_rows(store, campaign):
         board.note(row)
         board.count(row, counted.get(row.name, ()))
-    for regime in load_regimes(store, campaign):
-        board.regimes.setdefault(regime.knob, []).append(regime)
+    board.later = lambda: load_regimes(store, campaign)
     return board
 
 
@@ -49,17 +47,19 @@ def cut(board: Board, until: int) -> Board:
             break
         early.note(row)
         early.count(row, board.pairs.get(row.name, ()))
-    for knob, regimes in board.regimes.items():
-        held = [regime.as_of(until) for regime in regimes if regime.since <= until]
-        if held:
-            early.regimes[knob] = held
+    early.later = lambda: [
+        regime.as_of(until)
+        for regimes in board.regimes.values()
+        for regime in regimes
+        if regime.since <= until
+    ]
     return early
 
 
 def load_rows(store: Store, campaign: NamedNode) -> list[Row]:
     """Return the log of a campaign in order."""
-    rows = [unpack_row(text) for text in texts(store, campaign, LAB.logRow)]
-    return sorted(rows, key=lambda row: row.order)
+    rows = unpack_rows(texts(store, campaign, LAB.logRow))
+    return sorted(rows, key=lambda row: row.entry[:2])
 
 
 def load_trials(store: Store, campaign: NamedNode) -> Counted:
@@ -67,10 +67,9 @@ def load_trials(store: Store, campaign: NamedNode) -> Counted:
     found: Counted = {}
     for node in subjects(store, LAB.evidenceIn, campaign):
         key = evidence_key(node)
-        for text in texts(store, node, LAB.trial):
-            trial = unpack_trial(text)
+        for trial in unpack_trials(texts(store, node, LAB.trial)):
             found.setdefault(trial.name, []).append((key, trial))
-    return {name: in_order(trials) for name, trials in found.items()}
+    return {name: in_order(t) if len(t) > 1 else t for name, t in found.items()}
 
 
 def load_regimes(store: Store, campaign: NamedNode) -> list[Regime]:
@@ -118,4 +117,4 @@ def load_entries(store: Store, board: Board) -> Iterator[Entry]:
 
 def rebuilt(entry: Entry, tries: Iterable[Try], settings: tuple[tuple[str, Value], ...]) -> Entry:
     """Return an entry with its tries and settings."""
-    return replace(entry, tries=tuple(tries), settings=settings or None)
+    return entry._replace(tries=tuple(tries), settings=settings or None)

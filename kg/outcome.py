@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from kg.board import (
     SEED,
@@ -73,7 +72,7 @@ def row_of(board: Board, entry: Entry) -> Row:
     if reference is not None and reference.entry.value is not None and entry.value is not None:
         delta = float(f"{entry.value - reference.entry.value:.12g}")
     return Row(
-        entry=replace(entry, tries=(), settings=None),
+        entry=entry._replace(tries=(), settings=None),
         outcome=str(outcome_of(entry, delta)),
         delta=delta,
         compared=reference.name if reference is not None and delta is not None else None,

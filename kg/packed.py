@@ -8,7 +8,7 @@ triples; these are hot copies for reading.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pyoxigraph import Literal, NamedNode
@@ -31,11 +31,12 @@ def pack_row(row: Row) -> Literal:
     return pack((*known, *more, row.outcome, row.delta, row.compared))
 
 
-def unpack_row(text: str) -> Row:
-    """Read a log row back."""
-    f = json.loads(text)
-    entry = Entry(*(*f[:5], Scale(*f[5:8]), *f[8:17]))
-    return Row(entry, *f[17:])
+def unpack_rows(texts: Iterable[str]) -> list[Row]:
+    """Read log rows back, all in one parse."""
+    return [
+        Row(Entry(*f[:5], Scale(*f[5:8]), *f[8:17]), *f[17:])  # type: ignore[call-arg]
+        for f in json.loads(f"[{','.join(texts)}]")
+    ]
 
 
 def pack_trial(trial: Trial) -> Literal:
@@ -43,9 +44,9 @@ def pack_trial(trial: Trial) -> Literal:
     return pack(trial)
 
 
-def unpack_trial(text: str) -> Trial:
-    """Read a trial back."""
-    return Trial(*json.loads(text))
+def unpack_trials(texts: Iterable[str]) -> list[Trial]:
+    """Read trials back, all in one parse."""
+    return [Trial(*fields) for fields in json.loads(f"[{','.join(texts)}]")]
 
 
 def evidence_node(owner: NamedNode, key: EvidenceKey) -> NamedNode:
