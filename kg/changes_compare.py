@@ -158,7 +158,7 @@ def tidy(found: list[Difference], groups: list[Cluster]) -> list[Difference]:
                 difference.knob
                 for difference in found
                 if difference not in leading
-                and follows(difference.knob)
+                and follows(difference)
                 and one_sided(difference)
                 and group.touches(*lines_of([difference]))
             }
@@ -169,9 +169,9 @@ def tidy(found: list[Difference], groups: list[Cluster]) -> list[Difference]:
 LEADING = frozenset({"attention", "mlp", "embedding", "head", "norm", "residual", "position"})
 
 
-def follows(knob: str) -> bool:
-    """Tell whether a knob can come with a module."""
-    return knob.startswith(("init.", "optimizer.", "regularization.weight_decay."))
+def follows(difference: Difference) -> bool:
+    """Tell whether a setting can come with a module."""
+    return difference.knob.startswith("init.") or " > group " in path_of(difference)
 
 
 def one_sided(difference: Difference) -> bool:

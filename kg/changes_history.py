@@ -14,50 +14,10 @@ from kg.model import Change, ChangeType
 from kg.program import parse
 
 RESTORES: Final = re.compile(
-    r"\b(revert\w*|restor\w*|undo\w*|undid|discard\w*|roll(ed|ing)?[ -]?back|rollback)\b", re.I
+    r"\b(revert\w*|restor\w*|undo\w*|undid|discard\w*|roll(ed|ing)?[ -]?back|rollback"
+    r"|(go|going|went|switch|back) back to|back to (the )?(base\w*|best|previous|original))\b",
+    re.I,
 )
-WORD: Final = re.compile(r"[a-z]+|\d+(?:\.\d+)?(?:e-?\d+)?")
-# Words of knob names that announce nothing by themselves.
-VAGUE: Final = frozenset(
-    {"optimizer", "schedule", "init", "model", "attention", "other", "regularization", "head",
-     "batch", "ratio", "lr", "size", "weight", "total", "start", "steps", "final", "frac", "std",
-     "scale", "residual", "position", "precision", "evaluation", "loss", "norm", "embedding"}
-)  # fmt: skip
-
-
-def judge(
-    found: list[Change],
-    before: str,
-    after: str,
-    message: str,
-    history: Sequence[str],
-) -> list[Change]:
-    """Mark the changes that only put back what an earlier version had.
-
-    A commit whose message says so reverts; in any other commit a change that returns to the
-    version this one was really made from, and that the message does not mention, is a silent
-    undo of the parent's edit.
-    """
-    found = [with_purpose(change, message) for change in found]
-    if RESTORES.search(message):
-        return [as_revert(change, silent=False) for change in found]
-    base = real_base(before, after, history)
-    if base is None:
-        return found
-    ideas = {change.knob for change in compare(base, after)}
-    if not ideas:
-        return found
-    judged = [
-        as_revert(change, silent=True)
-        if change.knob not in ideas and not is_announced(change, message)
-        else change
-        for change in found
-    ]
-    known = {change.knob for change in judged}
-    undone = (change for change in compare(before, base) if change.knob not in known | ideas)
-    return judged + [as_revert(change, silent=True) for change in undone]
-
-
 # What a message says an edit without a knob is for; a first match wins.
 PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
     (re.compile(r"\b(bug\s?fix|fix(es|ed)?|bug|hotfix)\b", re.I), "other.bugfix",
@@ -71,6 +31,49 @@ PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
                 r"|setup|hardware|vram|oom|compat\w*)\b", re.I),
      "other.environment", ChangeType.NO_EFFECT),
 )  # fmt: skip
+
+
+def judge(
+    found: list[Change], before: str, after: str, message: str, history: Sequence[str]
+) -> list[Change]:
+    """Mark the changes that only put back what an earlier version had.
+
+    A commit whose message says so reverts; in any other commit a change that returns to the
+    version this one was really made from, and that the message does not mention, is a silent
+    undo of the parent's edit.
+    """
+    found = [with_purpose(change, message) for change in found]
+    restores = bool(RESTORES.search(message))
+    base = real_base(before, after, history)
+    if base is None:
+        return [as_revert(change, silent=False) for change in found] if restores else found
+    ideas = {change.knob: change for change in compare(base, after)}
+    undone = {change.knob: change for change in compare(before, base)}
+    if not ideas or not undone:
+        return [as_revert(change, silent=False) for change in found] if restores else found
+    judged = [
+        change
+        if change.knob in ideas or (not restores and is_announced(change, message))
+        else as_revert(change, silent=not restores)
+        for change in found
+        if change.knob in ideas or change.knob in undone or not is_nameless(change.knob)
+    ]
+    known = {change.knob for change in judged}
+    judged += [
+        with_purpose(idea, message)
+        for knob, idea in ideas.items()
+        if knob not in known and knob not in undone
+    ]
+    return judged + [
+        as_revert(change, silent=not restores)
+        for knob, change in undone.items()
+        if knob not in known and knob not in ideas
+    ]
+
+
+def is_nameless(knob: str) -> bool:
+    """Tell whether a knob only says where code changed, not what: two edits blend into one."""
+    return knob.endswith((".structure", ".stream", ".scheme", ".groups", ".update", "unspecified"))
 
 
 def with_purpose(change: Change, message: str) -> Change:
@@ -95,7 +98,7 @@ def real_base(before: str, after: str, history: Sequence[str]) -> str | None:
     most statements with the new one is what they started from.
     """
     best, nearest = None, distance(before, after)
-    for earlier in history:
+    for earlier in dict.fromkeys(history):
         if earlier == before:
             continue
         away = distance(earlier, after)
@@ -112,19 +115,38 @@ def distance(one: str, other: str) -> int:
 
 @lru_cache(maxsize=256)
 def statements(source: str) -> Counter[str]:
-    """Return the statements of a version with their scopes."""
+    """Return the statements of a version, with their depth."""
     program = parse(source)
-    if program is None:
-        return Counter(source.splitlines())
-    return Counter(f"{s.scope}:{s.text}" for s in program.statements)
+    return Counter(source.splitlines() if program is None else program.layout)
+
+
+# Words of knob names that a message leaves out.
+FILLERS: Final = frozenset(
+    {"ratio", "frac", "steps", "size", "sizes", "muon", "std", "base", "total"}
+)
+SYNONYMS: Final = {
+    "attn": "attention", "emb": "embedding", "embed": "embedding", "embeds": "embedding",
+    "embeddings": "embedding", "wte": "embedding", "wd": "decay", "ve": "value", "betas": "beta1",
+    "activations": "activation", "dim": "width", "layers": "depth", "normalization": "norm",
+    "norms": "norm", "schedules": "schedule", "initialization": "init",
+}  # fmt: skip
+WORD: Final = re.compile(r"[a-z]+\d*|\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
 def is_announced(change: Change, message: str) -> bool:
-    """Tell whether a message mentions a change: its source name, or the words of its knob."""
-    text = message.lower().replace("_", " ")
-    name = re.split(r"[ >.(\[]+", change.path.lower().replace("_", " "))
-    if change.path and change.path.lower().replace("_", " ") in text:
+    """Tell whether a message mentions a change: its source name, its values, or its words."""
+    text = " ".join(message.lower().replace("_", " ").split())
+    name = change.path.lower().replace("_", " ").partition("[")[0]
+    if len(name) > 3 and re.search(rf"\b{re.escape(name)}\b", text):
         return True
-    words = set(WORD.findall(text))
-    told = {w for part in change.knob.split(".") for w in part.split("_")} - VAGUE
-    return bool(told & words) or (len(name[-1]) > 4 and name[-1] in text)
+    told = {SYNONYMS.get(word, word) for word in WORD.findall(text)}
+    values = {str(value).lower() for value in (change.old, change.new) if value}
+    if len(values) == 2 and all(
+        re.search(rf"(?<![\w.]){re.escape(v)}(?![\w.])", text) for v in values
+    ):
+        return True
+    *owners, last = change.knob.split(".")
+    words = {SYNONYMS.get(word, word) for word in last.split("_")} - FILLERS
+    if len(owners) > 1 or last in ("scale", "total", "device", "structure"):
+        words |= {SYNONYMS.get(owners[-1].split("_")[-1], owners[-1].split("_")[-1])}
+    return bool(words) and words <= told
