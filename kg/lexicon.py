@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from kg.errors import LexiconError
+from kg.knobs import rules
 from kg.text_tokens import key_of
 
 SPACE = "https://w3id.org/nightlab/"
@@ -114,8 +115,27 @@ def load(aliases: Path | None = None) -> Lexicon:
 
 @lru_cache(maxsize=1)
 def load_shipped() -> Lexicon:
-    """Parse the package's lexicon.ttl."""
-    return parse(resources.files("kg").joinpath("lexicon.ttl").read_bytes())
+    """Parse the package's lexicon.ttl and add the source names of knobs.toml to it."""
+    lexicon = parse(resources.files("kg").joinpath("lexicon.ttl").read_bytes())
+    return named_in_source(lexicon, rules().names)
+
+
+def named_in_source(lexicon: Lexicon, names: Mapping[str, str]) -> Lexicon:
+    """Let a knob's names in code (``hidden_lr``, ``attn_pdrop``) name it in text as well.
+
+    Only names of several words: ``dim``, ``base`` or ``eta`` alone say too little in a
+    sentence. A name the lexicon gives to something else stays with that, a term included
+    ("batch size" is the device's or the total, by its value).
+    """
+    concepts, sources = dict(lexicon.concepts), dict(lexicon.sources)
+    terms = (concept for concept in concepts.values() if concept.kind == "term")
+    taken = {key_of(label) for term in terms for label in term.labels}
+    for name, knob in sorted(names.items()):
+        concept, key = concepts.get(("knob", knob)), key_of(name)
+        if concept is not None and "_" in name and key not in sources and key not in taken:
+            sources[key] = knob
+            concepts["knob", knob] = replace(concept, alt=(*concept.alt, name))
+    return Lexicon(concepts, version_of(concepts.values()), sources)
 
 
 def parse(turtle: bytes) -> Lexicon:
@@ -204,6 +224,7 @@ def read_aliases(path: Path) -> list[dict[str, str]]:
         tables = tomllib.loads(path.read_text(encoding="utf-8")).get("alias", [])
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LexiconError(f"{path}: not valid TOML ({error}); mend or delete it") from error
+    tables = tables if isinstance(tables, list) else [tables]
     for position, table in enumerate(tables, start=1):
         if not isinstance(table, dict) or not all(
             isinstance(table.get(key), str) and table[key].strip() for key in ("alias", "knob")
@@ -260,5 +281,6 @@ def add_alias(path: Path, alias: str, knob: str, note: str = "") -> None:
 
 
 def toml_string(text: str) -> str:
-    """Write one TOML basic string: JSON's, without \\x7f, which TOML wants escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Write one TOML basic string: JSON's, with \\x7f escaped and no lone surrogates."""
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -62,7 +62,8 @@ def resolve(
         return Resolution(lexicon_version=lexicon.version)
     tokens = shifted(tokenize(text[start.offset :]), start.offset)
     index = index_of(lexicon)
-    tokens, spans = fuse(tokens, names(tokens, lexicon, index, engine))
+    spans = names(tokens, lexicon, index, engine)
+    tokens, spans = fuse(tokens, text_match.with_knobs(spans, tokens, candidates or (), lexicon))
     reading = read(tokens, spans, segments(tokens, spans), index)
     decide_roles(reading)
     promote(reading)
@@ -123,7 +124,8 @@ def last_resort(
     winner = clear_winner(ranked) if candidates else None
     if winner is not None:
         kinds = [verb_class(word) for word in words]
-        kind = next((kind for kind in kinds if kind is not None), ChangeType.REPLACE)
+        told = {None, ChangeType.REVERT}  # "look further back" reverts nothing
+        kind = next((kind for kind in kinds if kind not in told), None) or ChangeType.REPLACE
         component = lexicon.component(winner)
         return [
             Claim(winner, component, kind, None, None, span, "gloss", "words", ranked[0][1])
@@ -131,7 +133,9 @@ def last_resort(
     return [], [Unresolved(text[start.offset :].strip(), span, ranked)]
 
 
-def resolve_lines(lines: Iterable[str], lexicon: Lexicon | None = None) -> Iterator[str]:
+def resolve_lines(
+    lines: Iterable[str], lexicon: Lexicon | None = None, *, engine: str = "spacy"
+) -> Iterator[str]:
     """Resolve JSON lines ``{"id","text"}`` into ``{"id","records":[...]}`` lines.
 
     A line that cannot be read gives one ``{"line","error"}`` line and the rest goes on. Texts
@@ -140,10 +144,10 @@ def resolve_lines(lines: Iterable[str], lexicon: Lexicon | None = None) -> Itera
     lexicon = lexicon or load()
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield json.dumps(resolved_line(number, line, lexicon), ensure_ascii=False)
+            yield json.dumps(resolved_line(number, line, lexicon, engine), ensure_ascii=False)
 
 
-def resolved_line(number: int, line: str, lexicon: Lexicon) -> dict[str, object]:
+def resolved_line(number: int, line: str, lexicon: Lexicon, engine: str) -> dict[str, object]:
     """Resolve one line, or say what is wrong with it."""
     try:
         item = json.loads(line)
@@ -151,7 +155,7 @@ def resolved_line(number: int, line: str, lexicon: Lexicon) -> dict[str, object]
         return {"line": number, "error": f"line {number}: not JSON ({error}); one object a line"}
     if not isinstance(item, dict) or not isinstance(item.get("text"), str) or "id" not in item:
         return {"line": number, "error": f"line {number}: no 'id' and 'text'; give both"}
-    found = resolve(item["text"], lexicon)
+    found = resolve(item["text"], lexicon, engine=engine)
     result: dict[str, object] = {
         "id": item["id"],
         "records": [

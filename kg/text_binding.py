@@ -131,30 +131,58 @@ def bind_values(tokens: Sequence[Token], segment: Segment, drafts: list[Draft]) 
 def bind_quantities(
     reading: Reading, number: int, drafts: Sequence[Draft], sizes: Sequence[Quantity]
 ) -> None:
-    """Give each quantity to the mention around it, before it, else after it."""
-    tokens = reading.tokens
+    """Give each quantity to the mention around it, before it, else after it.
+
+    A segment that starts with a value and ends with a name has its values first ("12 layers
+    768 dim"); else a value follows its name ("500 trees depth 3").
+    """
+    left = []
+    values_first = starts_with_value(drafts, sizes)
     for size in sizes:
-        around = [d for d in drafts if overlap(d.mention, size)]
-        before = [d for d in drafts if d.mention.end <= size.start]
-        after = [d for d in drafts if d.mention.start >= size.end]
-        target = None
-        if around:
-            target = around[0]
-        elif before and fits(tokens, before[-1], size) and size.factor is None:
-            target = before[-1]
-        elif after and leads(tokens[size.end : after[0].mention.start]):
-            target = after[0]
-        elif before and before[-1].quantity is None:
-            target = before[-1]
-        elif drafts and drafts[0].mention.start == drafts[0].mention.end == size.start:
-            target = drafts[0]
-        if target is None or (target.quantity is not None and not size.paired):
-            reading.free.append((number, size))
+        target = holder(reading.tokens, drafts, size, values_first)
+        if target is None:
+            left.append(size)
         elif target.quantity is None or not target.quantity.paired:
             target.quantity = size
+    for size in left:
+        target = neighbour(reading.tokens, drafts, size)
+        if target is None:
+            reading.free.append((number, size))
+        else:
+            target.quantity = size
     for draft in drafts:
-        mark_step(tokens, draft, reading.segments[number])
-        letter_pattern(tokens, draft, reading.segments[number])
+        mark_step(reading.tokens, draft, reading.segments[number])
+        letter_pattern(reading.tokens, draft, reading.segments[number])
+
+
+def starts_with_value(drafts: Sequence[Draft], sizes: Sequence[Quantity]) -> bool:
+    """Tell whether the first thing of a segment is a value and the last a name."""
+    if not drafts or not sizes:
+        return False
+    first = sizes[0].end <= drafts[0].mention.start
+    return first and drafts[-1].mention.start >= sizes[-1].end
+
+
+def holder(
+    tokens: Sequence[Token], drafts: Sequence[Draft], size: Quantity, values_first: bool
+) -> Draft | None:
+    """Return the mention a quantity belongs to by its place: around it or right before it."""
+    around = next((d for d in drafts if overlap(d.mention, size)), None)
+    if around is not None:
+        return around
+    before = [d for d in drafts if d.mention.end <= size.start]
+    if values_first or not before or size.factor is not None:
+        return None
+    return before[-1] if fits(tokens, before[-1], size) else None
+
+
+def neighbour(tokens: Sequence[Token], drafts: Sequence[Draft], size: Quantity) -> Draft | None:
+    """Return the mention without a value that a left-over quantity may belong to."""
+    after = next((d for d in drafts if d.mention.start >= size.end), None)
+    if after is not None and leads(tokens[size.end : after.mention.start]):
+        return after if after.quantity is None or size.paired else None
+    before = [d for d in drafts if d.mention.end <= size.start]
+    return before[-1] if before and before[-1].quantity is None else None
 
 
 def leads(gap: Sequence[Token]) -> bool:
@@ -211,7 +239,7 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
     start = previous.mention.end if previous else segment.start
     for position in range(draft.mention.start - 1, start - 1, -1):
         kind = verb_class(tokens[position].lemma) if position not in named_at else None
-        if kind is not None and tokens[position].lemma not in FACTORS:
+        if kind is not None:
             draft.verb = kind
             draft.near_word = draft.mention.start - position <= 2
             return

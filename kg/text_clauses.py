@@ -15,14 +15,20 @@ from kg.text_tokens import Token
 from kg.text_words import CONTEXT, METRICS, PHRASES, REPLACE
 
 LABEL = (
-    r"(?:exp(?:eriment)?|run|iter(?:ation)?|trial|round|attempt|idea|step|night|cycle|phase|"
-    r"hypothesis|hyp|variant|ablation|candidate|e|h|r|v|t)"
+    r"(?:exp(?:eriment)?|run|iter(?:ation)?|trial|attempt|idea|hypothesis|hyp|variant|ablation"
+    r"|candidate)"
 )
+SHORT_LABEL = r"(?:step|night|cycle|phase|round|e|h|r|v|t)"
+"""Labels that are also words or names ("T5 bias"): they need a colon or the like."""
+TOPIC = (
+    r"(?:try|test|tune|tuning|hparams?|model|arch(?:itecture)?|optim(?:izer)?|train(?:ing)?|keep"
+    r"|kept|autoresearch|research|improvement|win|result)"
+)
+NUMBER = r"[\s_#.-]*\d+(?:\.\d+)?[a-z]?\b\s*(?:\([^)]{0,12}\)\s*)?"
 PREFIX = re.compile(
     rf"^\s*(?:\[[^\]]{{1,40}}\]\s*)*(?:#?\d{{1,4}}\s*[:.)\]]\s+)?"
-    rf"(?:{LABEL}[\s_#.-]*\d+(?:\.\d+)?[a-z]?\b\s*(?:\([^)]{{0,12}}\)\s*)?[:.)|>–—-]*\s*"
-    rf"|(?:{LABEL}|try|test|tune|tuning|hparams?|model|arch(?:itecture)?|optim(?:izer)?|train(?:ing)?"
-    rf"|keep|kept|autoresearch|research|improvement|win|result)\s*(?:\([^)]*\))?\s*[:|]\s+)?",
+    rf"(?:{LABEL}{NUMBER}[:.)|>–—-]*\s*|{SHORT_LABEL}{NUMBER}[:.)|–—-]+\s*"
+    rf"|(?:{LABEL}|{TOPIC})\s*(?:\([^)]*\))?\s*[:|]\s+)?",
     re.IGNORECASE,
 )
 TAG = re.compile(

@@ -8,14 +8,19 @@ every real message). Paths with a start-up bar use this one: importing spaCy tak
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from kg.lexicon import Concept, Lexicon
+from kg.text_lemmas import lemma_of
 from kg.text_tokens import Token, key_of
 
 Key = tuple[str, ...]
+LONGEST = 8
+"""Most words of a name; the lexicon's longest has seven (a test holds it to this)."""
+SHORT = 3
+"""Fewest letters of an unknown knob's own name: ``tol`` is one, ``a`` is a word."""
 JOINED = 7
 """Shortest joined form: ``weightdecay`` for "weight decay", but never ``smlr``."""
 
@@ -53,7 +58,6 @@ class Index:
     """The lexicon turned round: from lemmas to concepts, from terms to patterns."""
 
     names: dict[Key, tuple[Entry, ...]]
-    longest: int
     patterns: dict[frozenset[str], tuple[Pattern, ...]]
     knobs: dict[str, Concept]
 
@@ -75,7 +79,6 @@ def index_of(lexicon: Lexicon) -> Index:
     add_joined(names)
     return Index(
         names={key: tuple(entries) for key, entries in names.items() if entries},
-        longest=max(len(key) for key in names),
         patterns={terms: tuple(found) for terms, found in patterns.items()},
         knobs={knob.name: knob for knob in lexicon.knobs},
     )
@@ -97,23 +100,47 @@ def add_joined(names: dict[Key, list[Entry]]) -> None:
     """Let "weight decay" be found as ``weightdecay``, "layer norm" as ``LayerNorm``."""
     for key in sorted(names):
         joined = "".join(key)
-        if len(key) > 1 and joined.isalpha() and len(joined) >= JOINED and (joined,) not in names:
-            names[joined,] = list(names[key])
+        form = (lemma_of(joined),)
+        if len(key) > 1 and joined.isalpha() and len(joined) >= JOINED and form not in names:
+            names[form] = list(names[key])
 
 
 def find(tokens: Sequence[Token], index: Index) -> tuple[Span, ...]:
     """Return the names in a message, longest first, none overlapping, in order."""
+    return tuple(Span(start, end, entries) for start, end, entries in look_up(tokens, index.names))
+
+
+def look_up(
+    tokens: Sequence[Token], names: Mapping[Key, tuple[Entry, ...]]
+) -> list[tuple[int, int, tuple[Entry, ...]]]:
+    """Look every run of lemmas up in a table of names."""
     lemmas = [token.lemma for token in tokens]
     found = [
         (start, end)
         for start in range(len(lemmas))
-        for end in range(start + 1, min(start + index.longest, len(lemmas)) + 1)
-        if tuple(lemmas[start:end]) in index.names
+        for end in range(start + 1, min(start + LONGEST, len(lemmas)) + 1)
+        if tuple(lemmas[start:end]) in names
     ]
-    return tuple(
-        Span(start, end, index.names[tuple(lemmas[start:end])])
-        for start, end in longest_first(found)
-    )
+    return [(start, end, names[tuple(lemmas[start:end])]) for start, end in longest_first(found)]
+
+
+def with_knobs(
+    spans: Sequence[Span], tokens: Sequence[Token], knobs: Iterable[str], lexicon: Lexicon
+) -> tuple[Span, ...]:
+    """Add the names of knobs no lexicon knows: ``n_estimators`` names other.GBR.n_estimators.
+
+    The diff of any script offers such knobs; the last part of the path is what people write.
+    """
+    own: dict[Key, tuple[Entry, ...]] = {}
+    for knob in knobs:
+        key = key_of(knob.rpartition(".")[2])
+        if lexicon.knob(knob) is None and len("".join(key)) >= SHORT:
+            own[key] = (Entry(Concept("knob", knob, broader=lexicon.component(knob)), knob),)
+    if not own:
+        return tuple(spans)
+    every = {(span.start, span.end): span for span in spans}
+    every |= {(start, end): Span(start, end, new) for start, end, new in look_up(tokens, own)}
+    return tuple(every[place] for place in longest_first(every))
 
 
 def longest_first(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

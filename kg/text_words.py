@@ -30,7 +30,7 @@ DECREASE = words(
 )
 ADD = words(
     """
-    add apply attach bring implement implementing include incorporate inject insert introduce
+    add apply attach bring implement include incorporate inject insert introduce
     introduceer new toevoegen voeg
     """
 )
