@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from kg.board import Board, Outcome, Trial
-from kg.derive import total
 from kg.errors import BadArgument
+from kg.evidence import total
 from kg.facts import side
 from kg.vocab import Value
 
@@ -76,10 +76,10 @@ def mean_delta(trials: Iterable[Trial]) -> float | None:
 
 
 def best_trial(trials: Iterable[Trial], sense: str) -> Trial | None:
-    """Return the trial with the best delta, the earliest of equals."""
+    """Return the trial with the best delta, the first name of equals."""
     sign = -1.0 if sense == "max" else 1.0
     measured = [trial for trial in trials if trial.delta is not None]
-    return min(measured, key=lambda t: (sign * (t.delta or 0.0), t.order), default=None)
+    return min(measured, key=lambda t: (sign * (t.delta or 0.0), t.name), default=None)
 
 
 def count(trials: Iterable[Trial], outcome: Outcome) -> int:

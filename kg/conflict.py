@@ -36,15 +36,15 @@ class Conflict(NamedTuple):
 def conflict_of(board: Board, tried: Tried, until: int | None = None) -> Conflict | None:
     """Return the conflict over one edit, None where outcomes agree.
 
-    The pair shown is the largest gain against the largest loss; the earlier trial wins ties.
+    The pair shown is the largest gain against the largest loss.
     """
     trials = [t for t in trials_about(board, tried) if until is None or t.seq <= until]
     good = [t for t in trials if t.outcome == Outcome.IMPROVED and t.delta is not None]
     bad = [t for t in trials if t.outcome == Outcome.WORSENED and t.delta is not None]
     if not good or not bad:
         return None
-    improved = min(good, key=lambda t: (-abs(t.delta or 0.0), t.order))
-    worsened = min(bad, key=lambda t: (-abs(t.delta or 0.0), t.order))
+    improved = min(good, key=lambda t: (-abs(t.delta or 0.0), t.name))
+    worsened = min(bad, key=lambda t: (-abs(t.delta or 0.0), t.name))
     mine, other = context(board, improved), context(board, worsened)
     differs = sorted(
         knob for knob in mine.keys() | other.keys() if mine.get(knob) != other.get(knob)

@@ -6,22 +6,29 @@ be removed, and a step yields the same triples whether it runs at midnight or in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
-from kg.board import Board, Entry, EvidenceKey, Outcome, Regime, Row, Trial
+from kg.board import (
+    Board,
+    Entry,
+    EvidenceKey,
+    Outcome,
+    Regime,
+    Row,
+    Trial,
+)
 from kg.build import about, double, text, typed
 from kg.conflict import Tried, conflict_quads
+from kg.evidence import sum_quads, trial_quads
 from kg.outcome import row_of, trials_of, turn
-from kg.packed import evidence_node, pack_row, pack_trial
+from kg.packed import pack_row
 from kg.repeats import Repeat, repeat_of
 from kg.sweep import sweep_quads
+from kg.tally import tally_keys
 from kg.terms import LAB, PROV, RDF
-
-Pairs = Iterable[tuple[NamedNode, NamedNode | Literal | None]]
 
 
 class Patch:
@@ -72,6 +79,7 @@ def step(board: Board, entry: Entry, patch: Patch) -> Row:
     patch.remove(quad for tried in touched for quad in conflict_quads(campaign, board, tried))
     patch.remove(quad for key in keys for quad in sum_quads(campaign, board, key))
     patch.remove(sweep_quads(campaign, board, {key.knob for key in keys}))
+    patch.remove(tally_quads(campaign, board, entry))
     board.note(row)
     board.count(row, trials)
     for before, after in turn(board, entry):
@@ -82,6 +90,7 @@ def step(board: Board, entry: Entry, patch: Patch) -> Row:
     patch.add(trial_quads(campaign, trials))
     patch.add(quad for tried in touched for quad in conflict_quads(campaign, board, tried))
     patch.add(sweep_quads(campaign, board))
+    patch.add(tally_quads(campaign, board, entry))
     patch.add(summary_quads(campaign, board))
     patch.add([Quad(campaign, LAB.logRow, pack_row(row))])
     if repeat is not None:
@@ -142,6 +151,7 @@ def summary_quads(campaign: NamedNode, board: Board) -> Iterator[Quad]:
             (LAB.crashes, Literal(tally["crash"])),
             (LAB.seconds, double(float(f"{board.spent:.12g}"))),
             (LAB.noiseFloor, double(board.noise)),
+            (LAB.baseline, vocab.experiment(board.rows[0].name)),
             (LAB.accepted, vocab.experiment(board.accepted.name) if board.accepted else None),
         ],
     )
@@ -149,61 +159,28 @@ def summary_quads(campaign: NamedNode, board: Board) -> Iterator[Quad]:
         yield Quad(campaign, LAB.best, vocab.experiment(leader.name))
 
 
-def sum_quads(campaign: NamedNode, board: Board, key: EvidenceKey) -> Iterator[Quad]:
-    """Yield one evidence node: how often an edit was tried and what came of it."""
-    trials = board.evidence.get(key, [])
-    if not trials:
-        return
-    node = evidence_node(campaign, key)
-    yield from about(node, key_pairs(key))
-    yield Quad(node, LAB.evidenceIn, campaign)
-    yield Quad(node, LAB.partOf, evidence_node(vocab.EVERYTHING, key))
-    yield Quad(node, LAB.lastSeq, Literal(max(trial.seq for trial in trials)))
-    yield from about(node, sum_pairs(trials))
-
-
-def key_pairs(key: EvidenceKey) -> Pairs:
-    """Yield what an evidence node is about."""
-    yield RDF.type_, LAB.Evidence
-    yield LAB.metric, Literal(vocab.clean(key.metric))
-    yield LAB.sense, Literal(vocab.clean(key.sense))
-    yield LAB.component, vocab.component(key.component)
-    yield LAB.knob, vocab.knob(key.knob)
-    yield LAB.direction, Literal(key.direction)
-    yield LAB.to, text(key.to)
-    yield LAB.optimizerScope, Literal(key.scope)
-    yield LAB.isolated, Literal(key.isolated)
-
-
-def sum_pairs(trials: list[Trial]) -> Pairs:
-    """Yield counts and sums over trials; the sums do not depend on their order."""
-    outcomes = [trial.outcome for trial in trials]
-    yield LAB.trials, Literal(len(trials))
-    yield LAB.nImproved, Literal(outcomes.count(Outcome.IMPROVED))
-    yield LAB.nWorsened, Literal(outcomes.count(Outcome.WORSENED))
-    yield LAB.nEqual, Literal(outcomes.count(Outcome.EQUAL))
-    yield LAB.nCrashed, Literal(outcomes.count(Outcome.CRASHED))
-    measured = sorted((t.delta, t.seq, t.name) for t in trials if t.delta is not None)
-    if measured:
-        yield LAB.nDelta, Literal(len(measured))
-        yield LAB.sumDelta, double(total(delta for delta, _, _ in measured))
-        yield LAB.minDelta, double(measured[0][0])
-        yield LAB.minDeltaBy, vocab.experiment(measured[0][2])
-        yield LAB.maxDelta, double(measured[-1][0])
-        yield LAB.maxDeltaBy, vocab.experiment(measured[-1][2])
-
-
-def total(numbers: Iterable[float]) -> float:
-    """Add numbers so that their order does not matter, to 12 digits."""
-    return float(f"{math.fsum(sorted(numbers)):.12g}")
-
-
-def trial_quads(campaign: NamedNode, trials: list[tuple[EvidenceKey, Trial]]) -> Iterator[Quad]:
-    """Yield the trials of one experiment, on the evidence they count in."""
-    for key, trial in trials:
-        node = evidence_node(campaign, key)
-        yield Quad(node, LAB.trial, pack_trial(trial))
-        yield Quad(vocab.experiment(trial.name), LAB.countedIn, node)
+def tally_quads(campaign: NamedNode, board: Board, entry: Entry) -> Iterator[Quad]:
+    """Yield what the agent and the task of an experiment have to show for."""
+    for key in tally_keys(entry):
+        tally = board.tallies.get(key)
+        if tally is None:
+            continue
+        yield from about(
+            vocab.part(campaign, "tally", *key),
+            [
+                (RDF.type_, LAB.Tally),
+                (LAB.tallyIn, campaign),
+                (LAB.tallyOf, Literal(key.field)),
+                (LAB.name, text(key.name)),
+                (LAB.metric, text(key.metric)),
+                (LAB.sense, text(key.sense)),
+                (LAB.experiments, Literal(tally.attempts)),
+                (LAB.kept, Literal(tally.kept)),
+                (LAB.crashes, Literal(tally.crashed)),
+                (LAB.seconds, double(float(f"{tally.seconds:.12g}"))),
+                (LAB.best, vocab.experiment(tally.leader.name) if tally.leader else None),
+            ],
+        )
 
 
 def regime_quads(campaign: NamedNode, regime: Regime) -> Iterator[Quad]:

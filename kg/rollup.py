@@ -8,17 +8,18 @@ depend on the order in which experiments were added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from pyoxigraph import Literal, NamedNode, Quad, Store
 
 from kg.board import EvidenceKey
 from kg.build import about
-from kg.derive import key_pairs, total
+from kg.evidence import ENDS, far, key_pairs, total
 from kg.load import subjects
 from kg.packed import evidence_node
 from kg.terms import LAB
-from kg.vocab import EVERYTHING, python
+from kg.vocab import EVERYTHING, name_of, python
 
 COUNTS = (
     LAB.trials,
@@ -30,9 +31,7 @@ COUNTS = (
     LAB.sumDelta,
 )
 
-WRITTEN = frozenset(
-    {*COUNTS, LAB.partOf, LAB.minDelta, LAB.maxDelta, LAB.minDeltaBy, LAB.maxDeltaBy}
-)
+WRITTEN = frozenset({*COUNTS, LAB.partOf, *(term for ends in ENDS for term in ends[:2])})
 
 Lookup = Callable[[NamedNode, NamedNode], Any]
 
@@ -41,8 +40,7 @@ class Sums(NamedTuple):
     """What one campaign's evidence node says."""
 
     counts: tuple[float | None, ...]  # in the order of COUNTS
-    low: tuple[float, NamedNode] | None  # smallest delta and whose it is
-    high: tuple[float, NamedNode] | None
+    ends: tuple[tuple[float, NamedNode] | None, ...]  # delta and whose, in the order of ENDS
 
 
 def lookup_in(store: Store, pending: dict[NamedNode, dict[NamedNode, Any]]) -> Lookup:
@@ -61,14 +59,12 @@ def lookup_in(store: Store, pending: dict[NamedNode, dict[NamedNode, Any]]) -> L
 def read_sums(lookup: Lookup, node: NamedNode) -> Sums:
     """Return one campaign's sums."""
 
-    def extreme(delta: NamedNode, by: NamedNode) -> tuple[float, NamedNode] | None:
-        found = lookup(node, delta)
-        return None if found is None else (python(found), lookup(node, by))
-
     counts = tuple(python(value) if (value := lookup(node, p)) else None for p in COUNTS)
-    return Sums(
-        counts, extreme(LAB.minDelta, LAB.minDeltaBy), extreme(LAB.maxDelta, LAB.maxDeltaBy)
+    ends = tuple(
+        (python(value), lookup(node, by)) if (value := lookup(node, delta)) else None
+        for delta, by, _ in ENDS
     )
+    return Sums(counts, ends)
 
 
 def rollup_quads(key: EvidenceKey, parts: Iterable[Sums]) -> Iterator[Quad]:
@@ -87,13 +83,17 @@ def rollup_quads(key: EvidenceKey, parts: Iterable[Sums]) -> Iterator[Quad]:
             yield Quad(node, predicate, Literal(total(present)))
         elif present:
             yield Quad(node, predicate, Literal(int(sum(present))))
-    lows = sorted((s.low for s in found if s.low), key=lambda pair: (pair[0], pair[1].value))
-    highs = sorted((s.high for s in found if s.high), key=lambda pair: (-pair[0], pair[1].value))
-    extremes = ((lows, LAB.minDelta, LAB.minDeltaBy), (highs, LAB.maxDelta, LAB.maxDeltaBy))
-    for ends, delta, by in extremes:
-        if ends:
-            yield Quad(node, delta, Literal(ends[0][0]))
-            yield Quad(node, by, ends[0][1])
+    for index, (delta, by, sign) in enumerate(ENDS):
+        deltas = [end for sums in found if (end := sums.ends[index])]
+        if deltas:
+            value, whose = min(deltas, key=partial(place, sign))
+            yield Quad(node, delta, Literal(value))
+            yield Quad(node, by, whose)
+
+
+def place(sign: int, end: tuple[float, NamedNode]) -> tuple[float, str]:
+    """Return where a campaign's extreme stands on the way to the wanted end."""
+    return far(end[0], sign), name_of(end[1])
 
 
 def refresh(

@@ -63,6 +63,7 @@ class LAB(metaclass=Closed):
     Regime: NamedNode
     Repeat: NamedNode
     Sweep: NamedNode
+    Tally: NamedNode
     Task: NamedNode
     # closed sets of values
     keep: NamedNode
@@ -181,6 +182,9 @@ class LAB(metaclass=Closed):
     changedSince: NamedNode
     conflictIn: NamedNode
     sweepIn: NamedNode
+    tallyIn: NamedNode
+    tallyOf: NamedNode
+    baseline: NamedNode
     held: NamedNode
     nDelta: NamedNode
 

@@ -1,0 +1,158 @@
+"""What a campaign holds of each experiment: entries, rows, trials, regimes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from kg.vocab import Value
+
+SEED = "other.seed"
+
+
+class Outcome(StrEnum):
+    """What became of an experiment, measured against what it was edited from."""
+
+    IMPROVED = "improved"  # kept, and better
+    WORSENED = "worsened"
+    EQUAL = "equal"  # no accepted difference: equal, better but discarded, worse but kept
+    CRASHED = "crashed"
+    UNKNOWN = "unknown"  # no value, or nothing to compare it with
+    INTERRUPTED = "interrupted"  # cut off from outside: not an attempt
+
+
+class Scale(NamedTuple):
+    """What two values must share to be compared: metric, which way is better, and the data."""
+
+    metric: str
+    sense: str
+    manifest: str
+
+    def better(self, value: float, than: float) -> bool:
+        """Tell whether a value beats another."""
+        return value > than if self.sense == "max" else value < than
+
+
+class EvidenceKey(NamedTuple):
+    """What the outcomes of edits are summed by.
+
+    ``to`` is the new value of an edit without a direction, "" for increase and decrease.
+    """
+
+    metric: str
+    sense: str
+    component: str
+    knob: str
+    direction: str
+    to: str
+    scope: str
+    isolated: bool
+
+
+class Try(NamedTuple):
+    """One edit of an experiment, as far as its outcome is concerned."""
+
+    component: str
+    knob: str
+    direction: str
+    to: str
+    scope: str
+    isolated: bool
+    old: Value | None
+    new: Value | None
+
+    def key(self, scale: Scale) -> EvidenceKey:
+        """Return what the outcome of this edit is summed under."""
+        return EvidenceKey(scale.metric, scale.sense, *self[:6])
+
+
+class Entry(NamedTuple):
+    """What a campaign has to know of one experiment to go on.
+
+    A tuple and not a dataclass, as rows and trials are: a thousand are made in 1 ms, not 4.
+    """
+
+    seq: int
+    name: str
+    commit: str  # 7 digits, "" if lost
+    status: str
+    value: float | None
+    scale: Scale
+    seconds: float | None
+    agent: str
+    task: str
+    fingerprint: str | None  # 16 digits
+    parent: str | None
+    interrupted: bool
+    net: bool  # the edits are taken against the last accepted file, not against the parent
+    hypothesis: bool
+    expected: float | None
+    tries: tuple[Try, ...] = ()
+    settings: tuple[tuple[str, Value], ...] | None = None  # of a kept experiment, else None
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Return the place in the campaign."""
+        return self.seq, self.name
+
+
+class Row(NamedTuple):
+    """One experiment as a campaign's log holds it: an entry and what became of it."""
+
+    entry: Entry  # without its tries and settings
+    outcome: str
+    delta: float | None  # value minus that of `compared`, in the metric's units
+    compared: str | None  # name of the experiment the delta is taken against
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Return the place in the campaign."""
+        return self.entry.order
+
+    @property
+    def name(self) -> str:
+        """Return the name of the experiment."""
+        return self.entry.name
+
+    @property
+    def attempt(self) -> bool:
+        """Tell whether anything was tried."""
+        return not self.entry.interrupted
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether the experiment was accepted."""
+        return self.entry.status == "keep"
+
+
+class Trial(NamedTuple):
+    """One edit with its outcome, as an evidence node holds it."""
+
+    seq: int
+    name: str
+    commit: str
+    outcome: str
+    delta: float | None
+    old: Value | None
+    new: Value | None
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Return the place in the campaign."""
+        return self.seq, self.name
+
+
+class Regime(NamedTuple):
+    """A setting that held on the accepted line from one kept experiment to another."""
+
+    knob: str
+    value: Value
+    since: int
+    by: str  # name of the experiment that brought it
+    until: int | None = None
+    ended_by: str | None = None
+
+    def as_of(self, seq: int) -> Regime:
+        """Return the regime as it stood after an experiment."""
+        ended = self.until is not None and self.until <= seq
+        return self if ended else self._replace(until=None, ended_by=None)
