@@ -1,0 +1,286 @@
+"""Ask before you run: was this tried, what came of it, and what has changed since.
+
+A proposal is compared on three levels: the same program; the same knobs set to the same
+values; the same direction failing again and again. The answer is advice with an exit code,
+never a block: `nightlab try --force --because` overrules it and the graph keeps the reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kg import check_fleet
+from kg.board import Board, Outcome
+from kg.check_alternative import alternative
+from kg.check_ideas import Proposal, from_message, from_settings, from_sources, settings_of
+from kg.check_judge import FAILED, Case, Finding, judge
+from kg.check_labels import Labels
+from kg.check_model import (
+    EXIT_CODES,
+    Advice,
+    Advised,
+    Alternative,
+    Difference,
+    Idea,
+    Reason,
+    shown,
+)
+from kg.check_values import EXACT, ROUNDED, same_edit
+from kg.fingerprint import fingerprint
+from kg.graph import Graph
+from kg.vocab import Value
+
+if TYPE_CHECKING:
+    from kg.memory import Memory
+
+__all__ = [
+    "EXIT_CODES",
+    "Advice",
+    "Advised",
+    "Alternative",
+    "Difference",
+    "Idea",
+    "Reason",
+    "check",
+    "current_settings",
+]
+
+CAMPAIGNS: Final = 4  # judged in full where no campaign is given; a cold board costs 20 ms
+GRAVITY: Final = (
+    Advised.REPEAT,
+    Advised.RETRY_JUSTIFIED,
+    Advised.DEAD_END,
+    Advised.NEAR,
+    Advised.NEW,
+)
+
+
+def check(
+    memory: Memory,
+    source: str | None,
+    accepted: str | None = None,
+    *,
+    campaign: str | None = None,
+    message: str = "",
+    as_of: int | None = None,
+    noise: float | None = None,
+    aliases: Path | None = None,
+) -> Advice:
+    """Say whether an edit is worth a run, with the experiments that say so.
+
+    Args:
+        memory: Where the experiments are.
+        source: The edited file; None or "" to judge a message alone.
+        accepted: The accepted file it was edited from. Without it a source is compared with
+            the settings the memory has of the accepted experiment.
+        campaign: The campaign it is for. Attempts of other campaigns are told as `near`: they
+            were made under other conditions. None judges it in every campaign that tried it.
+        message: What the author says; read for changes only where there is no source.
+        as_of: Judge as after experiment N of the campaign.
+        noise: Measured noise floor in the metric's units; default: what the memory saw.
+        aliases: The user's aliases.toml, for messages.
+
+    Raises:
+        MemoryBroken: The memory cannot be opened.
+        LexiconError: The aliases cannot be read.
+    """
+    graph = memory.graph()
+    source = source or None
+    if source is not None:
+        known = identical(graph, source, accepted, campaign, as_of)
+        if known is not None:
+            return replace(known, campaign=campaign)
+    home = graph.board(campaign, as_of) if campaign else lone_board(graph, as_of)
+    now = current_settings(graph, home, accepted)
+    proposal = read(source, accepted, now, message, aliases)
+    boards = [home] if home else related(graph, proposal.ideas)
+    labels, tolerance = Labels(graph), ROUNDED if proposal.from_text else EXACT
+    found = []
+    for board in boards:
+        floor = board.noise if noise is None else noise
+        case = Case(board, proposal.ideas, labels, floor, tolerance)
+        found.append((judge(case), case))
+    advice = weigh(found, proposal, now) if proposal.ideas else untouched(proposal)
+    if campaign and as_of is None and proposal.ideas:
+        advice = with_fleet(graph, advice, proposal.ideas, campaign, tolerance, labels)
+    return replace(advice, campaign=campaign)
+
+
+def lone_board(graph: Graph, as_of: int | None) -> Board | None:
+    """Return the board of the only campaign, None where there are none or several."""
+    tags = graph.campaigns()
+    return graph.board(tags[0], as_of) if len(tags) == 1 else None
+
+
+def read(
+    source: str | None,
+    accepted: str | None,
+    now: dict[str, Value],
+    message: str,
+    aliases: Path | None,
+) -> Proposal:
+    """Return the edits of a proposal, from the best that is at hand."""
+    if source is None:
+        return from_message(message, now, aliases)
+    if accepted is None:
+        return from_settings(source, now)
+    return from_sources(source, accepted, message)
+
+
+def current_settings(graph: Graph, board: Board | None, accepted: str | None) -> dict[str, Value]:
+    """Return the settings that are accepted now: of the file, else of what the memory knows.
+
+    Where diffs are lost, the values that kept experiments told stand in for the settings.
+    """
+    if accepted:
+        return settings_of(accepted)
+    if board is None or board.accepted is None:
+        return {}
+    told: dict[str, Value] = {}
+    for row in board.rows:
+        if row.kept:
+            pairs = board.pairs.get(row.name, ())
+            told.update({key.knob: t.new for key, t in pairs if t.new is not None})
+    return {**told, **graph.settings(board.accepted.name)}
+
+
+def identical(
+    graph: Graph, source: str, accepted: str | None, campaign: str | None, as_of: int | None
+) -> Advice | None:
+    """Return the earlier result of the same program, None if it was never run.
+
+    A run in another campaign counts only if its data and device are not known to differ.
+    """
+    print_of = fingerprint(source)
+    known = [
+        one
+        for one in check_fleet.programs(graph, print_of)
+        if as_of is None or (one.campaign == campaign and one.seq <= as_of)
+    ]
+    if campaign is not None:
+        here = [one for one in known if one.campaign == campaign]
+        known = here or [one for one in known if comparable(graph, one, campaign)]
+    if known:
+        reasons = tuple(ran(one) for one in known[:-4:-1])
+        return Advice(Advised.IDENTICAL, reasons)
+    if accepted is not None and fingerprint(accepted) == print_of:
+        return Advice(Advised.IDENTICAL, notes=("the program is the accepted one, unchanged",))
+    return None
+
+
+def comparable(graph: Graph, one: check_fleet.Known, campaign: str) -> bool:
+    """Tell whether a result of another campaign would be the same here."""
+    rows = graph.board(campaign).rows
+    if not rows:
+        return True
+    scale = rows[-1].entry.scale
+    return one.metric == scale.metric and one.manifest in ("", scale.manifest)
+
+
+def ran(one: check_fleet.Known) -> Reason:
+    """Return an earlier run of a program as a reason."""
+    result = "crashed" if one.value is None else f"{one.metric} {one.value:.6f}"
+    where = ", ".join(part for part in (one.status, one.device) if part)
+    text = f"the same program ran as {one.name} {one.commit}".rstrip() + f": {result} ({where})"
+    return Reason(one.name, one.commit, text, outcome=one.outcome)
+
+
+def related(graph: Graph, ideas: Iterable[Idea]) -> list[Board]:
+    """Return the boards of the campaigns that know most about some edits.
+
+    First those that tried one of them just so, then those that tried its knob.
+    """
+    counts: Counter[str] = Counter()
+    for idea in ideas:
+        for one in check_fleet.attempts(graph, idea.knob):
+            same = same_edit(idea.direction, idea.new, one.key.direction, one.trial.new, ROUNDED)
+            counts[one.campaign] += 1000 if same else 1
+    best = sorted(counts, key=lambda tag: (-counts[tag], tag))[:CAMPAIGNS]
+    return [graph.board(tag) for tag in best]
+
+
+def weigh(found: list[tuple[Finding, Case]], proposal: Proposal, now: dict[str, Value]) -> Advice:
+    """Return the gravest finding; where campaigns disagree, all there is to read."""
+    if not found:
+        return Advice(Advised.NEW, ideas=proposal.ideas, notes=proposal.notes)
+    ranked = sorted(found, key=lambda pair: GRAVITY.index(pair[0].verdict))
+    (worst, case), verdict = ranked[0], ranked[0][0].verdict
+    reasons = list(worst.reasons)
+    won = [other for other, _ in found if improved(other)]
+    if won and verdict in (Advised.REPEAT, Advised.DEAD_END) and worst not in won:
+        verdict = Advised.NEAR
+        reasons += [reason for other in won for reason in other.reasons[:1]]
+    wanted = verdict not in (Advised.NEW, Advised.RETRY_JUSTIFIED)
+    return Advice(
+        verdict,
+        tuple(reasons),
+        worst.differences,
+        alternative(case, now) if wanted else None,
+        proposal.ideas,
+        proposal.notes,
+        noise=case.noise,
+    )
+
+
+def improved(finding: Finding) -> bool:
+    """Tell whether the same setting was kept in some campaign."""
+    return any(
+        reason.outcome == Outcome.IMPROVED and finding.verdict is Advised.NEAR
+        for reason in finding.reasons
+    )
+
+
+def untouched(proposal: Proposal) -> Advice:
+    """Return the advice on a proposal that changes nothing anyone could compare."""
+    notes = proposal.notes or ("no change of a knob was found to compare",)
+    return Advice(Advised.NEW, notes=notes)
+
+
+def with_fleet(
+    graph: Graph,
+    advice: Advice,
+    ideas: tuple[Idea, ...],
+    campaign: str,
+    tolerance: float,
+    labels: Labels,
+) -> Advice:
+    """Add what other campaigns found with the same edits; it alone never makes a repeat."""
+    more = []
+    for idea in ideas:
+        same = [
+            one
+            for one in check_fleet.attempts(graph, idea.knob)
+            if one.campaign != campaign
+            and same_edit(idea.direction, idea.new, one.key.direction, one.trial.new, tolerance)
+        ]
+        judged = [one for one in same if one.trial.outcome in FAILED | {Outcome.IMPROVED}]
+        if judged:
+            more.append(elsewhere(idea, judged, labels))
+    if not more:
+        return advice
+    verdict = Advised.NEAR if advice.verdict is Advised.NEW else advice.verdict
+    return replace(advice, verdict=verdict, reasons=(*advice.reasons, *more))
+
+
+def elsewhere(idea: Idea, same: list[check_fleet.Elsewhere], labels: Labels) -> Reason:
+    """Return what became of one edit in other campaigns, with its best experiment."""
+    good = [one for one in same if one.trial.outcome == Outcome.IMPROVED]
+    best = min(good or same, key=lambda one: (-abs(one.trial.delta or 0.0), one.trial.name))
+    value = shown(idea.new) if idea.new is not None else idea.direction
+    trial = best.trial
+    told = f"improved {len(good)} of {len(same)} in other campaigns"
+    text = f"{labels(idea.knob)} {value} {told}, such as {trial.name} {trial.commit}"
+    delta = "" if trial.delta is None else f" ({trial.delta:+.6f} {best.key.metric})"
+    return Reason(
+        trial.name,
+        trial.commit,
+        f"{text}{delta}",
+        idea.knob,
+        trial.new,
+        trial.outcome,
+        trial.delta,
+    )

@@ -1,0 +1,83 @@
+"""The same edit in other campaigns: their attempts at a knob, and programs known anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pyoxigraph import Literal, NamedNode
+
+from kg import vocab
+from kg.board import EvidenceKey, Outcome, Trial
+from kg.graph import Graph, plain
+from kg.load import subjects, texts
+from kg.packed import evidence_key, unpack_trials
+from kg.terms import LAB
+from kg.vocab import name_of
+
+EVIDENCE = "/evidence/"
+
+
+class Elsewhere(NamedTuple):
+    """One trial of a knob in some campaign."""
+
+    campaign: str
+    key: EvidenceKey
+    trial: Trial
+
+
+class Known(NamedTuple):
+    """An experiment that ran a given program."""
+
+    name: str
+    campaign: str
+    seq: int
+    commit: str
+    status: str
+    outcome: str
+    value: float | None
+    metric: str
+    device: str
+    manifest: str
+
+
+def attempts(graph: Graph, knob: str) -> Iterator[Elsewhere]:
+    """Yield every trial of a knob in every campaign.
+
+    Two index scans: the nodes about the knob, and the trials of those that are evidence.
+    """
+    for node in subjects(graph.store, LAB.knob, vocab.knob(knob)):
+        owner, found, _ = node.value.partition(EVIDENCE)
+        campaign = NamedNode(owner)
+        if found and campaign != vocab.EVERYTHING:
+            key = evidence_key(node)
+            for trial in unpack_trials(texts(graph.store, node, LAB.trial)):
+                yield Elsewhere(name_of(campaign), key, trial)
+
+
+def programs(graph: Graph, fingerprint: str) -> list[Known]:
+    """Return the experiments that ran a program to its end or its crash, the latest last."""
+    found = []
+    for quad in graph.store.quads_for_pattern(None, LAB.fingerprint, Literal(fingerprint)):
+        node: Any = quad.subject
+        facts = {q.predicate: q.object for q in graph.store.quads_for_pattern(node, None, None)}
+        if LAB.inCampaign in facts:
+            found.append(known_of(node, {p: plain(term) for p, term in facts.items()}))
+    ran = (known for known in found if known.outcome != Outcome.INTERRUPTED)
+    return sorted(ran, key=lambda known: (known.campaign, known.seq, known.name))
+
+
+def known_of(node: NamedNode, facts: Mapping[NamedNode, Any]) -> Known:
+    """Return what an experiment says of itself."""
+    return Known(
+        name_of(node),
+        facts[LAB.inCampaign],
+        facts[LAB.seq],
+        facts.get(LAB.commit, "")[:7],
+        facts[LAB.status],
+        facts.get(LAB.outcome, ""),
+        facts.get(LAB.value),
+        facts[LAB.metric],
+        facts.get(LAB.device, ""),
+        facts.get(LAB.manifest, ""),
+    )
