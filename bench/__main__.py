@@ -1,31 +1,66 @@
 """Run every benchmark, or those named: `python -m bench overhead import`.
 
-Each prints what it measured, beside what it is compared to; nothing here is a test.
+Each prints what it measured, beside what it is compared to; nothing here is a test. Some need
+material that is not in this repository: NIGHTLAB_HISTORY is a clone of karpathy/autoresearch
+with its pull requests' refs, NIGHTLAB_GOLD a directory with labelled commits and texts.
 """
 
 from __future__ import annotations
 
-import importlib
+import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
-SECTIONS = {
-    "overhead": "what an experiment costs outside its training process, by step",
+GOLD = Path(os.environ.get("NIGHTLAB_GOLD", "../shared/gold"))
+HISTORY = os.environ.get("NIGHTLAB_HISTORY", "")
+NEEDS_HISTORY, NEEDS_GOLD = "NIGHTLAB_HISTORY", "NIGHTLAB_GOLD"
+
+# name: (what it measures, words of the command, what it needs)
+Section = tuple[str, list[str], tuple[str, ...]]
+SECTIONS: dict[str, Section] = {
+    "overhead": ("an experiment outside its training process, by step", ["overhead"], ()),
+    "diffs": (
+        "changes read from labelled commits",
+        ["gold", "--repo", HISTORY, "--gold", str(GOLD / "diffs_dev.jsonl")],
+        (NEEDS_HISTORY, NEEDS_GOLD),
+    ),
+    "texts": (
+        "changes read from labelled texts",
+        ["gold_text", str(GOLD / "text_dev.jsonl")],
+        (NEEDS_GOLD,),
+    ),
+    "import": (
+        "the whole public autoresearch history",
+        ["import_history", "--repo", HISTORY],
+        (NEEDS_HISTORY,),
+    ),
 }
 
 
 def main(names: list[str]) -> int:
-    """Run the sections; exit code 2 for a name that does not exist."""
+    """Run the sections; exit code 2 for a name that does not exist, 1 if one failed."""
     unknown = [name for name in names if name not in SECTIONS]
     if unknown:
         print(f"bench: no section {unknown[0]!r}; there are: {', '.join(SECTIONS)}")
         return 2
-    for name in names or SECTIONS:
-        print(f"== {name}: {SECTIONS[name]}", flush=True)
-        begun = time.monotonic()
-        importlib.import_module(f"bench.{name}").main()
-        print(f"-- {name} took {time.monotonic() - begun:.0f} s\n", flush=True)
-    return 0
+    return max([run(name, *SECTIONS[name]) for name in names or SECTIONS])
+
+
+def run(name: str, title: str, words: list[str], needs: tuple[str, ...]) -> int:
+    """Run one section in a process of its own, so that none warms another's caches."""
+    print(f"== {name}: {title}", flush=True)
+    have = {NEEDS_HISTORY: bool(HISTORY), NEEDS_GOLD: GOLD.is_dir()}
+    missing = [need for need in needs if not have[need]]
+    if missing:
+        print(f"not measured: set {' and '.join(missing)} (see bench/__main__.py)\n", flush=True)
+        return 0
+    begun = time.monotonic()
+    module, *arguments = words
+    done = subprocess.run([sys.executable, "-m", f"bench.{module}", *arguments])
+    print(f"-- {name} took {time.monotonic() - begun:.0f} s\n", flush=True)
+    return 1 if done.returncode else 0
 
 
 if __name__ == "__main__":

@@ -84,3 +84,7 @@ def through_prefect(lab: Lab, experiments: int = 20) -> None:
         f"{(inside - runs) / len(done):.3f} s each in git, DVC and graph; the rest is the server's "
         "start and its tasks"
     )
+
+
+if __name__ == "__main__":
+    main()
