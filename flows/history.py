@@ -118,9 +118,11 @@ def name_all(
         for plan in campaign.plans:
             light = light_record(plan, book, campaign.metric, wish.direction)
             digest = mark(light, plan, history.versions)
-            if light.name not in present or book.digests.get(light.name) != digest:
-                fresh.append(with_sources(light, plan, history.versions))
-                new += light.name not in present
+            known = book.digests.get(light.name, "") if light.name in present else ""
+            if known == digest or (known.endswith("+") and not plan.item):
+                continue  # nothing new, or its row is not among the tables of this import
+            fresh.append(with_sources(light, plan, history.versions))
+            new += light.name not in present
             book.digests[light.name] = digest
     account = Account(
         experiments=sum(count.experiments for count in told),

@@ -38,6 +38,7 @@ class Join:
         self.chains: dict[str, list[list[Plan]]] = {branch.ref: [] for branch in branches}
         self.forks: dict[str, str | None] = {}
         self.seen: set[str] = set()
+        self.baselines: dict[tuple[str, str | None], Plan] = {}  # by ref and version
         mainline = set[str]()
         if trunk is not None and all(branch.tip != trunk for branch in branches):
             list(versions.order(trunk, mainline))
@@ -147,7 +148,7 @@ class Join:
         rows = [plan.item, *plan.others] if plan else []
         copied = any(row is not None and row.key == item.key for row in rows)
         if at == self.fork(branch) and not copied:
-            plan = self.baseline(branch, at, sha or self.forks[branch.ref] or at)
+            plan = self.baseline(branch, item, at, sha or self.forks[branch.ref] or at)
         elif plan is None:  # on the trunk, which is not imported
             plan = self.again(branch, item, at, sha or at)
         if plan.item is None:
@@ -158,14 +159,13 @@ class Join:
             plan.others.append(item)
         return plan
 
-    def baseline(self, branch: Branch, at: str, sha: str) -> Plan:
+    def baseline(self, branch: Branch, item: Item, at: str, sha: str) -> Plan:
         """Return the experiment of a campaign's first version, which another line brought."""
-        key = f"baseline:{branch.name}:{at}"
-        if key not in self.plans:
-            plan = Plan(key, branch, sha, at, is_baseline=True)
+        if (branch.ref, at) not in self.baselines:
+            plan = Plan(f"{item.key}:{item.row.value}", branch, sha, at, is_baseline=True)
             plan.about = self.versions.objects.commit(sha)
-            self.plans[key] = plan
-        return self.plans[key]
+            self.baselines[branch.ref, at] = self.plans.setdefault(plan.key, plan)
+        return self.baselines[branch.ref, at]
 
     def again(self, branch: Branch, item: Item, at: str, sha: str) -> Plan:
         """Return the experiment of a version that was run once more, or belongs to no campaign."""
@@ -185,14 +185,20 @@ class Join:
             ours: Whether the hash it cites is its own and not its parent's.
             shas: The full hash of each cited commit that exists.
         """
-        if item.key not in self.plans:
-            plan = Plan(item.key, branch, item.hash if ours else None, item=item)
+        key = f"lost:{item.hash}" if ours and item.hash else item.key
+        known = self.plans.get(key)
+        if known and known.item and another_run(known.item, item):
+            key = item.key
+        elif known and known.item and known.item.key != item.key:
+            known.others.append(item)  # another table on the same commit
+        if key not in self.plans:
+            plan = Plan(key, branch, item.hash if ours else None, item=item)
             if item.hash in shas:
                 plan.note = f"commit {item.hash} does not hold the target: no diff"
             elif item.hash:
                 plan.note = f"commit {item.hash} no longer exists: its diff is lost"
-            self.plans[item.key] = plan
-        return self.plans[item.key]
+            self.plans[key] = plan
+        return self.plans[key]
 
     def parents_row(self, branch: Branch, item: Item, at: str, sha: str | None) -> Plan:
         """Return the experiment of a row that cites a version another row is about.
@@ -210,8 +216,7 @@ class Join:
             plan = Plan(item.key, branch, sha, base=at, item=item)
             if sha is None:
                 plan.note = f"cites {item.row.commit}, its parent's commit: its diff is lost"
-                baseline = self.plans.get(f"baseline:{branch.name}:{at}")
-                plan.parent = baseline or self.plans.get(at)
+                plan.parent = self.baselines.get((branch.ref, at)) or self.plans.get(at)
             else:
                 plan.note = f"commit {item.hash} does not change the target"
             self.plans[item.key] = plan

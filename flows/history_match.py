@@ -28,6 +28,7 @@ class Plan:
     version: str | None = None  # the commit that brought the version: itself, or one before
     base: str | None = None  # the commit it was edited from
     parent: Plan | None = None
+    parent_key: str | None = None  # of a parent that is not part of this import
     item: Item | None = None
     others: list[Item] = field(default_factory=list)  # rows of further tables on the same run
     status: Status | None = None

@@ -25,7 +25,7 @@ def light_record(plan: Plan, book: Book, metric: str, direction: str) -> Experim
         campaign=campaign,
         seq=seq,
         commit=plan.commit or "",
-        parent=book.names.get(plan.parent.key) if plan.parent else None,
+        parent=book.names.get(plan.parent.key if plan.parent else plan.parent_key or ""),
         parent_commit=plan.base,
         status=plan.status or Status.KEEP,
         reason=plan.reason,
@@ -83,7 +83,12 @@ def kept_blob(plan: Plan, versions: Versions) -> str | None:
 
 
 def mark(record: ExperimentRecord, plan: Plan, versions: Versions) -> str:
-    """Return a hash of all that makes a record, with sources by their objects."""
-    blobs = [versions.blobs.get(sha or "") for sha in (plan.version, plan.base)]
-    told = repr((record, blobs, kept_blob(plan, versions)))
-    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    """Return a hash of all that makes a record, with sources by their objects.
+
+    It ends in a plus where a table row is behind the record.
+    """
+    after, before = (versions.blobs.get(sha or "") for sha in (plan.version, plan.base))
+    kept = kept_blob(plan, versions)
+    told = repr((record, after, before, kept if kept != before else None))
+    digest = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    return digest + "+" * (plan.item is not None)

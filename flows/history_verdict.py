@@ -36,8 +36,9 @@ def link(join: Join) -> None:
             continue
         before = join.versions.previous(version)
         if before is not None:
-            baseline = join.plans.get(f"baseline:{plan.branch.name}:{before}")
+            baseline = join.baselines.get((plan.branch.ref, before))
             plan.parent = baseline or join.plans.get(before)
+            plan.parent_key = before
 
 
 def infer(join: Join) -> None:

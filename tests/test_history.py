@@ -406,6 +406,30 @@ def test_tables_in_trees_and_beside_a_work_tree_are_found_and_copies_read_once(
     assert account.experiments == 7
 
 
+def test_refs_imported_one_by_one_end_in_the_same_experiments_as_all_at_once(
+    story: Story, memory: Records, tmp_path: Path
+) -> None:
+    sha = night(story)[3][:7]
+    header = "commit\tval_bpb\tstatus\tdescription\n"
+    short = f"{sha}\t0.99\tkeep\tdepth 9\nccccccc\t0.98\tkeep\tlost\n"
+    other = "commit\tgap\tstatus\tdescription\n" + "ccccccc\t1.5\tkeep\tlost, told again\n"
+    story.commit("refs/heads/aaa", "log", {"results.tsv": header + short}, [6])
+    longer = header + short + "ddddddd\t0.97\tdiscard\tlost too\n"
+    story.commit("refs/heads/bbb", "log", {"results.tsv": longer, "gap_results.tsv": other}, [7])
+    story.write()
+    steps = [["main"], ["aaa"], ["bbb"], ["autoresearch/mar8"], []]
+    accounts = [take(story, tmp_path, refs=refs) for refs in steps]
+    assert [account.new for account in accounts] == [1, 5, 1, 0, 0]
+    assert accounts[-1].experiments == accounts[-1].known == len(memory.known) == 7
+    lost = next(r for r in memory.known.values() if r.commit == "ccccccc")
+    assert (lost.value, lost.summary) == (0.98, {"gap": 1.5})
+    at_once = Records()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "open_memory", lambda place: at_once)
+        take(story, tmp_path / "other")
+    assert {r.commit for r in at_once.known.values()} == {r.commit for r in memory.known.values()}
+
+
 def test_odd_files_removed_files_and_merges_are_handled_or_named(
     story: Story, memory: Records, tmp_path: Path
 ) -> None:
