@@ -28,6 +28,7 @@ from flows.experiment import (
 from flows.lab import BRANCH, Campaign, Lab, campaign_of, check_tag
 from flows.ledger import Entry
 from flows.recovery import recover, was_interrupted
+from flows.tracking import check_pipeline
 from trainer.run import Watch
 from trainer.stage import environment
 
@@ -148,6 +149,7 @@ def start(
         if tip is None:
             tip = lab.repository.head()
             read_target(lab, campaign, tip)
+            check_pipeline(lab.repository, tip, campaign.task_name)
             lab.repository.create_ref(campaign.ref, tip)
         settle(lab, campaign)
         if not campaign.target.is_file():

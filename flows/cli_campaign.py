@@ -10,6 +10,12 @@ PROFILES = "cpu, smoke, mps or h100"
 
 def describe(commands: Any) -> None:
     """Add the commands to a parser; nothing heavy may be imported here."""
+    init = add(commands, "init", "adopt:init", "write what a repository needs for a campaign")
+    init.add_argument("--target", default="train.py", help="the one file the agent edits")
+    init.add_argument("--command", help="what measures it (default: python TARGET)")
+    init.add_argument("--metric", default="val_bpb", help="key of the line `key: number` it prints")
+    init.add_argument("--direction", choices=["minimise", "maximise"], default="minimise")
+    init.add_argument("--limit", type=float, default=600.0, metavar="SECONDS")
     start = add(commands, "start", "commands:start", "start a campaign and run its baseline")
     start.add_argument("tag", help="campaign autoresearch/TAG")
     wishes(start)

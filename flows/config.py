@@ -90,7 +90,7 @@ def load_config(root: Path) -> Config:
     try:
         return parse_config(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError([f"{path.name} is missing in {root}"]) from None
+        raise ConfigError([f"{path.name} is missing in {root}; `nightlab init` writes one"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"cannot be read: {error}"]) from error
 

@@ -11,9 +11,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from flows.errors import TrackingError
+import yaml
+
+from flows.errors import FlowError, TrackingError
+from flows.repository import Repository
 
 FALLBACK_STAGE = "train"
+OUTPUTS = ("exp/artifacts", "exp/loss.csv", "exp/metrics.json", "exp/params.json")
 
 
 def save_outputs(directory: Path, root: Path, stage_name: str) -> bytes:
@@ -45,6 +49,32 @@ def save_outputs(directory: Path, root: Path, stage_name: str) -> bytes:
     except DvcException as error:
         raise TrackingError(directory, str(error)) from error
     return (directory / "dvc.lock").read_bytes()
+
+
+def check_pipeline(repository: Repository, commit: str, task: str) -> None:
+    """Make sure that DVC will be able to save a run, before one is spent.
+
+    Raises:
+        FlowError: The commit lacks the pipeline, the stage or one of its outputs.
+    """
+    text, config = (repository.read(commit, name) for name in ("dvc.yaml", ".dvc/config"))
+    if text is None or config is None:
+        missing = "dvc.yaml" if text is None else ".dvc/config"
+        raise FlowError(f"{missing}: is not in commit {commit[:7]}; run `nightlab init`, commit")
+    try:
+        stages = yaml.safe_load(text)["stages"]
+        stage = stages.get(task) or stages["train"]
+        found = [
+            name for item in stage["outs"] for name in ([item] if isinstance(item, str) else item)
+        ]
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        raise FlowError(
+            f"dvc.yaml: has no stage {task!r} or 'train' with outs; "
+            "`nightlab init` in an empty directory shows one"
+        ) from None
+    lacking = [name for name in OUTPUTS if name not in found]
+    if lacking:
+        raise FlowError(f"dvc.yaml: the outs of its stage lack {', '.join(lacking)}; add them")
 
 
 def load_stage(repo: Any, directory: Path, name: str) -> Any:

@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import pytest
+from conftest import git
+
+from flows import campaign
+from flows.cli import main
+from flows.errors import FlowError
+from flows.lab import open_lab
+
+SCRIPT = "ALPHA = 0.5\nprint('score:', 1 - (ALPHA - 0.3) ** 2)\n"
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A committed repository that has never heard of nightlab or DVC."""
+    (tmp_path / "model.py").write_text(SCRIPT)
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "Begin")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_init_makes_any_script_a_task(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise", "--json"]
+    assert main(["init", *words]) == 0
+    written = json.loads(capsys.readouterr().out)["written"]
+    assert written[:2] == ["nightlab.toml", "dvc.yaml"]
+    git(foreign, "add", "-f", *written)
+    git(foreign, "commit", "-qm", "Adopt")
+    assert main(["start", "t", "--json"]) == 0
+    started = json.loads(capsys.readouterr().out)
+    assert started["baseline"]["value"] == pytest.approx(0.96)
+    Path(started["target"]).write_text(SCRIPT.replace("0.5", "0.35"))
+    assert main(["try", "-m", "alpha 0.5 -> 0.35", "--json"]) == 0
+    tried = json.loads(capsys.readouterr().out)
+    assert (tried["status"], tried["delta"]) == ("keep", pytest.approx(0.0375))
+    assert tried["reason"] == "higher by 0.037500"
+
+
+def test_init_leaves_what_is_there(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (foreign / "dvc.yaml").write_text("stages: {}\n")
+    assert main(["init", "--target", "model.py", "--json"]) == 0
+    assert "dvc.yaml" in json.loads(capsys.readouterr().out)["kept"]
+    assert (foreign / "dvc.yaml").read_text() == "stages: {}\n"
+    assert main(["init", "--target", "nowhere.py"]) == 1
+    assert "nowhere.py: is not a file of" in capsys.readouterr().err
+
+
+def test_a_pipeline_that_cannot_save_a_run_is_refused_before_one_is_spent(root: Path) -> None:
+    (root / "dvc.yaml").write_text("stages: {train: {cmd: x, outs: [exp/artifacts]}}\n")
+    git(root, "commit", "-qam", "Break the outs")
+    with pytest.raises(FlowError, match=r"lack exp/loss\.csv, exp/metrics\.json"):
+        campaign.start(open_lab(root), "t", campaign.Wishes())
+    (root / "dvc.yaml").write_text("stages: []\n")
+    git(root, "commit", "-qam", "Break the stage")
+    with pytest.raises(FlowError, match="no stage 'train' or 'train' with outs"):
+        campaign.start(open_lab(root), "t", campaign.Wishes())
+    git(root, "rm", "-q", "dvc.yaml")
+    git(root, "commit", "-qm", "Lose it")
+    with pytest.raises(FlowError, match=r"dvc\.yaml: is not in commit"):
+        campaign.start(open_lab(root), "t", campaign.Wishes())
+    assert open_lab(root).repository.refs("refs/heads/autoresearch/") == {}
