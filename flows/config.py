@@ -90,7 +90,8 @@ def load_config(root: Path) -> Config:
     try:
         return parse_config(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError([f"{path.name} is missing in {root}; `nightlab init` writes one"]) from None
+        mistake = f"{path.name} is missing in {root}; `nightlab init` writes one"
+        raise ConfigError([mistake]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"cannot be read: {error}"]) from error
 
