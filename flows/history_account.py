@@ -58,8 +58,8 @@ class Account:
         many = "1 campaign" if len(self.campaigns) == 1 else f"{len(self.campaigns)} campaigns"
         told = [
             f"{self.experiments} experiments of {many}: {kinds}",
-            f"{self.with_diff} with their version of the target, {self.without_diff} without"
-            " (the row is left, the commit is lost)",
+            f"{self.with_diff} with diff,"
+            f" {self.without_diff} without (lost: only their table row is left)",
             f"{self.new} new, {self.changed} changed, {self.known} known before;"
             f" {self.commits} commits in {self.seconds:.2f} s",
         ]
