@@ -46,7 +46,7 @@ def judge(
     restores = bool(RESTORES.search(message))
     base = real_base(before, after, history)
     if base is None:
-        return [as_revert(change, silent=False) for change in found] if restores else found
+        return [as_revert(c, silent=False) for c in found] if restores else aside(found, message)
     ideas = {change.knob: change for change in compare(base, after)}
     undone = {change.knob: change for change in compare(before, base)}
     if not ideas or not undone:
@@ -68,6 +68,20 @@ def judge(
         as_revert(change, silent=not restores)
         for knob, change in undone.items()
         if knob not in known and knob not in ideas
+    ]
+
+
+def aside(found: list[Change], message: str) -> list[Change]:
+    """Mark what a commit that claims to change nothing changes all the same."""
+    if not any(change.change_type is ChangeType.NO_EFFECT for change in found):
+        return found
+    return [
+        change
+        if change.change_type is ChangeType.NO_EFFECT
+        or not message
+        or is_announced(change, message)
+        else replace(change, silent=True)
+        for change in found
     ]
 
 

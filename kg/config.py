@@ -9,6 +9,7 @@ from functools import lru_cache
 from kg.config_literals import literal_settings
 from kg.config_names import Names
 from kg.config_optimizer import Scopes, group_settings
+from kg.effective import judged_settings
 from kg.idioms_activation import activation_settings
 from kg.idioms_attention import attention_settings
 from kg.idioms_features import feature_settings
@@ -17,7 +18,7 @@ from kg.idioms_model import model_settings
 from kg.idioms_norm import norm_settings
 from kg.idioms_residual import residual_settings
 from kg.idioms_schedule import schedule_settings
-from kg.knobs import is_unknown
+from kg.knobs import component_of, is_unknown
 from kg.optimizers import Optimizers, read_optimizers
 from kg.program import MAX_SOURCE, Program, parse
 from kg.roles import Roles
@@ -104,8 +105,14 @@ def all_settings(
         # An unknown literal in a line that an idiom has read is no knob of its own.
         if not (is_unknown(setting.knob) and setting.span in read):
             known.append(setting)
-    for setting in known:
-        yield replace(setting, optimizer_scope=scopes.of(setting))
+    for setting in judged_settings(known, program, names, optimizers):
+        knob = scopes.knob_reached(setting)
+        yield replace(
+            setting,
+            knob=knob,
+            component=component_of(knob),
+            optimizer_scope=scopes.of_place(knob, setting.path),
+        )
 
 
 def speaking(places: tuple[Setting, ...]) -> dict[str, Setting]:

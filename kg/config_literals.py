@@ -121,7 +121,8 @@ def name_settings(
     site = Site(path, scope, statement.span, rank)
     setting = make_setting(program, names, knob or unknown_knob(path), value, site)
     setting = overridden_field(names, setting, scope, name) if in_class else setting
-    if constant and not scope and is_unread(program, statement, name):
+    where = program.statements if not scope else program.by_scope.get(scope, [])
+    if not in_class and is_unread(where, statement, name):
         setting = replace(setting, effective=False)
     yield from split_tuple(program, setting, value)
 
@@ -134,9 +135,9 @@ def overridden_field(names: Names, setting: Setting, owner: str, name: str) -> S
     return replace(setting, effective=False, overridden_at=passed[0][0].lineno)
 
 
-def is_unread(program: Program, statement: Statement, name: str) -> bool:
-    """Tell whether a constant is mentioned nowhere but where it is set."""
-    return not any(name in other.names for other in program.statements if other is not statement)
+def is_unread(where: list[Statement], statement: Statement, name: str) -> bool:
+    """Tell whether a name is mentioned nowhere but where it is set."""
+    return not any(name in other.names for other in where if other is not statement)
 
 
 def attribute_settings(

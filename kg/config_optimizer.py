@@ -33,8 +33,13 @@ def group_settings(program: Program, names: Names, optimizers: Optimizers) -> It
     for group in optimizers.groups:
         for key, value in group.entries.items():
             for setting in entry_settings(program, names, group, key, value):
-                made = overwritten(setting, optimizers, group, key)
-                yield replace(made, secondary=not is_known_holder(group.holder))
+                line = optimizers.overwritten_at(group, key)
+                yield replace(
+                    setting,
+                    effective=line is None,
+                    overridden_at=line,
+                    secondary=not is_known_holder(group.holder),
+                )
 
 
 def kind_setting(program: Program, optimizers: Optimizers) -> Iterator[Setting]:
@@ -62,6 +67,14 @@ def entry_settings(
         yield expanded(
             names, make_setting(program, names, group_knob(group, key), value, site), value
         )
+
+
+PLAIN = frozenset({"optimizer.all_lr", "optimizer.momentum"})
+
+
+def entry_knob(group: Group, key: str) -> str:
+    """Return the knob of a group's entry, its learning rate included."""
+    return holder(group.holder).lr if key == "lr" else group_knob(group, key)
 
 
 def group_knob(group: Group, key: str) -> str:
@@ -142,16 +155,6 @@ def beta_settings(
         )
 
 
-def overwritten(setting: Setting, optimizers: Optimizers, group: Group, key: str) -> Setting:
-    """Mark an entry dead if the loop overwrites it, each step, with something not made from it."""
-    for write in optimizers.overwrites:
-        if write.key != key or write.keeps or write.statement.scope == group.statement.scope != "":
-            continue
-        if write.kinds is None or group.kind in write.kinds:
-            return replace(setting, effective=False, overridden_at=write.statement.span[0])
-    return setting
-
-
 class Scopes:
     """Whose update each setting touches, judged on one file."""
 
@@ -165,23 +168,35 @@ class Scopes:
         }
         self.all = scope_of(optimizers.kinds)
         self.by_root: dict[str, set[str]] = {}
+        self.entries: dict[str, set[str]] = {}
         self.by_path: dict[str, str] = {}
         self.decayed: set[str] = set()
         for group in optimizers.groups:
             for key, value in group.entries.items():
                 for root in names.roots(value, group.statement.scope):
                     self.by_root.setdefault(root, set()).add(group.kind)
+                    self.entries.setdefault(root, set()).add(entry_knob(group, key))
                 self.by_path[f"group {group.holder}"] = group.kind
                 if key == "weight_decay":
                     self.decayed.add(group.kind)
         for write in optimizers.overwrites:
-            kinds = write.kinds or optimizers.kinds
+            kinds = optimizers.kinds & (write.kinds or optimizers.kinds)
             if write.keeps and write.key in ("lr", "initial_lr"):
                 continue
             for root in names.roots(write.value, write.statement.scope):
                 self.by_root.setdefault(root, set()).update(kinds)
             if write.key == "weight_decay":
-                self.decayed = set(kinds) if write.kinds else self.decayed
+                self.decayed = set(kinds) if write.kinds and kinds else self.decayed
+
+    def knob_reached(self, setting: Setting) -> str:
+        """Return the knob of a plainly named constant: that of the one group entry it reaches.
+
+        `lr = 0.02` that only `Muon(matrices, lr=lr)` reads is the matrices' learning rate.
+        """
+        if setting.knob not in PLAIN or setting.rank is not Rank.CONSTANT:
+            return setting.knob
+        reached = self.entries.get(setting.path, set())
+        return next(iter(reached)) if len(reached) == 1 else setting.knob
 
     def of(self, setting: Setting) -> OptimizerScope:
         """Return the optimizer scope of a setting."""

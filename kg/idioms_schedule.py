@@ -104,6 +104,8 @@ def decay_shape(
     program: Program, names: Names, roles: Roles, optimizers: Optimizers
 ) -> Iterator[Setting]:
     """Yield `schedule.weight_decay`: constant unless the loop writes it each step."""
+    if not optimizers.overwrites:
+        return
     if not any("weight_decay" in group.entries for group in optimizers.groups):
         return
     writes = [write for write in optimizers.overwrites if write.key == "weight_decay"]
@@ -221,7 +223,7 @@ def plain_end(pair: list[ast.expr]) -> ast.expr | None:
 
 def adam_momentum(optimizers: Optimizers, roles: Roles, program: Program) -> Iterator[Setting]:
     """Yield `schedule.adam_momentum`: constant unless the loop writes the betas."""
-    if "adamw" not in optimizers.kinds:
+    if "adamw" not in optimizers.kinds or not optimizers.overwrites:
         return
     writes = [write for write in optimizers.overwrites if write.key in ("betas", "beta1")]
     span = writes[0].statement.span if writes else optimizers.groups[0].statement.span

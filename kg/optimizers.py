@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from kg.canonical import canonical
-from kg.config_names import Names, callee
+from kg.config_names import Names, assignments, callee
 from kg.overwrites import (
     KIND_KEYS,
     Overwrite,
@@ -63,6 +63,17 @@ class Optimizers:
         """Return the update rules in use."""
         return frozenset(group.kind for group in self.groups)
 
+    def overwritten_at(self, group: Group, key: str) -> int | None:
+        """Return the line that overwrites an entry with something not made from it, if any."""
+        for write in self.overwrites:
+            if write.key != key or write.keeps:
+                continue
+            if write.statement.scope == group.statement.scope != "":
+                continue  # set up in the same function: part of building the groups
+            if write.kinds is None or group.kind in write.kinds:
+                return write.statement.span[0]
+        return None
+
 
 def read_optimizers(program: Program, names: Names) -> Optimizers:
     """Find every parameter group, its kind, and what later overwrites it."""
@@ -102,7 +113,7 @@ def add_plain_group(
     params = call.args[0] if call.args else entries.get("params")
     if params is None or (kind in {group.kind for group in groups} and not entries):
         return
-    if any(reaches_dicts(params, group, statement.scope, names) for group in groups):
+    if any(reaches_dicts(params, group, statement) for group in groups):
         held = "all" if entries else ""
     else:
         held = holder_of(params, statement, names)
@@ -110,12 +121,20 @@ def add_plain_group(
         add_group(groups, held, kind, entries, statement)
 
 
-def reaches_dicts(params: ast.expr, group: Group, scope: str, names: Names) -> bool:
+def reaches_dicts(params: ast.expr, group: Group, statement: Statement) -> bool:
     """Tell whether the first argument of a constructor is a list that holds a group's dict."""
-    if group.statement.scope != scope:
+    if group.statement is statement:
+        return isinstance(params, ast.List | ast.Tuple | ast.ListComp)
+    if group.statement.scope != statement.scope or not isinstance(params, ast.Name):
         return False
-    wanted = names.roots(params, scope)
-    return bool(wanted & set(group.statement.names)) or "param_groups" in wanted
+    bound = {target.id for target, _ in assignments(group.statement.node) if is_name(target)}
+    grown = re.match(r"(\w+)\.(append|extend)\(", group.statement.text)
+    return params.id in bound or (grown is not None and grown.group(1) == params.id)
+
+
+def is_name(node: ast.expr) -> TypeGuard[ast.Name]:
+    """Tell whether a node is a plain name."""
+    return isinstance(node, ast.Name)
 
 
 def optimizer_calls(program: Program) -> Iterator[tuple[Statement, ast.Call, str]]:

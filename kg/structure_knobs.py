@@ -10,7 +10,7 @@ from typing import Final
 
 from kg.config_names import callee
 from kg.config_optimizer import Scopes
-from kg.knobs import component_of
+from kg.knobs import component_of, unknown_knob
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
 from kg.roles import Role, Roles
@@ -108,6 +108,8 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
     for pattern, wanted, knob in BY_NAMES:
         if role in wanted and any(pattern.search(name) for name in statement.names):
             return knob
+    if role is Role.OTHER and statement.scope and not roles.scopes(Role.MODEL):
+        return unknown_knob(statement.scope)  # no trainer: the function is all there is to name
     return BY_ROLE.get(role, UNSPECIFIED)
 
 
