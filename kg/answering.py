@@ -34,6 +34,19 @@ def limited(asked: Asked, rows: Rows) -> tuple[Rows, bool]:
     return rows[:most], len(rows) > most
 
 
+def campaign_by_campaign(
+    asked: Asked, rows_of: Callable[[Board], Iterable[dict[str, Any]]]
+) -> tuple[Rows, bool]:
+    """Collect the rows of each campaign until the question's limit is reached."""
+    most = int(asked.number("limit"))
+    rows: Rows = []
+    for board in asked.boards():
+        rows += [{**row, "campaign": board.campaign} for row in rows_of(board)]
+        if len(rows) > most:
+            break
+    return rows[:most], len(rows) > most
+
+
 def condition(knob: str, text: str) -> Callable[[Value | None], bool]:
     """Return the test that ``8``, ``<8``, ``!=muon`` or ``>=2**17`` puts to a setting.
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from kg.answering import Finish
 from kg.answers_findings import conflicts, dead_ends, improved_while
+from kg.answers_fleet import seen_by
 from kg.answers_history import attempts, best, progress, timeline
 from kg.answers_pairs import common, relations
-from kg.answers_search import best_before, hypotheses, repeats, seen_by, sweeps, unexplored
+from kg.answers_search import best_before, hypotheses, repeats, sweeps, unexplored
 
 FINISH: dict[str, Finish] = {
     "attempts": attempts,
     "best": best,
     "best-before": best_before,
-    "by-agent": seen_by("agent"),
-    "by-task": seen_by("task"),
+    "by-agent": partial(seen_by, field="agent"),
+    "by-task": partial(seen_by, field="task"),
     "common": common,
     "conflicts": conflicts,
     "dead-ends": dead_ends,

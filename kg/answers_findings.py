@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from kg.answering import (
-    Rows,
-    best_trial,
-    condition,
-    count,
-    limited,
-    mean_delta,
-    within_noise,
-)
+import numpy as np
+
+from kg import vocab
+from kg.answering import Rows, condition, limited, mean_delta, within_noise
 from kg.board import Board, EvidenceKey, Outcome, Trial
 from kg.conflict import Tried, conflict_of
-from kg.query import Asked, select
+from kg.fleet import Edits, edit_of
+from kg.query import Asked
+from kg.sums import Sum, sums
+from kg.terms import LAB
 from kg.vocab import Value
 
+SHOWN = 20  # experiments listed for one edit; over a fleet there may be thousands
 ATTEMPTED = frozenset({Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED})
-
-
-class Edits(NamedTuple):
-    """What answers are grouped by: an edit, on a metric."""
-
-    sense: str
-    metric: str
-    component: str
-    knob: str
-    direction: str
-    to: str
 
 
 Found = dict[Edits, list[tuple[EvidenceKey, Trial]]]
@@ -40,8 +28,7 @@ def grouped(pairs: Iterable[tuple[EvidenceKey, Trial]], found: Found | None = No
     """Put trials of one edit together, alone or combined, whichever optimizer it touched."""
     found = {} if found is None else found
     for key, trial in pairs:
-        edit = Edits(key.sense, key.metric, key.component, key.knob, key.direction, key.to)
-        found.setdefault(edit, []).append((key, trial))
+        found.setdefault(edit_of(key), []).append((key, trial))
     return found
 
 
@@ -54,57 +41,93 @@ def all_pairs(board: Board) -> Iterator[tuple[EvidenceKey, Trial]]:
 
 def improved_while(asked: Asked) -> tuple[Rows, bool]:
     """Return the edits that improved while a setting held."""
+    if asked.campaign is None:
+        return fleet_improved_while(asked)
     knob = asked.text("knob")
     fits = condition(knob, asked.text("value"))
-    found: Found = {}
-    noise: dict[str, float | None] = {}
-    for board in asked.boards():
-        held = {row["name"] for row in settings_of(asked, board, knob) if fits(row["setting"])}
-        grouped(((k, t) for k, t in all_pairs(board) if t.name in held), found)
-        noise.update(dict.fromkeys(held, board.noise))
+    (board,) = asked.boards()
+    held = {name for name, value in asked.graph.held(board, knob).items() if fits(value)}
+    found = grouped((key, trial) for key, trial in all_pairs(board) if trial.name in held)
     component, direction = asked.text("component"), asked.text("direction")
     rows = [
-        improvement(edit, pairs, noise)
+        improvement(edit, pairs, board.noise)
         for edit, pairs in found.items()
         if component in ("", edit.component) and direction in ("", edit.direction)
         if any(trial.outcome == Outcome.IMPROVED for _, trial in pairs)
     ]
-    rows.sort(key=lambda row: (-row["improved"], row["knob"], row["direction"], row["to"] or ""))
-    return limited(asked, rows)
+    return limited(asked, sorted(rows, key=most_improved))
 
 
-def settings_of(asked: Asked, board: Board, knob: str) -> Rows:
-    """Return what a knob was set to in each experiment of a campaign."""
-    from kg import vocab
-
-    return select(asked, scope=vocab.campaign(board.campaign), setting_of=vocab.knob(knob))
+def most_improved(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what improvements are ordered by."""
+    return -row["improved"], row["knob"], row["direction"], row["to"] or "", row["metric"]
 
 
 def improvement(
-    edit: Edits, pairs: list[tuple[EvidenceKey, Trial]], noise: dict[str, float | None]
+    edit: Edits, pairs: list[tuple[EvidenceKey, Trial]], noise: float | None
 ) -> dict[str, Any]:
     """Return one edit that improved, with how often and by how much."""
     trials = [trial for _, trial in pairs]
-    good = sorted(
-        (t for t in trials if t.outcome == Outcome.IMPROVED), key=lambda t: (t.order, t.name)
-    )
-    best = best_trial(good, edit.sense)
+    good = [(key, trial) for key, trial in pairs if trial.outcome == Outcome.IMPROVED]
+    row = improvement_row(edit, good)
+    inside = within_noise(row["best_delta"], noise)
+    n = sum(trial.outcome in ATTEMPTED for trial in trials)
+    return {**row, "n": n, "mean_delta": mean_delta(trials), "within_noise": inside}
+
+
+def improvement_row(edit: Edits, good: list[tuple[EvidenceKey, Trial]]) -> dict[str, Any]:
+    """Return what is said of an edit by the trials that improved, the best of them first."""
+    sign = -1.0 if edit.sense == "max" else 1.0
+    ranked = sorted((t for _, t in good), key=lambda t: (sign * (t.delta or 0.0), t.name))
+    best = ranked[0]
     return {
         **edit._asdict(),
         "to": edit.to or None,
-        "n": sum(trial.outcome in ATTEMPTED for trial in trials),
         "improved": len(good),
-        "alone": sum(key.isolated and trial in good for key, trial in pairs),
-        "mean_delta": mean_delta(trials),
-        "best_delta": best.delta if best else None,
-        "within_noise": within_noise(best.delta, noise[best.name]) if best else None,
-        "values": sorted(
-            {t.new for t in good if t.new is not None}, key=lambda v: (str(type(v)), v)
-        ),
-        "experiments": [trial.name for trial in good],
-        "experiment": best.name if best else None,
-        "commit": best.commit if best else None,
+        "alone": sum(key.isolated for key, _ in good),
+        "best_delta": best.delta,
+        "values": sorted({t.new for t in ranked if t.new is not None}, key=value_order),
+        "experiments": [trial.name for trial in ranked[:SHOWN]],
+        "experiment": best.name,
+        "commit": best.commit,
     }
+
+
+def fleet_improved_while(asked: Asked) -> tuple[Rows, bool]:
+    """Return the edits that improved while a setting held, over all campaigns."""
+    fleet, knob = asked.graph.fleet(), asked.text("knob")
+    places = fleet.while_held(knob, condition(knob, asked.text("value")), asked.as_of)
+    component, direction = asked.text("component"), asked.text("direction")
+    counts = fleet.counts(places)
+    chosen = [
+        index
+        for index in np.flatnonzero(counts.improved).tolist()
+        if component in ("", fleet.edits[index].component)
+        and direction in ("", fleet.edits[index].direction)
+    ]
+    chosen.sort(key=lambda index: (-counts.improved[index], *by_name(fleet.edits[index])))
+    most = int(asked.number("limit"))
+    good = fleet.improved(places, chosen[:most])
+    rows = []
+    for index in chosen[:most]:
+        row = improvement_row(fleet.edits[index], good[index])
+        row["within_noise"] = within_noise(row["best_delta"], noise_of(asked, row["experiment"]))
+        row["n"], row["mean_delta"] = int(counts.tried[index]), counts.mean(index)
+        rows.append(row)
+    return rows, len(chosen) > most
+
+
+def noise_of(asked: Asked, name: str) -> float | None:
+    """Return the noise floor of an experiment's campaign, as far as it counts."""
+    if asked.as_of is None:
+        return asked.graph.noise(name)
+    tag = asked.graph.value(vocab.experiment(name), LAB.inCampaign)
+    return asked.graph.board(tag, asked.as_of).noise
+
+
+def by_name(edit: Edits) -> tuple[str, ...]:
+    """Return what edits of equal merit are ordered by."""
+    return edit.knob, edit.direction, edit.to, edit.metric
 
 
 def value_order(value: Value) -> tuple[str, Value]:
@@ -114,38 +137,38 @@ def value_order(value: Value) -> tuple[str, Value]:
 
 def dead_ends(asked: Asked) -> tuple[Rows, bool]:
     """Return what was tried often enough and never improved anything."""
-    found: Found = {}
-    for board in asked.boards():
-        grouped(all_pairs(board), found)
     least, component = asked.number("least"), asked.text("component")
-    rows = [
-        dead_end(edit, [trial for _, trial in pairs])
-        for edit, pairs in found.items()
+    found = [
+        (edit, part)
+        for edit, part in sums(asked).items()
         if component in ("", edit.component)
+        if not part.improved and part.worsened + part.equal + part.crashed >= least
     ]
-    dead = [row for row in rows if row["n"] >= least and not row["improved"]]
-    dead.sort(key=lambda row: (-row["n"], row["knob"], row["direction"], row["to"] or ""))
-    return limited(asked, dead)
+    found.sort(key=lambda pair: (-attempted(pair[1]), *by_name(pair[0])))
+    most = int(asked.number("limit"))
+    return [dead_end(asked, edit, part) for edit, part in found[:most]], len(found) > most
 
 
-def dead_end(edit: Edits, trials: list[Trial]) -> dict[str, Any]:
+def attempted(part: Sum) -> int:
+    """Return how many trials have a known outcome."""
+    return part.improved + part.worsened + part.equal + part.crashed
+
+
+def dead_end(asked: Asked, edit: Edits, part: Sum) -> dict[str, Any]:
     """Return the sums over one edit, with the attempt that came closest."""
-    worsened, equal = count(trials, Outcome.WORSENED), count(trials, Outcome.EQUAL)
-    crashed = count(trials, Outcome.CRASHED)
-    closest = best_trial(trials, edit.sense) or min(trials, key=lambda trial: trial.order)
+    closest = part.best(edit.sense)
+    cited = asked.graph.cite(closest[1]) if closest else {"experiment": None, "commit": None}
     return {
         **edit._asdict(),
         "to": edit.to or None,
-        "n": worsened + equal + crashed,
-        "improved": count(trials, Outcome.IMPROVED),
-        "worsened": worsened,
-        "equal": equal,
-        "crashed": crashed,
-        "mean_delta": mean_delta(trials),
-        "best_delta": closest.delta,
-        "reason": reason_of(worsened, equal, crashed),
-        "experiment": closest.name,
-        "commit": closest.commit,
+        "n": attempted(part),
+        "worsened": part.worsened,
+        "equal": part.equal,
+        "crashed": part.crashed,
+        "mean_delta": part.mean,
+        "best_delta": closest[0] if closest else None,
+        "reason": reason_of(part.worsened, part.equal, part.crashed),
+        **cited,
     }
 
 
@@ -158,16 +181,55 @@ def reason_of(worsened: int, equal: int, crashed: int) -> str:
 
 def conflicts(asked: Asked) -> tuple[Rows, bool]:
     """Return the edits with opposite outcomes, and what stood differently."""
+    if asked.campaign is None:
+        return fleet_conflicts(asked)
     wanted = asked.text("knob")
-    rows: Rows = []
-    for board in asked.boards():
-        edits = {Tried(key.knob, key.direction, key.to) for key in board.evidence}
-        for tried in sorted(edits):
-            if wanted in ("", tried.knob):
-                row = conflict_row(board, tried)
-                rows += [row] if row else []
-    rows.sort(key=lambda row: (-min(row["gain"], row["loss"]), row["knob"], row["direction"]))
-    return limited(asked, rows)
+    (board,) = asked.boards()
+    edits = {Tried(key.knob, key.direction, key.to) for key in board.evidence}
+    found = [conflict_row(board, tried) for tried in edits if wanted in ("", tried.knob)]
+    return limited(asked, sorted((row for row in found if row), key=clearest))
+
+
+def clearest(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what conflicts are ordered by."""
+    return -min(row["gain"], row["loss"]), row["knob"], row["direction"], row["to"] or ""
+
+
+def fleet_conflicts(asked: Asked) -> tuple[Rows, bool]:
+    """Return the edits with opposite outcomes over all campaigns."""
+    wanted = asked.text("knob")
+    found = []
+    for edit, part in sums(asked).items():
+        gain, loss = part.ends[2:]
+        if gain and loss and wanted in ("", edit.knob):
+            found.append((min(abs(gain[0]), abs(loss[0])), edit, part, gain, loss))
+    found.sort(key=lambda pair: (-pair[0], *by_name(pair[1])))
+    most = int(asked.number("limit"))
+    rows = [fleet_conflict(asked, *pair[1:]) for pair in found[:most]]
+    return rows, len(found) > most
+
+
+def fleet_conflict(
+    asked: Asked, edit: Edits, part: Sum, gain: tuple[float, str], loss: tuple[float, str]
+) -> dict[str, Any]:
+    """Return one conflict; the contexts are those of what each edit was tried on."""
+    graph = asked.graph
+    mine, other = graph.context(gain[1]), graph.context(loss[1])
+    differs = [k for k in sorted(mine.keys() | other.keys()) if mine.get(k) != other.get(k)]
+    worse = graph.cite(loss[1])
+    return {
+        **edit._asdict(),
+        "to": edit.to or None,
+        "improved": part.improved,
+        "worsened": part.worsened,
+        "gain": abs(gain[0]),
+        "loss": abs(loss[0]),
+        "differs": [knob for knob in differs if knob != edit.knob],
+        "verdict": "context differs" if differs else "same context: suspect noise",
+        **graph.cite(gain[1]),
+        "worsened_experiment": worse["experiment"],
+        "worsened_commit": worse["commit"],
+    }
 
 
 def conflict_row(board: Board, tried: Tried) -> dict[str, Any] | None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from kg import vocab
 from kg.answering import (
     Rows,
+    campaign_by_campaign,
     companions,
     condition,
     limited,
     mean_delta,
     within_noise,
 )
-from kg.board import Board, EvidenceKey, Row, Trial
+from kg.answers_fleet import best_of_fleet, leader_row, leaders, progress_of_fleet
+from kg.board import Board, EvidenceKey, Regime, Row, Trial
 from kg.query import Asked
 from kg.repeats import justification
-from kg.terms import LAB
 
 
 def cite(row: Row) -> dict[str, Any]:
@@ -26,75 +27,32 @@ def cite(row: Row) -> dict[str, Any]:
 
 def best(asked: Asked) -> tuple[Rows, bool]:
     """Return the best kept experiment of each campaign, the best of all first."""
-    leaders = [(board, row) for board in asked.boards() for row in board.best.values()]
-    leaders.sort(key=lambda pair: rank(pair[1]))
-    most = int(asked.number("limit"))
-    rows = [best_row(asked, board, row) for board, row in leaders[:most]]
-    return rows, len(leaders) > most
+    if asked.campaign is None:
+        return best_of_fleet(asked)
+    (board,) = asked.boards()
+    rows = [leader_row(asked, row) for row in leaders(asked)]
+    return limited(asked, [{**row, "rests_on": brought(board, row)} for row in rows])
 
 
-def rank(row: Row) -> tuple[str, float, tuple[int, str]]:
-    """Return what experiments are ordered by, best first within one metric."""
-    value = row.entry.value or 0.0
-    return row.entry.scale.metric, -value if row.entry.scale.sense == "max" else value, row.order
+def brought(board: Board, row: dict[str, Any]) -> list[str]:
+    """Return the experiments that brought the settings of a leader, in their order."""
+    seq = row["seq"]
+    by = {regime.by for knob in row["settings"] for regime in held(board, knob, seq)}
+    return sorted(by, key=lambda name: board.names[name].order)
 
 
-def best_row(asked: Asked, board: Board, row: Row) -> dict[str, Any]:
-    """Return one leader with the settings it owes its place to."""
-    settings, first = asked.graph.settings(row.name), asked.graph.settings(board.rows[0].name)
-    component = asked.text("component")
-    if component:
-        shown = {k: v for k, v in settings.items() if component in components(asked, k)}
-    else:
-        shown = {k: v for k, v in settings.items() if first.get(k) != v}
-    by = {regime.by for knob in shown for regime in held(board, knob, row)}
-    return {
-        **cite(row),
-        "campaign": board.campaign,
-        "metric": row.entry.scale.metric,
-        "value": row.entry.value,
-        "description": asked.graph.description(row.name),
-        "settings": shown,
-        "rests_on": sorted(by, key=lambda name: board.names[name].order),
-    }
-
-
-def components(asked: Asked, knob: str) -> list[str]:
-    """Return the components a knob belongs to."""
-    return asked.graph.values(vocab.knob(knob), LAB.inComponent)
-
-
-def held(board: Board, knob: str, row: Row) -> list[Any]:
+def held(board: Board, knob: str, seq: int) -> list[Regime]:
     """Return the regime of a knob in which an experiment stands."""
-    regimes = [regime for regime in board.regimes.get(knob, ()) if regime.since <= row.entry.seq]
+    regimes = [regime for regime in board.regimes.get(knob, ()) if regime.since <= seq]
     return regimes[-1:]
 
 
 def progress(asked: Asked) -> tuple[Rows, bool]:
     """Return the accepted line of one campaign, or the state of each."""
-    if asked.campaign:
-        return limited(asked, accepted_line(asked, next(iter(asked.boards()))))
-    rows = []
-    for board in asked.boards():
-        line = accepted_line(asked, board)
-        for leader in board.best.values():
-            state = next(row for row in line if row["experiment"] == leader.name)
-            first = next((row["value"] for row in line if row["value"] is not None), None)
-            gained = None if first is None else round(state["value"] - first, 12)
-            rows.append({**line[-1], **state, **spent(board), "delta": gained})
-    return limited(asked, rows)
-
-
-def spent(board: Board) -> dict[str, Any]:
-    """Return what a campaign has cost."""
-    attempts, kept = len(board.attempts), board.tally["keep"]
-    rate = round(kept / attempts, 4) if attempts else None
-    return {
-        "attempts": attempts,
-        "kept": kept,
-        "keep_rate": rate,
-        "seconds": round(board.spent, 3),
-    }
+    if asked.campaign is None:
+        return progress_of_fleet(asked)
+    (board,) = asked.boards()
+    return limited(asked, accepted_line(asked, board))
 
 
 def accepted_line(asked: Asked, board: Board) -> Rows:
@@ -130,40 +88,30 @@ def accepted_line(asked: Asked, board: Board) -> Rows:
 
 def timeline(asked: Asked) -> tuple[Rows, bool]:
     """Return the regimes: which setting held from which accepted experiment to which."""
+    return campaign_by_campaign(asked, lambda board: regime_rows(asked, board))
+
+
+def regime_rows(asked: Asked, board: Board) -> Iterator[dict[str, Any]]:
+    """Yield the regimes of one campaign by knob."""
     wanted = asked.text("knob")
-    rows: Rows = []
-    for board in asked.boards():
-        found = [
-            regime
-            for knob, regimes in board.regimes.items()
-            for regime in regimes
-            if (knob == wanted if wanted else len(regimes) > 1)
-        ]
-        for regime in sorted(found, key=lambda r: (r.knob, r.since, r.by)):
-            rows.append(
-                {
-                    "knob": regime.knob,
-                    "value": regime.value,
-                    "from_seq": regime.since,
-                    "until_seq": regime.until,
-                    "experiment": regime.by,
-                    "commit": board.names[regime.by].entry.commit,
-                    "ended_by": regime.ended_by,
-                    "campaign": board.campaign,
-                }
-            )
-    return limited(asked, rows)
+    for knob, regimes in sorted(board.regimes.items()):
+        if knob != wanted and (wanted or len(regimes) == 1):
+            continue
+        for regime in regimes:
+            yield {
+                "knob": knob,
+                "value": regime.value,
+                "from_seq": regime.since,
+                "until_seq": regime.until,
+                "experiment": regime.by,
+                "commit": board.names[regime.by].entry.commit,
+                "ended_by": regime.ended_by,
+            }
 
 
 def attempts(asked: Asked) -> tuple[Rows, bool]:
     """Return every attempt at a knob."""
-    rows: Rows = []
-    most = int(asked.number("limit"))
-    for board in asked.boards():
-        rows += attempts_in(asked, board)
-        if len(rows) > most:
-            break
-    return limited(asked, rows)
+    return campaign_by_campaign(asked, lambda board: attempts_in(asked, board))
 
 
 def attempts_in(asked: Asked, board: Board) -> Rows:

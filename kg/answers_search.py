@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from kg import vocab
-from kg.answering import Rows, best_trial, condition, limited
+from kg.answering import Rows, best_trial, campaign_by_campaign, condition, limited
+from kg.answers_fleet import unexplored_of_fleet
 from kg.board import Board, Outcome, Regime, Row, Trial
 from kg.derive import verdict_of
 from kg.fold import number_of
@@ -18,19 +19,6 @@ from kg.sweep import sweeps as find_sweeps
 from kg.terms import DCT, LAB
 
 STATES = ("never touched", "one direction", "open", "bracketed")
-
-
-def campaign_by_campaign(
-    asked: Asked, rows_of: Callable[[Board], Iterable[dict[str, Any]]]
-) -> tuple[Rows, bool]:
-    """Collect the rows of each campaign until the question's limit is reached."""
-    most = int(asked.number("limit"))
-    rows: Rows = []
-    for board in asked.boards():
-        rows += [{**row, "campaign": board.campaign} for row in rows_of(board)]
-        if len(rows) > most:
-            break
-    return rows[:most], len(rows) > most
 
 
 def repeats(asked: Asked) -> tuple[Rows, bool]:
@@ -136,13 +124,13 @@ def switch_row(row: Row, trial: Trial, leader: Row | None) -> dict[str, Any]:
 def sweeps(asked: Asked) -> tuple[Rows, bool]:
     """Return the runs of attempts that explored one knob in a row."""
     knob, least = asked.text("knob"), asked.number("least")
-    rows = [
-        sweep_row(board, sweep)
-        for board in asked.boards()
-        for sweep in find_sweeps(board, board.rows)
-        if knob in ("", sweep.knob) and len(sweep.rows) >= least
-    ]
-    return limited(asked, rows)
+
+    def rows_of(board: Board) -> Iterator[dict[str, Any]]:
+        for sweep in find_sweeps(board, board.rows):
+            if knob in ("", sweep.knob) and len(sweep.rows) >= least:
+                yield sweep_row(board, sweep)
+
+    return campaign_by_campaign(asked, rows_of)
 
 
 def sweep_row(board: Board, sweep: Sweep) -> dict[str, Any]:
@@ -165,12 +153,13 @@ def sweep_row(board: Board, sweep: Sweep) -> dict[str, Any]:
         "experiments": [row.name for row in sweep.rows],
         "experiment": best.name,
         "commit": best.commit,
-        "campaign": board.campaign,
     }
 
 
 def unexplored(asked: Asked) -> tuple[Rows, bool]:
     """Return the knobs of the accepted file by how little is known about them."""
+    if asked.campaign is None:
+        return unexplored_of_fleet(asked)
     component, state = asked.text("component"), asked.text("state")
     rows = [
         row
@@ -203,7 +192,7 @@ def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
         name for name, found in (("decrease", below), ("increase", above)) if numeric and not found
     ]
     return {
-        "component": next(iter(asked.graph.values(vocab.knob(regime.knob), LAB.inComponent)), None),
+        "component": next(iter(asked.graph.components(regime.knob)), ""),
         "knob": regime.knob,
         "value": regime.value,
         "state": state_of(trials, untried, below, above),
@@ -240,57 +229,3 @@ def state_of(
     if len(untried) == 1:
         return "one direction"
     return "bracketed" if below and above else "open"
-
-
-def seen_by(field: str) -> Callable[[Asked], tuple[Rows, bool]]:
-    """Return the answer to `by-agent` or `by-task`."""
-
-    def answer(asked: Asked) -> tuple[Rows, bool]:
-        groups: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for board in asked.boards():
-            for row in board.attempts:
-                name = getattr(row.entry, field) or "unknown"
-                key = (name, row.entry.scale.metric, row.entry.scale.sense)
-                group = groups.setdefault(key, empty_group())
-                count_row(group, board, row)
-        rows = [group_row(field, key, group) for key, group in sorted(groups.items())]
-        return limited(asked, rows)
-
-    return answer
-
-
-def empty_group() -> dict[str, Any]:
-    """Return the sums of nobody."""
-    zero = dict.fromkeys(("attempts", "kept", "crashed"), 0)
-    return {**zero, "seconds": 0.0, "campaigns": set(), "leader": None}
-
-
-def count_row(group: dict[str, Any], board: Board, row: Any) -> None:
-    """Count one attempt."""
-    group["attempts"] += 1
-    group["kept"] += row.kept
-    group["crashed"] += row.entry.status == "crash"
-    group["seconds"] += row.entry.seconds or 0.0
-    group["campaigns"].add(board.campaign)
-    value, leader = row.entry.value, group["leader"]
-    leads = leader is None or (value and row.entry.scale.better(value, leader.entry.value))
-    if row.kept and value is not None and leads:
-        group["leader"] = row
-
-
-def group_row(field: str, key: tuple[str, str, str], group: dict[str, Any]) -> dict[str, Any]:
-    """Return the sums of one agent or task."""
-    leader = group["leader"]
-    return {
-        field: key[0],
-        "metric": key[1],
-        "campaigns": len(group["campaigns"]),
-        "attempts": group["attempts"],
-        "kept": group["kept"],
-        "crashed": group["crashed"],
-        "keep_rate": round(group["kept"] / group["attempts"], 4),
-        "seconds": round(group["seconds"], 3),
-        "best": leader.entry.value if leader else None,
-        "experiment": leader.name if leader else None,
-        "commit": leader.entry.commit if leader else None,
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyoxigraph import Literal, NamedNode, Store
 
@@ -14,7 +14,12 @@ from kg.load import cut, load_board, load_settings, subjects
 from kg.terms import DCT, LAB, RDF
 from kg.vocab import Value, name_of, python
 
-HELD_BOARDS = 32  # 2 MB each at 1,000 experiments
+if TYPE_CHECKING:
+    from kg.fleet import Fleet
+
+HELD_BOARDS = 128  # 2 MB each at 1,000 experiments
+HELD_COLUMNS = 256  # of one knob in one campaign
+HELD_SETTINGS = 512  # experiments
 
 
 class Graph:
@@ -22,7 +27,12 @@ class Graph:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.held: OrderedDict[str, Board] = OrderedDict()
+        self.boards: OrderedDict[str, Board] = OrderedDict()
+        self.column: OrderedDict[tuple[str, str], tuple[dict[str, Value], set[str]]] = OrderedDict()
+        self.known: OrderedDict[str, dict[str, Value]] = OrderedDict()
+        self.columns: Fleet | None = None
+        self.groups: dict[str, list[str]] = {}
+        self.accepted: dict[str, bool] | None = None  # knobs of all accepted files
 
     def names(self) -> list[str]:
         """Return the names of all experiments."""
@@ -35,13 +45,13 @@ class Graph:
 
     def board(self, tag: str, until: int | None = None) -> Board:
         """Return the board of a campaign, as of experiment ``until`` if that is given."""
-        board = self.held.get(tag)
+        board = self.boards.get(tag)
         if board is None:
             board = load_board(self.store, tag)
-            self.held[tag] = board
-            if len(self.held) > HELD_BOARDS:
-                self.held.popitem(last=False)
-        self.held.move_to_end(tag)
+            self.boards[tag] = board
+            if len(self.boards) > HELD_BOARDS:
+                self.boards.popitem(last=False)
+        self.boards.move_to_end(tag)
         return board if until is None else cut(board, until)
 
     def values(self, node: NamedNode, predicate: NamedNode) -> list[Any]:
@@ -53,9 +63,52 @@ class Graph:
         """Return the one value a thing has under a predicate, None if it has none."""
         return next(iter(self.values(node, predicate)), None)
 
+    def held(self, board: Board, knob: str) -> dict[str, Value]:
+        """Return what a knob was set to in each experiment of a campaign, read once."""
+        values = self.column.get((board.campaign, knob))
+        if values is None or len(values[1]) < len(board.rows):
+            predicate = vocab.knob(knob)
+            names = {row.name for row in board.rows}
+            found = {name: self.value(vocab.experiment(name), predicate) for name in names}
+            values = {k: v for k, v in found.items() if v is not None}, names
+            self.column[board.campaign, knob] = values
+            if len(self.column) > HELD_COLUMNS:
+                self.column.popitem(last=False)
+        return values[0]
+
+    def fleet(self) -> Fleet:
+        """Return the trials of all campaigns in columns, read once."""
+        from kg.fleet import Fleet
+
+        if self.columns is None:
+            self.columns = Fleet(self.store)
+        return self.columns
+
+    def noise(self, name: str) -> float | None:
+        """Return the noise floor of an experiment's campaign."""
+        tag = self.value(vocab.experiment(name), LAB.inCampaign)
+        floor = None if tag is None else self.value(vocab.campaign(tag), LAB.noiseFloor)
+        return None if floor is None else float(floor)
+
+    def context(self, name: str) -> dict[str, Value]:
+        """Return the settings of what an experiment is compared with."""
+        against = self.value(vocab.experiment(name), LAB.comparedWith)
+        return self.settings(against) if against else {}
+
     def settings(self, name: str) -> dict[str, Value]:
         """Return the effective configuration of an experiment."""
-        return dict(load_settings(self.store, name))
+        found = self.known.get(name)
+        if found is None:
+            found = self.known[name] = dict(load_settings(self.store, name))
+            if len(self.known) > HELD_SETTINGS:
+                self.known.popitem(last=False)
+        return dict(found)
+
+    def components(self, knob: str) -> list[str]:
+        """Return the components a knob belongs to."""
+        if knob not in self.groups:
+            self.groups[knob] = self.values(vocab.knob(knob), LAB.inComponent)
+        return self.groups[knob]
 
     def description(self, name: str) -> str:
         """Return the message of an experiment."""

@@ -78,6 +78,15 @@ def test_best_names_the_settings_and_the_experiments_it_rests_on():
     assert "t-0005" in row["rests_on"]
 
 
+def test_best_at_a_date_counts_what_had_begun_by_then():
+    dated = [replace(r, started=f"2026-03-08T0{r.seq}:00:00Z") for r in STORY]
+    rows = asked(dated, "best", campaign="t", date="2026-03-08T05:30:00Z").rows
+    assert [(row["experiment"], row["value"]) for row in rows] == [("t-0005", 0.989)]
+    assert asked(dated, "best", date="2026-03-07").rows == []
+    with pytest.raises(BadArgument, match="date='yesterday' is none"):
+        asked(dated, "best", date="yesterday")
+
+
 def test_attempts_tell_isolated_effects_from_never_isolated():
     rows = asked(STORY, "attempts", knob=LR).rows
     assert column(asked(STORY, "attempts", knob=LR), "outcome") == [
@@ -260,7 +269,7 @@ def test_hypotheses_are_judged_by_what_happened():
 
 
 def test_unexplored_tells_untouched_from_bracketed():
-    rows = {row["knob"]: row for row in asked(STORY, "unexplored").rows}
+    rows = {row["knob"]: row for row in asked(STORY, "unexplored", campaign="t").rows}
     assert rows["optimizer.matrix_lr"]["state"] == "never touched"
     assert (rows["model.depth"]["state"], rows["model.depth"]["untried"]) == (
         "one direction",
