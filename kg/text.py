@@ -75,14 +75,19 @@ def resolve(
         if start.tag in UNDO:
             draft.verb = ChangeType.REVERT
     claims, doubtful = claims_of(drafts, reading, lexicon, index, candidates, current)
-    claims = settle_events(claims, start, drafts)
-    if start.quoted and start.tag in UNDO:
-        claims = [replace(claim, old=claim.new, new=claim.old) for claim in claims]
+    claims = turned(settle_events(claims, start, drafts), start)
     if not claims and not doubtful:
         claims, doubtful = last_resort(text, start, tokens, lexicon, candidates)
     context = {draft.knob.name for draft in reading.drafts if not draft.claim}
     context -= {claim.knob for claim in claims}
     return Resolution(tuple(claims), tuple(doubtful), tuple(sorted(context)), lexicon.version)
+
+
+def turned(claims: list[Claim], start: Opening) -> list[Claim]:
+    """Turn the values of a quoted revert round: what it quotes is what it undoes."""
+    if not start.quoted or start.tag not in UNDO:
+        return claims
+    return [replace(claim, old=claim.new, new=claim.old) for claim in claims]
 
 
 def names(tokens: Sequence[Token], lexicon: Lexicon, index: Index, engine: str) -> tuple[Span, ...]:

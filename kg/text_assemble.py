@@ -16,6 +16,7 @@ from kg.text_quantity import Quantity
 from kg.text_tokens import Token
 from kg.text_values import (
     LEVELS,
+    counted,
     halves,
     named,
     relative,
@@ -24,6 +25,7 @@ from kg.text_values import (
     stepped,
     takes_values,
     words_of,
+    zero_in_name,
 )
 
 BETAS = ("optimizer.adam_beta1", "optimizer.adam_beta2")
@@ -106,14 +108,18 @@ def inside(knob: Concept, value: float) -> bool:
 
 
 def evidence_of(
-    draft: Draft, knob: Concept, current: Mapping[str, float] | None = None
+    draft: Draft, knob: Concept, reading: Reading, current: Mapping[str, float] | None
 ) -> Evidence:
     """Put together what decides the change type of a draft."""
-    quantity = draft.quantity
-    if draft.by is not None and quantity is not None and quantity.new is not None:
-        quantity = stepped(draft, quantity)
-    elif quantity is not None and quantity.new is not None and not quantity.paired:
-        quantity = relative(draft, knob, quantity)
+    quantity, hint = draft.quantity, draft.hint
+    new = quantity.new if quantity is not None and not quantity.paired else None
+    if new is not None and new.unit == "+":
+        quantity, hint = None, ChangeType.INCREASE  # "depth +1"
+    elif new is not None and quantity is not None:
+        steps = draft.by is not None or counted(draft)
+        quantity = stepped(draft, quantity) if steps else relative(draft, knob, quantity)
+    elif quantity is None and knob.value_kind == "number":
+        quantity = zero_in_name(draft, reading)
     value = draft.new_value.value if draft.new_value else None
     implied = ChangeType(value.implies) if value is not None and value.implies else None
     return Evidence(
@@ -121,7 +127,7 @@ def evidence_of(
         quantity=quantity,
         old=draft.old,
         compared=draft.compared,
-        hint=draft.hint,
+        hint=hint,
         implied=implied,
         current=(current or {}).get(knob.name),
     )
@@ -136,10 +142,16 @@ def expand(draft: Draft, knob: Concept, index: Index) -> Iterator[tuple[Draft, C
     new = draft.quantity.new if draft.quantity else None
     share = new is not None and new.value is not None and 0 <= new.value <= 1
     if level is not None and new is not None and share and (new.unit != "%" or "lr" in knob.name):
-        yield replace(draft, quantity=None), knob
+        if knob.name != "schedule.lr_shape" or shaped(draft):
+            yield replace(draft, quantity=None), knob
         yield draft, level
     else:
         yield draft, knob
+
+
+def shaped(draft: Draft) -> bool:
+    """Tell whether a name of the LR schedule names its curve, not only "LR decay"."""
+    return draft.mention.rule.lower() not in {"lr decay", "learning rate decay", "lr annealing"}
 
 
 def betas_of(draft: Draft, index: Index) -> Iterator[tuple[Draft, Concept]]:
@@ -170,7 +182,7 @@ def claim_of(
     current: Mapping[str, float] | None,
 ) -> Claim:
     """Write one claim down."""
-    evidence = evidence_of(draft, knob, current)
+    evidence = evidence_of(draft, knob, reading, current)
     quantity = evidence.quantity if takes_values(draft, knob, reading) else None
     mention = draft.mention
     return Claim(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kg.lexicon import Concept
 from kg.model import ChangeType
-from kg.text_clauses import Segment, context_from
+from kg.text_clauses import Segment, context_from, is_place
 from kg.text_direction import verb_class
 from kg.text_match import Index, Span
 from kg.text_mentions import PATTERN_KNOB, Mention, mentions, share_heads
@@ -39,6 +39,7 @@ class Draft:
     old_value: Mention | None = None
     new_value: Mention | None = None
     by: str | None = None  # "by" before the value: "scale" for "scale LRs by 0.7", else "step"
+    place: bool = False  # "in the last 2 layers", "layer 7": where, not how many
     mlp_width: bool = False  # "hidden" after an MLP's activation means the MLP's own width
 
     @property
@@ -83,6 +84,9 @@ def read(
         for position, draft in enumerate(drafts):
             bind_verb(reading, draft, drafts[position - 1] if position else None, named_at)
             split_up(draft, rest)
+            paired = draft.quantity is not None and draft.quantity.paired
+            vague = draft.mention.weak and not paired
+            draft.place = vague and is_place(tokens, segment.start, draft.mention.start)
         reading.drafts.extend(drafts)
     for number, (_, named, _) in enumerate(found):
         if any(mention.shared for mention in named):
@@ -257,6 +261,7 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
         kind = verb_class(tokens[position].lemma) if position not in named_at else None
         if kind is not None and draft.verb is None:
             draft.verb = kind
+            draft.near_word = draft.near_word or position == draft.mention.end
             return
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kg.text_match import Span
 from kg.text_tokens import Token
-from kg.text_words import CONTEXT, METRICS, PHRASES, REPLACE
+from kg.text_words import CONTEXT, METRICS, PHRASES, REPLACE, words
 
 LABEL = (
     r"(?:exp(?:eriment)?|run|iter(?:ation)?|trial|attempt|idea|hypothesis|hyp|variant|ablation"
@@ -211,3 +211,25 @@ def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Seque
             span.start in {after, after + 1} for span in spans
         )
     return False
+
+
+PLACES = words("from in on for of at across per between each every")
+NOUN_WORDS = words("the last first early late middle odd even all")
+
+
+def is_place(tokens: Sequence[Token], start: int, noun: int) -> bool:
+    """Tell whether a noun says where: "in the last 2 layers", "from layer 7".
+
+    ``start`` is where its segment starts, ``noun`` where the noun stands.
+    """
+    after = tokens[noun + 1] if noun + 1 < len(tokens) else None
+    if tokens[noun].text.lower() in {"layer", "block"} and after is not None:
+        following = tokens[noun + 2].lemma if noun + 2 < len(tokens) else ""
+        if after.kind == "number" and following not in {"->", "to"}:
+            return True  # "layer 7", but "layer 8 -> 10" counts them
+    before = noun - 1
+    while before > start and (
+        tokens[before].kind == "number" or tokens[before].lemma in NOUN_WORDS
+    ):
+        before -= 1
+    return before >= start and tokens[before].lemma in PLACES

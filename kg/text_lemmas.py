@@ -118,6 +118,10 @@ def lemma_of(word: str) -> str:
     if known is not None:
         return known
     if len(word) > 3 and word.endswith("s") and not word.endswith(KEEP_S):
-        stem = word[:-3] + "y" if word.endswith("ies") else word[:-1]
+        stem = word[:-1]
+        if word.endswith("ies"):
+            stem = word[:-3] + "y"
+        elif word.endswith(("ches", "shes", "xes")):
+            stem = word[:-2]
         return LEMMAS.get(stem, stem)
     return word

@@ -106,7 +106,7 @@ def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequenc
         return False
     if draft.new_value is not None and any(d.knob.name == draft.knob.name for d in earlier):
         return False  # "activation: GELU"
-    if draft.quantity is not None and draft.quantity.factor is None:
+    if draft.quantity is not None and (not remark or draft.quantity.factor is None):
         valued = any(other.quantity is not None for other in earlier)
         return remark and valued and not draft.quantity.paired
     word = reading.tokens[segment.start].lemma
@@ -116,8 +116,11 @@ def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequenc
 def strengthened(draft: Draft) -> bool:
     """Tell whether a vague name ("layers", "batch", "window") has a value or a direction.
 
-    "Add layers" is a change of depth; "add an MLP" is not one of the MLP's width.
+    "Add layers" is a change of depth; "add an MLP" is not one of the MLP's width, nor is
+    "from layer 7" one of the depth.
     """
+    if draft.place:
+        return False
     if draft.quantity is not None:
         return True
     counted = {ChangeType.ADD, ChangeType.REMOVE} if draft.mention.method == "alias" else set()
@@ -239,6 +242,9 @@ def hint(part: Sequence[Token], draft: Draft, inner: Sequence[Draft]) -> ChangeT
     lemmas = [token.lemma for token in part]
     if lemmas[:1] in (["up"], ["down"]):
         return verb_class(lemmas[0])
+    costly = cost(" ".join(lemmas)) if draft.knob.name in COST_KNOBS else None
+    if costly is not None:
+        return costly  # "too few steps" before "too few"
     for word, following in pairwise(lemmas):
         if word in {"too", "te"} and draft.knob.name in EXCESS.get(following, COST_KNOBS):
             if following in COSTLIER:
@@ -247,7 +253,7 @@ def hint(part: Sequence[Token], draft: Draft, inner: Sequence[Draft]) -> ChangeT
                 return ChangeType.DECREASE
         if "capac" in following and draft.knob.name in COST_KNOBS:
             return verb_class(word)
-    return cost(" ".join(lemmas)) if draft.knob.name in COST_KNOBS else None
+    return None
 
 
 def cost(outcome: str) -> ChangeType | None:

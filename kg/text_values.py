@@ -28,6 +28,23 @@ def stepped(draft: Draft, quantity: Quantity) -> Quantity | None:
     return None
 
 
+def counted(draft: Draft) -> bool:
+    """Tell whether a number counts what is added: "add 2 layers", "2 more layers"."""
+    moved = {ChangeType.ADD, ChangeType.REMOVE, ChangeType.INCREASE, ChangeType.DECREASE}
+    if draft.knob.name != "model.depth" or draft.quantity is None or draft.verb not in moved:
+        return False
+    return draft.near_word and draft.quantity.end <= draft.mention.start
+
+
+def zero_in_name(draft: Draft, reading: Reading) -> Quantity | None:
+    """Return the zero in a name or right before it: "lm_head zero init", "zero WD"."""
+    for position in range(max(draft.mention.start - 1, 0), draft.mention.end):
+        token = reading.tokens[position]
+        if token.kind == "word" and token.value == 0:
+            return Quantity(position, position + 1, token)
+    return None
+
+
 def relative(draft: Draft, knob: Concept, quantity: Quantity) -> Quantity:
     """Read "2x", "by 50%", "+20%" as a factor on the old value, where the knob has no such unit."""
     new = quantity.new

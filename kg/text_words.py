@@ -36,8 +36,8 @@ ADD = words(
 )
 REMOVE = words(
     """
-    ablate delete discontinue drop eliminate geen get_rid_of kill no omit prune remove schrap
-    skip strip verwijder w/o without zap zero_out zonder
+    ablate delete discontinue drop eliminate exclude geen get_rid_of kill no omit prune remove
+    schrap skip strip verwijder w/o without zap zero_out zonder
     """
 )
 ENABLE = words(

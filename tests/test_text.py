@@ -154,6 +154,11 @@ def test_relative_values_are_factors_not_values(text: str, knob: str, factor: fl
         ("random seed 42 to 137", [("other.seed", "replace")]),
         ("depth-dependent init scale", [("init.scale", "restructure")]),
         ("longer LR decay", [("schedule.warmdown_ratio", "increase")]),
+        ("LR decay starting at 40%", [("schedule.warmdown_ratio", "replace")]),
+        ("zero init for lm_head", [("init.lm_head_std", "decrease")]),
+        ("depth +1", [("model.depth", "increase")]),
+        ("remove 2 layers", [("model.depth", "decrease")]),
+        ("one layer fewer", [("model.depth", "decrease")]),
         ("revert warmdown to 0.5", [("schedule.warmdown_ratio", "revert")]),
     ],
 )
@@ -174,6 +179,8 @@ def test_directions(text: str, expected: list[tuple[str, str]]) -> None:
         ("softcap 15→12: test tighter logit capping", ["head.softcap"]),
         ("SDPA + warmdown 0.5→0.6", ["schedule.warmdown_ratio"]),
         ("depth 11 dim 640", ["model.depth"]),
+        ("QK norm in the last 2 layers", ["attention.qk_norm"]),
+        ("label smoothing 0.1 from layer 7", ["loss.label_smoothing"]),
         ("gradient checkpointing for a larger batch", ["precision.activation_checkpointing"]),
     ],
 )
