@@ -16,6 +16,18 @@ def describe(commands: Any) -> None:
     ask.add_argument("--campaign", "--tag", help="only this campaign")
     ask.add_argument("--as-of", type=int, metavar="N", help="as known after experiment N")
     store(ask)
+    check = add(commands, "check", "advice:check_command", "ask whether an edit was tried before")
+    check.add_argument("-m", "--message", help="judge the words where the file is not edited")
+    check.add_argument("--as-of", type=int, metavar="N", help="as known after experiment N")
+    recall = add(commands, "recall", "advice:recall_command", "what bears on the file as it is now")
+    recall.add_argument("idea", nargs="?", help="what you think of trying")
+    recall.add_argument("--tokens", type=int, default=600, help="what the answer may cost")
+    for parser in (check, recall):
+        parser.add_argument("--tag", "--campaign", help="campaign (default: the last one)")
+        parser.add_argument(
+            "--file", help="file to judge (default: the target in the work directory)"
+        )
+        store(parser)
     sparql = add(commands, "sparql", "memory_commands:sparql", "ask the memory in SPARQL")
     sparql.add_argument("query", help="the query's text, or - for stdin")
     store(sparql)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import campaign, derived, ledger
-from flows.errors import CampaignError
+from flows.advice import earlier, gate
+from flows.errors import CampaignError, NotAdvised
 from flows.experiment import Proposal
 from flows.lab import Campaign, Lab, open_lab
 from flows.output import (
@@ -55,8 +56,11 @@ def attempt(options: argparse.Namespace) -> int:
         raise CampaignError('--force: needs a reason; add --because "..."')
 
     def propose(place: Campaign, accepted: bytes) -> Proposal:
+        source = campaign.edited(place)
+        if not options.force and source != accepted:
+            gate(lab, place, source, accepted, options.message)
         return Proposal(
-            campaign.edited(place),
+            source,
             options.message,
             options.hypothesis,
             options.expect,
@@ -64,11 +68,34 @@ def attempt(options: argparse.Namespace) -> int:
             options.because if options.force else None,
         )
 
-    with display(options.message) as shown:
-        place, done = through_server(lab, tag, propose, shown.watch)
+    try:
+        with display(options.message) as shown:
+            place, done = through_server(lab, tag, propose, shown.watch)
+    except NotAdvised as error:
+        return known(lab, tag, error, as_json=options.json)
     if options.json:
         emit(done_json(lab, place, done))
     else:
+        say_done(lab, place, done)
+    return 0
+
+
+def known(lab: Lab, tag: str, error: NotAdvised, *, as_json: bool) -> int:
+    """Answer with the result the identical program has had; nothing is run again."""
+    entry = earlier(lab, error)
+    if entry is None:
+        if as_json:
+            emit({"error": str(error), "check": error.advice})
+        notes().print(f"error: {error}")
+        return error.exit_code
+    place, _ = campaign.open_campaign(lab, tag)
+    with campaign.held(place):
+        campaign.restore(lab, place)
+    done = campaign.Done(entry, {})
+    if as_json:
+        emit({**done_json(lab, place, done), "check": error.advice})
+    else:
+        out().print(f"not run again, the program is the one of {entry.facts.name}:")
         say_done(lab, place, done)
     return 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class FlowError(Exception):
     """Base of everything flows raises on purpose; its text is one sentence for the user."""
@@ -49,3 +51,13 @@ class ServerError(FlowError):
 
 class NothingToEdit(FlowError):
     """The built-in researcher finds no edit of the target that was not tried."""
+
+
+class NotAdvised(FlowError):
+    """The memory advises against a run; `--force --because` overrules it."""
+
+    def __init__(self, summary: str, exit_code: int, advice: dict[str, Any]) -> None:
+        super().__init__(
+            f'check: {summary}; change the edit, or run it with --force --because "..."'
+        )
+        self.exit_code, self.advice = exit_code, advice

@@ -1,0 +1,115 @@
+"""Ask before you run: `nightlab check`, `nightlab recall`, and the check inside `nightlab try`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from flows import campaign, ledger
+from flows.errors import CampaignError, NotAdvised
+from flows.lab import Campaign, Lab, open_lab
+from flows.ledger import Entry
+from flows.output import emit, out
+from kg.check import check
+from kg.check_model import Advice, Advised
+from kg.memory import open_memory
+from trainer.run import printable
+
+STOPS = (Advised.IDENTICAL, Advised.REPEAT)  # a dead end is said, and left to the agent
+
+
+def check_command(options: argparse.Namespace) -> int:
+    """`nightlab check`: was it tried, what came of it, what has changed since."""
+    lab = open_lab()
+    tag = tag_of(lab, options.tag)
+    source, accepted = sources(lab, tag, options.file, bool(options.message))
+    memory = open_memory(Path(options.store) if options.store else lab.graph)
+    advice = check(
+        memory, source, accepted, campaign=tag, message=options.message or "", as_of=options.as_of
+    )
+    if options.json:
+        emit(advice.to_json())
+    else:
+        say(advice)
+    return advice.exit_code
+
+
+def recall_command(options: argparse.Namespace) -> int:
+    """`nightlab recall`: what the memory has to say about the file as it is now, in few tokens."""
+    from kg.recall import recall
+
+    lab = open_lab()
+    tag = tag_of(lab, options.tag)
+    source, _ = sources(lab, tag, options.file, False)
+    memory = open_memory(Path(options.store) if options.store else lab.graph)
+    digest = recall(memory, source, idea=options.idea or "", tokens=options.tokens, campaign=tag)
+    if options.json:
+        emit(digest.to_json())
+    elif digest.text:
+        out().print(digest.text)
+    else:
+        sys.stderr.write("nothing is known yet\n")
+    return 0
+
+
+def tag_of(lab: Lab, tag: str | None) -> str | None:
+    """Return the campaign meant; None where there is none, as after an import."""
+    if tag:
+        return tag
+    try:
+        return campaign.current_tag(lab, Path.cwd())
+    except CampaignError:
+        return None
+
+
+def sources(
+    lab: Lab, tag: str | None, file: str | None, message: bool
+) -> tuple[str | None, str | None]:
+    """Return the edited and the accepted target; a message alone is judged without a source."""
+    if tag is None or lab.repository.resolve(f"refs/heads/autoresearch/{tag}") is None:
+        text = None if file is None else ledger.text(Path(file).read_bytes())
+        return text, None
+    place, _ = campaign.open_campaign(lab, tag)
+    tip = lab.repository.resolve(place.ref)
+    accepted = ledger.text(campaign.read_target(lab, place, str(tip)))
+    if file is not None:
+        return ledger.text(Path(file).read_bytes()), accepted
+    source = ledger.text(campaign.edited(place))
+    return (None if message and source == accepted else source), accepted
+
+
+def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str) -> Advice:
+    """Check an edit before it is run.
+
+    Raises:
+        NotAdvised: The same was tried and nothing that bears on it has changed since.
+    """
+    new, old = ledger.text(source), ledger.text(accepted)
+    memory = open_memory(lab.graph)
+    advice = check(memory, new, old, campaign=place.tag, message=message)
+    if advice.verdict in STOPS:
+        raise NotAdvised(advice.summary, advice.exit_code, advice.to_json())
+    return advice
+
+
+def earlier(lab: Lab, error: NotAdvised) -> Entry | None:
+    """Return the experiment that ran the identical program, if that is why a run was stopped."""
+    if error.advice["verdict"] != Advised.IDENTICAL or not error.advice["reasons"]:
+        return None
+    commit = ledger.names(lab.repository).get(error.advice["reasons"][0]["experiment"])
+    return ledger.read_entry(lab.repository, commit) if commit else None
+
+
+def say(advice: Advice) -> None:
+    """Print advice in a few lines an agent can read."""
+    console = out()
+    console.print(printable(advice.summary))
+    for reason in advice.reasons[1:6]:
+        console.print(printable(f"- {reason.text}"))
+    for difference in advice.differences[:6]:
+        console.print(printable(f"- changed since: {difference.text}"))
+    if advice.alternative:
+        console.print(printable(f"- untried: {advice.alternative.text}"))
+    for note in advice.notes:
+        console.print(printable(f"- note: {note}"))

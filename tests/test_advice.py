@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TRAIN
+
+from flows.cli import main
+
+
+class Night:
+    """A campaign driven by the commands an agent types."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+        assert main(["start", "t", "--json"]) == 0
+        self.target = Path(json.loads(capsys.readouterr().out)["target"])
+
+    def edit(self, *pairs: tuple[str, str]) -> None:
+        source = self.target.read_text()
+        for old, new in pairs:
+            assert old in source
+            source = source.replace(old, new)
+        self.target.write_text(source)
+
+    def answer(self, *words: str, code: int = 0) -> Any:
+        assert main([*words, "--json"]) == code
+        return json.loads(self.capsys.readouterr().out)
+
+
+@pytest.fixture
+def night(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Night:
+    monkeypatch.chdir(root)
+    return Night(capsys)
+
+
+def test_an_identical_program_is_answered_with_its_earlier_result(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    first = night.answer("try", "-m", "depth 4 -> 1")
+    night.edit(("DEPTH = 4", "DEPTH = 1  # once more"))
+    assert night.answer("check", code=3)["verdict"] == "identical"
+    again = night.answer("try", "-m", "the same in other words")
+    assert (again["experiment"], again["value"]) == (first["experiment"], first["value"])
+    assert again["check"]["verdict"] == "identical"
+    assert len(night.answer("log")["experiments"]) == 2
+    assert night.target.read_text() == TRAIN
+
+
+def test_a_known_result_can_be_asked_for_again_with_a_reason(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    night.answer("try", "-m", "depth 4 -> 1")
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    words = ("try", "-m", "depth again", "--force", "--because", "is it noise?")
+    assert night.answer(*words)["experiment"] == "t-0002"
+    query = "SELECT ?why { ?e lab:name 't-0002' ; lab:forcedBecause ?why }"
+    assert night.answer("sparql", query)["rows"] == [{"why": "is it noise?"}]
+
+
+def test_a_repeat_is_stopped_and_says_how_to_overrule(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    night.answer("try", "-m", "depth 4 -> 1")
+    night.edit(("DEPTH = 4", "DEPTH = 5 - 4"))
+    verdict = night.answer("check", code=4)
+    assert (verdict["verdict"], verdict["reasons"][0]["experiment"]) == ("repeat", "t-0001")
+    stopped = night.answer("try", "-m", "depth in other words", code=4)
+    assert "--force --because" in stopped["error"]
+    assert stopped["check"]["verdict"] == "repeat"
+    assert len(night.answer("log")["experiments"]) == 2
+
+
+def test_a_new_idea_is_run_and_recall_cites_what_failed(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    night.answer("try", "-m", "depth 4 -> 1")
+    night.edit(("MATRIX_LR = 0.04", "MATRIX_LR = 0.05"))
+    assert night.answer("check")["verdict"] == "new"
+    digest = night.answer("recall", "a smaller depth", "--tokens", "200")
+    assert digest["tokens"] <= 200
+    assert "t-0001" in digest["text"]
+
+
+def test_words_alone_are_checked_where_the_file_is_not_edited(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    night.answer("try", "-m", "depth 4 -> 1")
+    verdict = night.answer("check", "--message", "depth 4 to 1", code=4)
+    assert verdict["reasons"][0]["experiment"] == "t-0001"
