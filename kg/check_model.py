@@ -139,4 +139,4 @@ def shown(value: Value) -> str:
     >>> shown(0.0010000000000000002), shown(262144), shown("SSSL")
     ('0.001', '262144', 'SSSL')
     """
-    return f"{value:.6g}" if isinstance(value, float) else str(value)[:60]
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())[:60]

@@ -1,0 +1,127 @@
+"""A digest of what the memory knows, for the context of an agent: short, cited, relevant.
+
+What is chosen is decided by spreading activation from the file at hand and the idea
+(kg.activation); what is said, in which order, by what helps most: failures with what to try
+instead come first. In the literature a record of typed failures with a replacement direction
+was worth more than a record of successes (facts/users.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kg.recall_lines import KINDS, Line, head_line, lines_of
+from kg.recall_scene import scene_of
+
+if TYPE_CHECKING:
+    from kg.memory import Memory
+
+__all__ = ["Digest", "Line", "recall", "tokens_in"]
+
+CHARACTERS_A_TOKEN: Final = 3.5
+"""English prose has 4 to 4.5, names and numbers 3 to 3.5: a budget must hold for the worse."""
+SHARES: Final = {"failed": 0.45, "won": 0.2, "conflict": 0.15, "untried": 0.15, "elsewhere": 0.05}
+"""Each kind's part of the budget before what is left goes to the most active lines of all."""
+SPARE: Final = 5  # lines of each kind that compete for what is left
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What an agent is told, and how many tokens it costs at the most."""
+
+    lines: tuple[Line, ...]
+    text: str
+    tokens: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return the digest as plain values."""
+        return {
+            "text": self.text,
+            "tokens": self.tokens,
+            "lines": [
+                {
+                    "kind": line.kind,
+                    "text": line.text,
+                    "experiments": list(line.experiments),
+                    "activation": round(line.activation, 6),
+                }
+                for line in self.lines
+            ],
+        }
+
+
+def recall(
+    memory: Memory,
+    source: str | None = None,
+    *,
+    idea: str = "",
+    tokens: int = 600,
+    campaign: str | None = None,
+    noise: float | None = None,
+    aliases: Path | None = None,
+) -> Digest:
+    """Return the digest for a file and an idea.
+
+    Args:
+        memory: Where the experiments are.
+        source: The target file as it is now; None for the remembered accepted settings.
+        idea: What the agent thinks of trying; its words are looked up without spaCy.
+        tokens: What the text may cost at the most.
+        campaign: The campaign to recall; None for the one this program belongs to, else the
+            one that was active last. Others are asked only about the idea's knobs.
+        noise: Measured noise floor in the metric's units; default: what the memory saw.
+        aliases: The user's aliases.toml.
+
+    Returns:
+        No lines where the memory is empty or the budget does not hold one.
+
+    Raises:
+        MemoryBroken: The memory cannot be opened.
+        LexiconError: The aliases cannot be read.
+    """
+    scene = scene_of(memory.graph(), source, idea, campaign, noise, aliases)
+    if scene is None:
+        return Digest((), "", 0)
+    chosen = choose(head_line(scene), lines_of(scene), tokens)
+    text = "\n".join(line.text for line in chosen)
+    return Digest(tuple(chosen), text, tokens_in(text))
+
+
+def tokens_in(text: str) -> int:
+    """Return how many tokens a text takes at the most, by its length.
+
+    >>> tokens_in(""), tokens_in("depth 8 -> 9")
+    (0, 4)
+    """
+    return math.ceil(len(text) / CHARACTERS_A_TOKEN)
+
+
+def choose(head: Line, found: dict[str, Iterator[Line]], tokens: int) -> list[Line]:
+    """Return the lines that fit, each kind within its share first, in the order of KINDS."""
+    left = math.floor(tokens * CHARACTERS_A_TOKEN) - len(head.text)
+    if left < 0:
+        return []
+    taken: list[Line] = []
+    waiting: list[Line] = []
+    room = left
+    for kind, share in SHARES.items():
+        quota = share * room
+        for line in found[kind]:
+            cost = len(line.text) + 1
+            if cost > quota:
+                waiting += [line, *islice(found[kind], SPARE)]
+                break
+            taken.append(line)
+            quota, left = quota - cost, left - cost
+    for line in sorted(waiting, key=lambda line: (-line.activation, line.text)):
+        if len(line.text) + 1 <= left:
+            taken.append(line)
+            left -= len(line.text) + 1
+    place = {kind: number for number, kind in enumerate(KINDS)}
+    ranked = sorted(taken, key=lambda line: (place[line.kind], -line.activation, line.text))
+    return [head, *ranked]

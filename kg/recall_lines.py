@@ -1,0 +1,221 @@
+"""The lines of a digest: failures with an alternative, wins, conflicts, what was never tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from kg import check_fleet
+from kg.answering import best_trial, within_noise
+from kg.answers_findings import reason_of
+from kg.board import SEED, EvidenceKey, Outcome, Trial
+from kg.check_alternative import alternative
+from kg.check_judge import FAILED, Case
+from kg.check_model import Idea, shown
+from kg.conflict import Conflict, Tried, conflict_of
+from kg.knobs import component_of
+from kg.recall_scene import Scene
+
+KINDS: Final = ("now", "failed", "won", "conflict", "untried", "elsewhere")
+CITED: Final = 3  # experiments a line names at the most
+ASKED: Final = 3  # knobs of the idea that other campaigns are asked about
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a digest and the experiments it cites."""
+
+    kind: str
+    text: str
+    experiments: tuple[str, ...]
+    activation: float
+
+
+@dataclass(slots=True)
+class Chunk:
+    """One edit as it is remembered: all attempts at it, and how active it is."""
+
+    tried: Tried
+    component: str
+    pairs: list[tuple[EvidenceKey, Trial]]
+    level: float = 0.0
+    conflict: Conflict | None = None  # beyond the noise
+
+    def with_outcome(self, *outcomes: str) -> list[Trial]:
+        """Return the attempts that came out so, the latest first."""
+        found = [trial for _, trial in self.pairs if trial.outcome in outcomes]
+        return sorted(found, key=lambda trial: trial.order, reverse=True)
+
+
+def head_line(scene: Scene) -> Line:
+    """Return where the campaign stands."""
+    board = scene.board
+    row = board.accepted or board.rows[-1]
+    value = row.entry.value
+    result = "" if value is None else f"{row.entry.scale.metric} {value:.6g}; "
+    counts = f"{result}{len(board.attempts)} tried, {board.tally['keep']} kept"
+    floor = "noise not measured" if scene.noise is None else f"noise {scene.noise:.2g}"
+    text = f"now {row.name} {row.entry.commit}".rstrip() + f": {counts}; {floor}"
+    return Line("now", text, (row.name,), 0.0)
+
+
+def lines_of(scene: Scene) -> dict[str, Iterator[Line]]:
+    """Return the lines of each kind, the most active first; they are made as they are wanted."""
+    chunks = sorted(chunks_of(scene), key=lambda chunk: (-chunk.level, chunk.tried))
+    return {
+        "failed": (line for c in chunks if (line := failed_line(scene, c))),
+        "won": (line for c in chunks if (line := won_line(scene, c))),
+        "conflict": (line for c in chunks if (line := conflict_line(scene, c))),
+        "untried": by_activation(untried_lines(scene)),
+        "elsewhere": by_activation(fleet_lines(scene)),
+    }
+
+
+def by_activation(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield lines, the most active first."""
+    yield from sorted(lines, key=lambda line: (-line.activation, line.text))
+
+
+def chunks_of(scene: Scene) -> Iterator[Chunk]:
+    """Yield the edits of a campaign with their activation."""
+    found: dict[Tried, Chunk] = {}
+    for key, trials in scene.board.evidence.items():
+        if key.knob == SEED:
+            continue  # another seed is noise, not knowledge
+        tried = Tried(key.knob, key.direction, key.to)
+        chunk = found.setdefault(tried, Chunk(tried, key.component, []))
+        chunk.pairs += [(key, trial) for trial in trials]
+    for tried, chunk in found.items():
+        chunk.level = scene.level(*tried, [trial for _, trial in chunk.pairs])
+        chunk.conflict = real_conflict(scene, tried)
+        yield chunk
+
+
+def failures(scene: Scene, chunk: Chunk) -> list[Trial]:
+    """Return the attempts since the edit last helped that were not accepted, the latest first."""
+    names = scene.board.names
+    good = chunk.with_outcome(Outcome.IMPROVED)
+    since = good[0].order if good else (-1, "")
+    found = chunk.with_outcome(*FAILED)
+    return [trial for trial in found if trial.order > since and not names[trial.name].kept]
+
+
+def failed_line(scene: Scene, chunk: Chunk) -> Line | None:
+    """Return how an edit failed since it last helped, if ever, and what to try instead."""
+    bad = failures(scene, chunk)
+    if not bad:
+        return None
+    counts = [sum(t.outcome == kind for t in bad) for kind in ("worsened", "equal", "crashed")]
+    alone = any(key.isolated for key, _ in chunk.pairs)
+    how = reason_of(*counts) + ("" if alone else "; never isolated")
+    cited = ", ".join(cite(scene, trial) for trial in bad[:CITED])
+    text = f"failed: {name_of(scene, chunk)} {len(bad)}x ({how}): {cited}"
+    old, new = bad[0].old, bad[0].new
+    idea = Idea(chunk.tried.knob, chunk.component, chunk.tried.direction, old, new)
+    instead = alternative(Case(scene.board, (idea,), scene.labels, scene.noise), scene.now)
+    if instead is not None:
+        text += f"; instead {instead.text}"
+    return line_about(chunk, "failed", text, bad[:CITED])
+
+
+def won_line(scene: Scene, chunk: Chunk) -> Line | None:
+    """Return an edit that was accepted."""
+    good = chunk.with_outcome(Outcome.IMPROVED)
+    if not good or chunk.conflict:
+        return None
+    alone = any(key.isolated and trial.outcome == Outcome.IMPROVED for key, trial in chunk.pairs)
+    text = f"won: {name_of(scene, chunk)} {len(good)}x" + ("" if alone else " (combined only)")
+    cited = ", ".join(cite(scene, trial) for trial in good[:CITED])
+    return line_about(chunk, "won", f"{text}: {cited}", good[:CITED])
+
+
+def real_conflict(scene: Scene, tried: Tried) -> Conflict | None:
+    """Return the opposite outcomes of an edit, None where one of them is inside the noise."""
+    conflict = conflict_of(scene.board, tried)
+    if conflict is None:
+        return None
+    pair = (conflict.improved, conflict.worsened)
+    inside = any(within_noise(trial.delta, scene.noise) for trial in pair)
+    return None if inside else conflict
+
+
+def conflict_line(scene: Scene, chunk: Chunk) -> Line | None:
+    """Return an edit that helped once and hurt once, and what stood differently."""
+    conflict = chunk.conflict
+    if conflict is None:
+        return None
+    pair = [conflict.improved, conflict.worsened]
+    differs = [scene.labels(knob) for knob in conflict.differs]
+    if differs:
+        rest = f" and {len(differs) - CITED} more" if len(differs) > CITED else ""
+        context = f"differed: {', '.join(differs[:CITED])}{rest}"
+    else:
+        context = "same context: suspect noise"
+    counts = f"{conflict.n_improved} better, {conflict.n_worsened} worse"
+    cited = " against ".join(cite(scene, trial) for trial in pair)
+    text = f"conflict: {name_of(scene, chunk)} {counts}: {cited}; {context}"
+    return line_about(chunk, "conflict", text, pair)
+
+
+def untried_lines(scene: Scene) -> Iterator[Line]:
+    """Yield the numbers of the file nobody has moved, or only one way."""
+    accepted = scene.board.accepted
+    if accepted is None:
+        return
+    known = {row.name: row for row in scene.board.rows}
+    for knob, value in scene.now.items():
+        if isinstance(value, str) or knob == SEED or component_of(knob) in ("other", "evaluation"):
+            continue
+        ways = {key.direction for key in scene.board.about.get(knob, ())} & {"increase", "decrease"}
+        if len(ways) == 2:
+            continue
+        spans = scene.board.regimes.get(knob)
+        row = known.get(spans[-1].by, accepted) if spans else accepted
+        way = (
+            f"no attempt to {({'increase', 'decrease'} - ways).pop()} it" if ways else "never moved"
+        )
+        cited = f"{row.name} {row.entry.commit}".rstrip()
+        text = f"untried: {scene.labels(knob)} {shown(value)} since {cited}: {way}"
+        yield Line("untried", text, (row.name,), scene.interest(knob))
+
+
+def fleet_lines(scene: Scene) -> Iterator[Line]:
+    """Yield what other campaigns found with the knobs of the idea."""
+    for knob in scene.idea[:ASKED]:
+        ways: dict[str, list[check_fleet.Elsewhere]] = {}
+        for one in check_fleet.attempts(scene.graph, knob):
+            if one.campaign != scene.board.campaign:
+                ways.setdefault(one.key.direction, []).append(one)
+        for direction, found in sorted(ways.items()):
+            good = [one.trial for one in found if one.trial.outcome == Outcome.IMPROVED]
+            best = best_trial(good or [one.trial for one in found], found[0].key.sense)
+            if best is None:
+                continue
+            tags = len({one.campaign for one in found})
+            text = (
+                f"elsewhere: {scene.labels(knob)} {direction}: {len(good)} of {len(found)} improved"
+                f" in {tags} campaigns, best {cite(scene, best)}"
+            )
+            yield Line("elsewhere", text, (best.name,), scene.interest(knob))
+
+
+def name_of(scene: Scene, chunk: Chunk) -> str:
+    """Return an edit in words: ``embedding learning rate increase``."""
+    tried = chunk.tried
+    to = f" to {shown(tried.to)}" if tried.to else ""
+    return f"{scene.labels(tried.knob)} {tried.direction}{to}"
+
+
+def cite(scene: Scene, trial: Trial) -> str:
+    """Return one attempt in short: value, experiment, commit, effect."""
+    new = "" if trial.new is None else f"{shown(trial.new)[:24]} "
+    text = f"{new}{trial.name} {trial.commit}".rstrip()
+    if trial.delta is not None:
+        text += f" {trial.delta:+.2g}"
+    return f"{text} (noise)" if within_noise(trial.delta, scene.noise) else text
+
+
+def line_about(chunk: Chunk, kind: str, text: str, trials: Iterable[Trial]) -> Line:
+    """Return a line about an edit."""
+    return Line(kind, text, tuple(trial.name for trial in trials), chunk.level)
