@@ -13,9 +13,9 @@ import os
 import time
 
 STARTED = time.monotonic()  # before torch is imported: that takes 1 s and belongs to the total
-# Threads that wait must sleep, not spin: with one other busy process on 2 cores a spinning step
-# took 550 ms, a sleeping one 110 ms (and alone both take 60). Read when torch loads OpenMP.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# How long a waiting thread spins before it sleeps; read when torch loads OpenMP. A step on 2 quiet
+# cores takes 52 ms (86 if it sleeps at once), among busy processes 0.3 s and not 3 to 10.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import gc
 import json
