@@ -20,7 +20,7 @@ from kg.idioms_residual import residual_settings
 from kg.idioms_schedule import schedule_settings
 from kg.knobs import component_of, is_unknown
 from kg.optimizers import Optimizers, read_optimizers
-from kg.program import MAX_SOURCE, Program, parse
+from kg.program import KEPT, MAX_SOURCE, Program, parse, paused_collection
 from kg.roles import Roles
 from kg.settings import Rank, Setting
 
@@ -68,18 +68,19 @@ def analysis(source: str) -> Analysis | None:
     return None if len(source) > MAX_SOURCE else analysis_cached(source)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT)
 def analysis_cached(source: str) -> Analysis | None:
-    """Read one version; the last few hundred are kept, keyed by the text."""
+    """Read one version; the last ones are kept, keyed by the text."""
     program = parse(source)
     if program is None:
         return None
     try:
-        names = Names(program)
-        optimizers = read_optimizers(program, names)
-        roles = Roles(program, names, optimizers)
-        scopes = Scopes(program, names, optimizers, roles)
-        places = tuple(all_settings(program, names, optimizers, roles, scopes))
+        with paused_collection():
+            names = Names(program)
+            optimizers = read_optimizers(program, names)
+            roles = Roles(program, names, optimizers)
+            scopes = Scopes(program, names, optimizers, roles)
+            places = tuple(all_settings(program, names, optimizers, roles, scopes))
     except RecursionError:  # nests deeper than any real program: nothing can be said about it
         return None
     return Analysis(program, roles, scopes, Configuration(speaking(places), True, places))

@@ -121,8 +121,7 @@ def name_settings(
     site = Site(path, scope, statement.span, rank)
     setting = make_setting(program, names, knob or unknown_knob(path), value, site)
     setting = overridden_field(names, setting, scope, name) if in_class else setting
-    where = program.statements if not scope else program.by_scope.get(scope, [])
-    if not in_class and is_unread(where, statement, name):
+    if not in_class and is_unread(program, scope, name):
         setting = replace(setting, effective=False)
     yield from split_tuple(program, setting, value)
 
@@ -135,9 +134,9 @@ def overridden_field(names: Names, setting: Setting, owner: str, name: str) -> S
     return replace(setting, effective=False, overridden_at=passed[0][0].lineno)
 
 
-def is_unread(where: list[Statement], statement: Statement, name: str) -> bool:
+def is_unread(program: Program, scope: str, name: str) -> bool:
     """Tell whether a name is mentioned nowhere but where it is set."""
-    return not any(name in other.names for other in where if other is not statement)
+    return program.mentions(scope)[name] < 2
 
 
 def attribute_settings(

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from kg.canonical import canonical
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold
-from kg.program import Program, Statement
+from kg.program import Function, Program, Statement
 
 PROBE_SIZES: Final = (512, 2048, 8192)  # powers of two, so that `// 2` loses nothing
 Bound: TypeAlias = tuple[ast.expr, str]  # an expression and the scope it must be read in
@@ -30,6 +30,11 @@ class Names:
         self.fields: dict[str, list[Bound]] = {}
         self.attributes: dict[str, list[Bound]] = {}
         self.passed: dict[tuple[str, str], list[Bound]] = {}
+        self.callable: dict[str, Function] = {}
+        for qualified, function in program.functions.items():
+            owner, _, last = qualified.rpartition(".")
+            called = owner.rpartition(".")[2] if last == "__init__" else last
+            self.callable.setdefault(called, function)
         self.values: dict[tuple[str, str, int], Value | Unfoldable] = {}
         self.depends: dict[tuple[str, str], frozenset[str]] = {}
         for statement in program.statements:
@@ -66,13 +71,11 @@ class Names:
 
     def parameters(self, name: str) -> list[str]:
         """Return the parameter names of a function, or of a class's constructor, by its name."""
-        for qualified, function in self.program.functions.items():
-            owner, _, last = qualified.rpartition(".")
-            wanted = owner.rpartition(".")[2] if last == "__init__" else last
-            if wanted == name:
-                names = [argument.arg for argument in function.args.args]
-                return names[1:] if names[:1] in (["self"], ["cls"]) else names
-        return []
+        function = self.callable.get(name)
+        if function is None:
+            return []
+        names = [argument.arg for argument in function.args.args]
+        return names[1:] if names[:1] in (["self"], ["cls"]) else names
 
     def is_looped(self, name: str, scope: str) -> bool:
         """Tell whether a loop of a function binds a name: it differs from layer to layer."""

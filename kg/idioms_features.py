@@ -158,9 +158,14 @@ def feature_setting(
     )
 
 
+WORD = re.compile(r"[A-Za-z_]\w*$")
+
+
 def resolved(names: Names, value: str, statement: Statement) -> tuple[str, Value | Unfoldable]:
     """Return the literal behind a value that is a name, and what it folds to."""
-    node = parse_expression(value) if value else None
+    node = parse_expression(value) if value and not WORD.match(value) else None
+    if WORD.match(value):
+        node = ast.Name(id=value)
     if node is None:
         return value, value or UNFOLDABLE
     folded = names.value(node, statement.scope)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import Final
 
 from kg.canonical import canonical
 from kg.config_names import Names
@@ -66,6 +68,10 @@ class Setting:
         return (self.span, *self.covers)
 
 
+# Words name idioms; only what looks like a number or a truth value is worth parsing.
+VALUE: Final = re.compile(r"^-?[\d.(]|^(True|False)$")
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A place in a program where a value stands."""
@@ -118,7 +124,7 @@ def make_value(
     knob: str, value: str, site: Site, *, token: str | None = None, literal: bool = True
 ) -> Setting:
     """Build a setting from a word that names what the code does (`relu^2`, `pre+post`)."""
-    folded = fold(value) if literal else UNFOLDABLE
+    folded = fold(value) if literal and VALUE.match(value) else UNFOLDABLE
     return Setting(
         knob=knob,
         component=component_of(knob),
