@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from flows.foreign import Branch
@@ -116,6 +117,7 @@ def undone_share(before: Counter[str], after: Counter[str], then: Counter[str]) 
     return ((added & gone).total() + (removed & back).total()) / size if size else 0.0
 
 
+@lru_cache(maxsize=8)  # a version is looked at as the one before, the one after and the next
 def lines(text: str) -> Counter[str]:
     """Return the lines of a file with their numbers of times, indentation aside."""
     return Counter(line.strip() for line in text.splitlines() if line.strip())
