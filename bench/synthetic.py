@@ -122,6 +122,7 @@ class Course:
     state: State
     accepted: str
     best: float
+    last: str = ""
 
 
 def source_of(state: State) -> str:
@@ -146,7 +147,11 @@ def propose(course: Course) -> State:
     chance = course.chance
     count = chance.choices((1, 2, 3), (7, 2, 1))[0]
     state = dict(course.state)
-    for name in chance.sample(sorted(KNOBS), count):
+    names = chance.sample(sorted(KNOBS), count)
+    if count == 1 and course.last and chance.random() < 0.3:
+        names = [course.last]  # agents stay with a knob for a while
+    course.last = names[0]
+    for name in names:
         others = [i for i in range(len(KNOBS[name][0])) if i != state[name]]
         near = [1.0 / abs(i - state[name]) for i in others]
         state[name] = chance.choices(others, near)[0]

@@ -215,8 +215,8 @@ def unexplored_of_fleet(asked: Asked) -> tuple[Rows, bool]:
 def accepted_knobs(asked: Asked) -> dict[str, bool]:
     """Return the knobs that act in some accepted file, and whether their values are numbers."""
     graph = asked.graph
-    if asked.as_of is None and graph.accepted is not None:
-        return graph.accepted
+    if asked.as_of is None and "accepted" in graph.memo:
+        return dict(graph.memo["accepted"])
     found: dict[str, bool] = {}
     for tag in graph.campaigns():
         name = accepted_name(asked, tag)
@@ -225,7 +225,7 @@ def accepted_knobs(asked: Asked) -> dict[str, bool]:
             if knob not in inert:
                 found[knob] = found.get(knob, False) or number_of(value) is not None
     if asked.as_of is None:
-        graph.accepted = found
+        graph.memo["accepted"] = found
     return found
 
 

@@ -28,7 +28,7 @@ def repeats(asked: Asked) -> tuple[Rows, bool]:
 
 def retried(board: Board) -> list[Repeat]:
     """Return the repeats of a campaign, found once per board."""
-    if board.repeated is None:
+    if "repeats" not in board.memo:
         early, found = Board(board.campaign), []
         for row in board.rows:
             trials = board.pairs.get(row.name, [])
@@ -36,8 +36,8 @@ def retried(board: Board) -> list[Repeat]:
                 found.append(repeat)
             early.note(row)
             early.count(row, trials)
-        board.repeated = found
-    return board.repeated
+        board.memo["repeats"] = found
+    return list(board.memo["repeats"])
 
 
 def repeat_row(repeat: Repeat) -> dict[str, Any]:
@@ -126,11 +126,18 @@ def sweeps(asked: Asked) -> tuple[Rows, bool]:
     knob, least = asked.text("knob"), asked.number("least")
 
     def rows_of(board: Board) -> Iterator[dict[str, Any]]:
-        for sweep in find_sweeps(board, board.rows):
+        for sweep in swept(board):
             if knob in ("", sweep.knob) and len(sweep.rows) >= least:
                 yield sweep_row(board, sweep)
 
     return campaign_by_campaign(asked, rows_of)
+
+
+def swept(board: Board) -> list[Sweep]:
+    """Return the sweeps of a campaign, found once per board."""
+    if "sweeps" not in board.memo:
+        board.memo["sweeps"] = find_sweeps(board, board.rows)
+    return list(board.memo["sweeps"])
 
 
 def sweep_row(board: Board, sweep: Sweep) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Board:
     pairs: dict[str, list[tuple[EvidenceKey, Trial]]] = field(default_factory=dict)
     tried: dict[frozenset[tuple[str, str]], Row] = field(default_factory=dict)
     spans: dict[str, list[Regime]] = field(default_factory=dict)
-    repeated: list[Any] | None = None  # its repeats, once somebody asked for them
+    memo: dict[str, Any] = field(default_factory=dict)  # what was worked out from it for answers
     later: Callable[[], Iterable[Regime]] | None = None  # reads them on first use
 
     @property

@@ -30,7 +30,12 @@ def experiment_quads(record: ExperimentRecord, reader: Reader | None = None) -> 
 
 
 def facts_quads(facts: Facts) -> list[Quad]:
-    """Return one experiment's own quads."""
+    """Return one experiment's quads, those of the nodes it shares with others included."""
+    return [*own_quads(facts), *shared_quads(facts)]
+
+
+def own_quads(facts: Facts) -> list[Quad]:
+    """Return the quads that are about one experiment alone."""
     record = facts.record
     node = vocab.experiment(record.name)
     quads: list[Quad] = []
@@ -49,7 +54,6 @@ def facts_quads(facts: Facts) -> list[Quad]:
         quads += edit_quads(node, "net", LAB.hasNetChange, facts.net, False)
     quads += claim_quads(node, facts.saying)
     quads += hypothesis_quads(node, facts)
-    quads += shared_quads(facts)
     return quads
 
 

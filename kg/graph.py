@@ -32,7 +32,7 @@ class Graph:
         self.known: OrderedDict[str, dict[str, Value]] = OrderedDict()
         self.columns: Fleet | None = None
         self.groups: dict[str, list[str]] = {}
-        self.accepted: dict[str, bool] | None = None  # knobs of all accepted files
+        self.memo: dict[str, Any] = {}  # what was worked out for answers over all campaigns
 
     def names(self) -> list[str]:
         """Return the names of all experiments."""

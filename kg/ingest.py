@@ -12,7 +12,7 @@ from pyoxigraph import Quad, Store
 
 from kg import vocab
 from kg.board import Board, Entry, EvidenceKey
-from kg.build import facts_quads
+from kg.build import own_quads
 from kg.derive import Patch, step
 from kg.facts import Facts, Reader, digest, read_facts
 from kg.load import load_board, load_entries, subjects, texts
@@ -20,6 +20,7 @@ from kg.model import ExperimentRecord
 from kg.outcome import entry_of
 from kg.rollup import refresh
 from kg.shapes import require_shape
+from kg.shared import shared_quads
 from kg.store import apply, bulk
 from kg.terms import LAB, RDF
 from kg.vocabulary import renewal, vocabulary
@@ -78,9 +79,9 @@ def sound_quads(facts: Facts) -> list[Quad]:
     Raises:
         KgError: The record is not one of an experiment.
     """
-    quads = facts_quads(facts)
+    quads = own_quads(facts)
     require_shape(facts.record.name, quads)
-    return quads
+    return [*quads, *shared_quads(facts)]
 
 
 def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:

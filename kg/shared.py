@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pyoxigraph import Literal, Quad
 
@@ -42,14 +43,17 @@ def known(facts: Facts) -> Iterator[Held]:
         yield Held(change.knob, change.component, "", False)
 
 
-def knob_quads(knob: str, component: str) -> Iterator[Quad]:
-    """Yield the concept of a knob and of its component."""
+@lru_cache(4096)
+def knob_quads(knob: str, component: str) -> tuple[Quad, ...]:
+    """Return the concept of a knob and of its component."""
     node, group = vocab.knob(knob), vocab.component(component)
-    yield Quad(node, RDF.type_, LAB.Knob)
-    yield Quad(node, RDF.type_, SKOS.Concept)
-    yield Quad(node, RDF.type_, MLS.HyperParameter)
-    yield Quad(node, SKOS.notation, Literal(clean(knob)))
-    yield Quad(node, LAB.inComponent, group)
-    yield Quad(group, RDF.type_, LAB.Component)
-    yield Quad(group, RDF.type_, SKOS.Concept)
-    yield Quad(group, SKOS.notation, Literal(clean(component)))
+    return (
+        Quad(node, RDF.type_, LAB.Knob),
+        Quad(node, RDF.type_, SKOS.Concept),
+        Quad(node, RDF.type_, MLS.HyperParameter),
+        Quad(node, SKOS.notation, Literal(clean(knob))),
+        Quad(node, LAB.inComponent, group),
+        Quad(group, RDF.type_, LAB.Component),
+        Quad(group, RDF.type_, SKOS.Concept),
+        Quad(group, SKOS.notation, Literal(clean(component))),
+    )

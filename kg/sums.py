@@ -79,11 +79,24 @@ def sum_of(trials: list[Trial]) -> Sum:
 
 def sums(asked: Asked) -> dict[Edits, Sum]:
     """Return the sums over every edit in the scope of a question."""
+    if asked.campaign is not None:
+        (board,) = asked.boards()
+        if "sums" not in board.memo:
+            board.memo["sums"] = by_edit(told_sums([board]))
+        return dict(board.memo["sums"])
+    if asked.as_of is not None:
+        return by_edit(told_sums(asked.boards()))
+    if "sums" not in asked.graph.memo:
+        asked.graph.memo["sums"] = by_edit(kept_sums(asked))
+    return dict(asked.graph.memo["sums"])
+
+
+def by_edit(found: Iterable[tuple[EvidenceKey, Sum]]) -> dict[Edits, Sum]:
+    """Add up what belongs to one edit, alone or combined, whichever optimizer it touched."""
     parts: dict[Edits, list[Sum]] = {}
-    kept = asked.as_of is None
-    for key, part in kept_sums(asked) if kept else told_sums(asked.boards()):
+    for key, part in found:
         parts.setdefault(edit_of(key), []).append(part)
-    return {edit: merged(found) for edit, found in parts.items()}
+    return {edit: merged(list_) for edit, list_ in parts.items()}
 
 
 def told_sums(boards: Iterable[Board]) -> Iterator[tuple[EvidenceKey, Sum]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -88,9 +90,12 @@ EVERYTHING = NamedNode(THINGS + "everything")
 """The scope of what is summed over all campaigns, where a campaign stands otherwise."""
 
 
+PLAIN = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII)
+
+
 def segment(text: str) -> str:
     """Return one segment of an IRI: everything but letters, digits and ``._-`` is escaped."""
-    return quote(clean(text), safe="")
+    return text if PLAIN.fullmatch(text) else quote(clean(text), safe="")
 
 
 def experiment(name: str) -> NamedNode:
@@ -118,11 +123,13 @@ def measure(metric: str) -> NamedNode:
     return NamedNode(f"{THINGS}metric/{segment(metric)}")
 
 
+@lru_cache(4096)
 def knob(name: str) -> NamedNode:
     """Return the IRI of a knob, concept and predicate in one."""
     return NamedNode(KNOBS + segment(name))
 
 
+@lru_cache(256)
 def component(name: str) -> NamedNode:
     """Return the IRI of a component."""
     return NamedNode(COMPONENTS + segment(name))

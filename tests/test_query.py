@@ -6,11 +6,14 @@ import pytest
 from histories import asked, built, facts, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyoxigraph import Literal
 
-from kg import ingest
+from kg import ingest, vocab
 from kg.errors import BadArgument, UnknownQuestion
 from kg.graph import Graph
-from kg.query import ask, questions
+from kg.query import ask, bind, questions, run
+
+LR = "optimizer.embedding_lr"
 
 
 def arguments_for(name, last):
@@ -116,3 +119,49 @@ def test_campaigns_are_answered_apart_and_together():
     assert together["attempts"] == sum(apart)
     assert together["campaigns"] == 2
     assert len(ask(graph, "best", {}).rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "terms"),
+    [
+        ("attempts", "experiment seq direction old new outcome delta alone", {"knob": LR}),
+        ("best", "experiment metric value", {}),
+        (
+            "best-before",
+            "experiment from to best_before best_experiment",
+            {"switch": "model.depth"},
+        ),
+        ("hypotheses", "experiment expected delta verdict outcome", {}),
+        ("repeats", "experiment seq level of of_outcome outcome justified", {}),
+        ("sweeps", "knob n from_seq until_seq", {}),
+        ("timeline", "knob value from_seq until_seq experiment ended_by", {"knob": "model.depth"}),
+    ],
+)
+def test_the_query_of_a_question_finds_what_its_answer_says(name, columns, terms):
+    graph = Graph(built(records(size=60)))
+    answer = ask(graph, name, {**terms, "limit": "1000"}, campaign="mar8")
+    bound = {key: vocab.knob(value) for key, value in terms.items()}
+    scope = {"scope": vocab.campaign("mar8"), "until": Literal(2**53)}
+    rows = run(graph.store, bind(questions()[name].sparql, {**scope, **bound}))
+    names = columns.split()
+    wanted = {tuple(row[column] for column in names) for row in answer.rows}
+    assert {tuple(row[column] for column in names) for row in rows} == wanted
+    assert wanted
+
+
+def test_the_query_of_common_finds_the_settings_its_answer_lists():
+    a, b = (vocab.experiment(f"mar8-{seq:04d}") for seq in (2, 9))
+    rows = run(FULL.store, bind(questions()["common"].sparql, {"a": a, "b": b}))
+    answer = ask(FULL, "common", {"a": "mar8-0002", "b": "mar8-0009"})
+    wanted = {(r["what"], r["a"], r["b"]) for r in answer.rows if r["kind"] == "setting"}
+    assert {(row["what"], row["left"], row["right"]) for row in rows} == wanted
+
+
+def test_the_query_of_improved_while_finds_the_experiments_its_answer_lists():
+    depth = vocab.knob("model.depth")
+    scope = {"scope": vocab.campaign("mar8"), "until": Literal(2**53), "knob": depth}
+    rows = run(FULL.store, bind(questions()["improved-while"].sparql, scope))
+    found = {(r["edited"], r["experiment"]) for r in rows if r["outcome"] == "improved"}
+    given_ = {"knob": "model.depth", "value": ">0"}
+    answer = ask(FULL, "improved-while", given_, campaign="mar8")
+    assert found == {(row["knob"], name) for row in answer.rows for name in row["experiments"]}
