@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows import history_rows as tables
@@ -68,33 +68,49 @@ def import_history(
         known = all_refs(foreign.objects)
         trunk = known.get(trunk_of(foreign.objects, known) or "")
         loose = tables.loose_sheets(foreign, wish.target, head(foreign.objects)[0] or "HEAD")
-        print_of = fingerprint(foreign.origin, found, [*given, *loose], wish, trunk)
-        memory = open_memory(store)
-        present = set(memory.names())
-        if print_of in book.done and present.issuperset(book.digests):
-            account = Account.again(book.done[print_of])
-        else:
-            tracked = tables.tracked_sheets(foreign.objects, found, wish.target)
-            sheets = tables.distinct([*given, *loose, *tracked])
-            history = plan_history(foreign, found, sheets, wish, trunk)
-            account, fresh = name_all(history, foreign, wish, book, present)
-            memory.add_all(fresh, progress)
-            book.done[print_of] = account.to_json()
-            book.save()
+        source_of = Source(foreign, tuple(found), (*given, *loose), trunk)
+        account = take_in(source_of, wish, book, store, progress)
     return replace(account, seconds=round(time.monotonic() - begun, 3))
 
 
-def fingerprint(
-    origin: str,
-    found: Iterable[Branch],
-    sheets: Iterable[Sheet],
-    wish: Wish,
-    trunk: str | None,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is imported."""
+
+    foreign: Foreign
+    branches: tuple[Branch, ...]
+    sheets: tuple[Sheet, ...]  # those that are not in the branches' own trees
+    trunk: str | None  # tip of the line that campaigns fork from
+
+
+def take_in(
+    source: Source, wish: Wish, book: Book, store: Path, progress: Progress | None
+) -> Account:
+    """Add what a memory does not have yet; nothing is read where nothing can be new."""
+    memory = open_memory(store)
+    present = set(memory.names())
+    key = fingerprint(source, wish)
+    if key in book.done and present.issuperset(book.digests):
+        return Account.again(book.done[key])
+    tracked = tables.tracked_sheets(source.foreign.objects, source.branches, wish.target)
+    sheets = tables.distinct([*source.sheets, *tracked])
+    history = plan_history(source.foreign, source.branches, sheets, wish, source.trunk)
+    account, fresh = name_all(history, source.foreign, wish, book, present)
+    memory.add_all(fresh, progress)
+    if account.changed:  # what another import had recorded is no longer so
+        book.done.clear()
+    book.done[key] = account.to_json()
+    book.save()
+    return account
+
+
+def fingerprint(source: Source, wish: Wish) -> str:
     """Return a hash of all an import depends on: equal ones make equal graphs."""
-    parts = [origin, wish.target, str(wish.metric), wish.direction, str(trunk)]
-    parts += sorted(f"{branch.ref} {branch.tip}" for branch in found)
-    parts += sorted(f"{s.file} {s.ref} {hashlib.sha256(s.data).hexdigest()}" for s in sheets)
+    parts = [source.foreign.origin, wish.target, str(wish.metric), wish.direction]
+    parts.append(str(source.trunk))
+    parts += sorted(f"{branch.ref} {branch.tip}" for branch in source.branches)
+    tables_read = ((s.file, s.ref, hashlib.sha256(s.data).hexdigest()) for s in source.sheets)
+    parts += sorted(map(str, tables_read))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

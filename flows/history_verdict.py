@@ -173,10 +173,7 @@ def judge(
             better = value is not None and (best is None or beats(value, best, direction))
             status = plan.item.status or inferred(value, better)
             if status is None and plan.version is None:
-                reason = f"status {plan.item.row.status!r} is no verdict, and there is no value"
-                problems.append(
-                    Problem(plan.item.sheet.file, plan.item.line, reason, row_text(plan.item.row))
-                )
+                problems.append(undecided(plan.item))
                 continue
             plan.status = status or (Status.DISCARD if plan.loose else Status.KEEP)
             plan.reason = row_reason(plan, plan.item, status)
@@ -188,6 +185,12 @@ def judge(
             accepted = plan
         good.append(plan)
     return good, problems
+
+
+def undecided(item: Item) -> Problem:
+    """Return why a row makes no experiment: neither word nor value gives a verdict."""
+    reason = f"status {item.row.status!r} is no verdict, and there is no value"
+    return Problem(item.sheet.file, item.line, reason, row_text(item.row))
 
 
 def inferred(value: float | None, better: bool) -> Status | None:

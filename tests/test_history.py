@@ -612,6 +612,18 @@ def test_importing_twice_equals_once_and_the_order_of_refs_does_not_matter(
     assert (third.new, third.known, third.experiments) == (0, 7, 7)
 
 
+def test_an_import_asked_for_again_after_another_changed_it_is_done_again(
+    story: Story, memory: Records, tmp_path: Path
+) -> None:
+    night(story)
+    results = table(tmp_path, "aaaaaaa\t0.0\t1\tdiscard\tx\n")
+    for direction, value, changed in [("min", None, 0), ("max", 0.0, 6), ("min", None, 6)]:
+        account = take(story, tmp_path, results=results, direction=direction)
+        assert account.changed == changed
+        lost = next(record for record in memory.known.values() if not record.source)
+        assert (lost.direction, lost.value) == (direction, value)
+
+
 def test_a_history_that_grew_adds_what_is_new_and_keeps_all_names(
     story: Story, memory: Records, tmp_path: Path
 ) -> None:
