@@ -63,14 +63,19 @@ def unknown(store: Store, records: Iterable[ExperimentRecord]) -> list[Experimen
     return [r for r in last.values() if known_digest(store, r.name) != digest(r)]
 
 
-def add_facts(store: Store, found: Iterable[Facts]) -> None:
-    """Write experiments into the graph, one transaction a campaign."""
+def add_facts(store: Store, found: Iterable[Facts], boards: dict[str, Board] | None = None) -> None:
+    """Write experiments into the graph, one transaction a campaign.
+
+    ``boards`` are those of campaigns as the store has them; they are brought up to date, and
+    are worth nothing any more if this raises.
+    """
+    boards = {} if boards is None else boards
     campaigns: dict[str, list[Facts]] = {}
     for facts in found:
         campaigns.setdefault(facts.record.campaign, []).append(facts)
     apply(store, *renewal(store))
     for tag in sorted(campaigns):
-        add_to_campaign(store, tag, campaigns[tag])
+        boards[tag] = add_to_campaign(store, boards.get(tag), tag, campaigns[tag])
 
 
 def sound_quads(facts: Facts) -> list[Quad]:
@@ -84,9 +89,9 @@ def sound_quads(facts: Facts) -> list[Quad]:
     return [*quads, *shared_quads(facts)]
 
 
-def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
-    """Write experiments of one campaign in one transaction."""
-    board = load_board(store, tag)
+def add_to_campaign(store: Store, board: Board | None, tag: str, found: list[Facts]) -> Board:
+    """Write experiments of one campaign in one transaction; return its board afterwards."""
+    board = board or load_board(store, tag)
     entries = sorted((entry_of(facts) for facts in found), key=lambda entry: entry.order)
     patch = Patch()
     moved = [f.record.name for f in found if known_digest(store, f.record.name)]
@@ -97,7 +102,7 @@ def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
         for entry in entries:
             step(board, entry, patch)
     else:
-        retell(store, board, entries, patch)
+        board = retell(store, board, entries, patch)
     for facts in found:
         patch.add(sound_quads(facts))
     mentioned = {node for name in moved for node in withdraw(store, name, patch)}
@@ -106,20 +111,22 @@ def add_to_campaign(store: Store, tag: str, found: list[Facts]) -> None:
     apply(store, [*added, *more], [*removed, *less])
     if mentioned:
         apply(store, (), orphans(store, mentioned))
+    return board
 
 
-def retell(store: Store, board: Board, entries: list[Entry], patch: Patch) -> None:
+def retell(store: Store, board: Board, entries: list[Entry], patch: Patch) -> Board:
     """Go through a campaign again, with experiments that come in between or anew."""
     old = list(load_entries(store, board))
     before, after = Patch(), Patch()
     replay(board.campaign, old, before)
     names = {entry.name for entry in entries}
     told = [entry for entry in old if entry.name not in names] + entries
-    replay(board.campaign, told, after)
+    retold = replay(board.campaign, told, after)
     old_quads, new_quads = before.added, after.added
     patch.remove(old_quads - new_quads)
     patch.add(new_quads - old_quads)
     patch.keys |= before.keys | after.keys
+    return retold
 
 
 def replay(tag: str, entries: Iterable[Entry], patch: Patch) -> Board:

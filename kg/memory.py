@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pyoxigraph import RdfFormat, Store, serialize
 
 from kg import ingest, store
+from kg.board import Board
 from kg.facts import Facts, Reader
 from kg.graph import Graph
 from kg.model import ExperimentRecord
@@ -19,6 +20,9 @@ from kg.terms import LAB, PREFIXES, RDF
 
 if TYPE_CHECKING:
     from rdflib import Dataset
+
+
+WRITER_BOARDS = 4  # 2 MB each at 1,000 experiments
 
 
 class Memory:
@@ -32,6 +36,7 @@ class Memory:
         self.directory = directory
         self.reader = reader
         self.opened: tuple[Path, Graph] | None = None
+        self.writer = WriterBoards()
 
     def add(self, record: ExperimentRecord) -> None:
         """Add one experiment; adding it again changes nothing.
@@ -51,9 +56,11 @@ class Memory:
             if fresh:
                 store.announce(self.directory)
                 found = ingest.understand(fresh, self.reader, ingest.workers_for(len(fresh)))
-                ingest.add_facts(graph, counted(found, progress))
+                boards = self.writer.take(store.snapshot(self.directory))
+                ingest.add_facts(graph, counted(found, progress), boards)
+                self.writer.keep(boards)
             if fresh or store.behind(self.directory):
-                store.publish(self.directory, graph)
+                self.writer.of = store.publish(self.directory, graph)
             return len(fresh)
 
     def rebuild(
@@ -144,6 +151,26 @@ class Memory:
         from rdflib import Dataset
 
         return Dataset(store=OxigraphStore(store=self.graph().store), default_union=True)
+
+
+class WriterBoards:
+    """The boards of the campaigns a process writes to, valid while nobody else has written."""
+
+    def __init__(self) -> None:
+        self.of: Path | None = None  # the snapshot they are the state of
+        self.boards: dict[str, Board] = {}
+
+    def take(self, snapshot: Path | None) -> dict[str, Board]:
+        """Return the boards of a snapshot; they are given away until `keep`."""
+        boards, self.boards = self.boards, {}
+        return boards if snapshot is not None and snapshot == self.of else {}
+
+    def keep(self, boards: dict[str, Board]) -> None:
+        """Keep boards for the next time, cut off from the store they were read from."""
+        for board in boards.values():
+            board.memo.clear()
+            _ = board.regimes  # reads them: a reader left on the store would keep it locked
+        self.boards = dict(list(boards.items())[-WRITER_BOARDS:])
 
 
 def counted(found: Iterable[Facts], progress: ingest.Progress | None) -> list[Facts]:
