@@ -69,6 +69,13 @@ def describe_kg(parser: argparse.ArgumentParser) -> None:
     changes.add_argument("--jsonl", action="store_true", help="the only form, and the default")
     config = add(below, "config", "memory_commands:config", "effective configuration of a file")
     config.add_argument("file", help="FILE or REV:FILE")
+    unresolved = add(below, "unresolved", "lexicon_commands:unresolved", "words nobody could name")
+    store(unresolved)
+    alias = add(below, "alias", "lexicon_commands:alias", "teach the lexicon a word of yours")
+    alias.add_argument("action", choices=["add"])
+    alias.add_argument("alias", help='the words, such as "stacking additional blocks"')
+    alias.add_argument("knob", help="the knob they mean, such as model.depth")
+    alias.add_argument("--note", help="why, kept in aliases.toml")
     resolve = add(below, "resolve", "memory_commands:resolve", "what texts claim")
     resolve.add_argument("--jsonl", action="store_true", help="the only form, and the default")
     resolve.add_argument(

@@ -5,6 +5,7 @@ Everything below `.nightlab` is derived or scratch: it can be deleted, git and D
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +46,11 @@ class Lab:
     def graph(self) -> Path:
         """The memory shared by every campaign of this repository."""
         return self.state / "graph"
+
+    @property
+    def aliases(self) -> Path:
+        """The user's own words for knobs, beside nightlab.toml."""
+        return self.root / "aliases.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,9 @@ def open_lab(place: Path | None = None) -> Lab:
         ConfigError: Its nightlab.toml is missing or wrong.
     """
     repository = Repository(place or Path.cwd())
-    return Lab(repository, load_config(repository.root))
+    lab = Lab(repository, load_config(repository.root))
+    os.environ["NIGHTLAB_ALIASES"] = str(lab.aliases)  # read by kg.lexicon
+    return lab
 
 
 def check_tag(tag: str) -> str:

@@ -166,9 +166,14 @@ def changes(options: argparse.Namespace) -> int:
         revisions = [options.revision]
     else:
         raise FlowError("kg changes: no revision given; give REV, A..B or --revs FILE")
+    failed = 0
     for line in revision_changes(Path(options.repo), revisions, options.target):
-        emit(line)
-    return 0
+        if "error" in line:
+            failed = 1
+            notes().print(f"error: {line['error']}")
+        else:
+            emit(line)
+    return failed
 
 
 def config(options: argparse.Namespace) -> int:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 
 from kg.facts import Saying, Stated
 from kg.groups import group_of
-from kg.lexicon import Lexicon, load
+from kg.lexicon import ALIASES, Lexicon, load
 from kg.model import Change, OptimizerScope
 from kg.text import agree, resolve
 from kg.text_agree import opposed
 from kg.text_model import Claim
 
 
-@cache
 def lexicon() -> Lexicon:
-    """Return the shipped lexicon, read once a process."""
-    return load()
+    """Return the lexicon with the user's aliases, read again only when those change."""
+    path = Path(os.environ.get(ALIASES, ""))
+    return lexicon_at(path.stat().st_mtime_ns if path.is_file() else 0, path)
+
+
+@lru_cache(maxsize=1)
+def lexicon_at(stamp: int, path: Path) -> Lexicon:
+    """Return the lexicon as of one version of the user's aliases."""
+    del stamp
+    return load(path)
 
 
 def read_message(message: str, changes: Sequence[Change] | None) -> Saying:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ SPACE = "https://w3id.org/nightlab/"
 SCHEME = SPACE + "lexicon"
 KINDS = ("component", "knob", "term", "value")
 SHIPPED = "kg/lexicon.ttl"
+ALIASES = "NIGHTLAB_ALIASES"  # environment variable: the user's aliases.toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,12 @@ PREFIXES = {"init": "initialization", "precision": "precision_compile", "model":
 def load(aliases: Path | None = None) -> Lexicon:
     """Return the shipped lexicon, with the user's aliases merged over it.
 
+    Without a path, NIGHTLAB_ALIASES names the file: it reaches the processes of an import too.
     Raises LexiconError where an alias names two concepts or an unknown knob.
     """
     shipped = load_shipped()
+    if aliases is None and os.environ.get(ALIASES):
+        aliases = Path(os.environ[ALIASES])
     if aliases is None or not aliases.is_file():
         return shipped
     return merge(shipped, read_aliases(aliases), str(aliases))
