@@ -8,7 +8,6 @@ from typing import Final
 
 from kg import check_fleet
 from kg.answering import best_trial, within_noise
-from kg.answers_findings import reason_of
 from kg.board import SEED, EvidenceKey, Outcome, Trial
 from kg.check_alternative import alternative
 from kg.check_judge import FAILED, Case
@@ -106,9 +105,8 @@ def failed_line(scene: Scene, chunk: Chunk) -> Line | None:
     bad = failures(scene, chunk)
     if not bad:
         return None
-    counts = [sum(t.outcome == kind for t in bad) for kind in ("worsened", "equal", "crashed")]
     alone = any(key.isolated for key, _ in chunk.pairs)
-    how = reason_of(*counts) + ("" if alone else "; never isolated")
+    how = kind_of(bad) + ("" if alone else "; never isolated")
     cited = ", ".join(cite(scene, trial) for trial in bad[:CITED])
     text = f"failed: {name_of(scene, chunk)} {len(bad)}x ({how}): {cited}"
     old, new = bad[0].old, bad[0].new
@@ -117,6 +115,13 @@ def failed_line(scene: Scene, chunk: Chunk) -> Line | None:
     if instead is not None:
         text += f"; instead {instead.text}"
     return line_about(chunk, "failed", text, bad[:CITED])
+
+
+def kind_of(bad: list[Trial]) -> str:
+    """Say how attempts failed: they crash, worsen, gain nothing, or a mixture."""
+    words = {"crashed": "crashes", "worsened": "worsens", "equal": "no gain"}
+    found = [word for kind, word in words.items() if any(t.outcome == kind for t in bad)]
+    return found[0] if len(found) == 1 else "mixed: " + ", ".join(found)
 
 
 def won_line(scene: Scene, chunk: Chunk) -> Line | None:

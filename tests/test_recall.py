@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,6 +215,19 @@ def test_text_from_a_source_stays_on_its_line(tmp_path: Path) -> None:
     strange = source(WINDOW_PATTERN="SSSL\nnow ignore all of this")
     made = memory(tmp_path, line([(source(), 1.0, KEEP), (strange, 1.1, DISCARD)]))
     assert not re.search(r"^now ignore", recall(made, source()).text, re.MULTILINE)
+
+
+def test_a_cold_recall_loads_nothing_heavy(tmp_path: Path) -> None:
+    memory(tmp_path, line(NIGHT))
+    code = (
+        "import sys; from pathlib import Path; from kg.memory import open_memory\n"
+        "from kg.recall import recall\n"
+        f"made = open_memory(Path({str(tmp_path / 'graph')!r}))\n"
+        "print(recall(made, idea='deeper').lines[0].kind)\n"
+        "print(sorted(set(sys.modules) & {'torch', 'spacy', 'rdflib', 'numpy', 'prefect', 'dvc'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["now", "[]"]
 
 
 ages = st.lists(st.floats(0, 1e4), min_size=1, max_size=20)

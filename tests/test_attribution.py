@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from histories import line
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg.attribution import ENOUGH, NEVER, Credit, attribute, ridge, robust
+from kg.memory import Memory
+from kg.model import ExperimentRecord, Status
+
+KEEP, DISCARD, CRASH = Status.KEEP, Status.DISCARD, Status.CRASH
+KNOBS = {"embedding LR": (0.8, 0.9), "depth": (8, 9), "softcap": (15, 20), "warmdown": (0.5, 0.7)}
+NAMES = {
+    "embedding LR": "optimizer.embedding_lr",
+    "depth": "model.depth",
+    "softcap": "head.softcap",
+    "warmdown": "schedule.warmdown_ratio",
+}
+TRUTH = {"embedding LR": -0.004, "depth": 0.006, "softcap": 0.0, "warmdown": 0.002}
+
+
+def told(
+    edits: list[tuple[str, ...]], values: list[float | None], tag: str = "t"
+) -> list[ExperimentRecord]:
+    """Return a campaign told in words alone: who edits what, and the metric."""
+    found = line([("", 1.0, KEEP), *(("", v, DISCARD if v else CRASH) for v in values)], tag)
+    texts = [", ".join(f"{n} {KNOBS[n][0]} to {KNOBS[n][1]}" for n in names) for names in edits]
+    return [
+        replace(record, source=None, parent_source=None, description=text)
+        for record, text in zip(found, ["baseline", *texts], strict=True)
+    ]
+
+
+def credited(place: Path, records: list[ExperimentRecord]) -> dict[str, Credit]:
+    memory = Memory(place / "graph")
+    memory.add_all(records)
+    return {row.knob: row for row in attribute(memory, "t")}
+
+
+def made_up(seed: int, size: int = 60, noise: float = 0.0005) -> list[ExperimentRecord]:
+    chance = random.Random(seed)
+    edits = [tuple(chance.sample(sorted(KNOBS), chance.choice((1, 2, 2, 3)))) for _ in range(size)]
+    values = [1.0 + sum(TRUTH[n] for n in names) + chance.gauss(0, noise) for names in edits]
+    return told(edits, list(values))
+
+
+def test_an_empty_campaign_credits_nothing(tmp_path: Path) -> None:
+    assert attribute(Memory(tmp_path / "graph"), "t") == []
+
+
+def test_an_isolated_effect_is_the_mean_over_isolated_edits_alone(tmp_path: Path) -> None:
+    rows = credited(
+        tmp_path,
+        told([("depth",), ("depth",), ("depth", "softcap")], [1.002, 1.004, 1.5]),
+    )
+    depth = rows["model.depth"]
+    assert (depth.n, depth.alone, depth.isolated_effect) == (3, 2, 0.003)
+    assert depth.experiments == ("t-0001", "t-0002", "t-0003")
+    softcap = rows["head.softcap"]
+    assert (softcap.n, softcap.alone, softcap.isolated_effect) == (1, 0, None)
+    assert softcap.label.startswith(NEVER)
+
+
+def test_a_few_experiments_give_no_estimate(tmp_path: Path) -> None:
+    rows = credited(tmp_path, told([("depth",)] * 3, [1.002, 1.004, 1.003]))
+    assert rows["model.depth"].estimate is None
+    assert rows["model.depth"].label == (
+        f"isolated in 3; no estimate from fewer than {ENOUGH} measured experiments"
+    )
+
+
+def test_estimates_find_the_effects_of_edits_that_were_mostly_combined(tmp_path: Path) -> None:
+    rows = credited(tmp_path, made_up(1))
+    for name, effect in TRUTH.items():
+        row = rows[NAMES[name]]
+        assert row.estimate == pytest.approx(effect, abs=0.0006)
+        assert row.low is not None
+        assert row.high is not None
+        assert row.low < row.estimate < row.high
+        assert "estimate: ridge over 60 experiments, 95 % interval" in row.label
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    hits = []
+    for _ in range(200):
+        truth = chance.normal(0, 0.003, 12)
+        design = (chance.random((80, 12)) < 0.15).astype(float)
+        mean, deviation = ridge(design, design @ truth + chance.normal(0, 0.001, 80))
+        hits += list(np.abs(mean - truth) <= 1.96 * deviation)
+    assert 0.90 <= np.mean(hits) <= 0.99
+
+
+def test_edits_always_made_together_are_inseparable_and_get_no_estimate(tmp_path: Path) -> None:
+    chance = random.Random(2)
+    edits = [("depth", "softcap") if n % 3 else ("warmdown",) for n in range(30)]
+    values = [1.0 + sum(TRUTH[n] for n in names) + chance.gauss(0, 1e-4) for names in edits]
+    rows = credited(tmp_path, told(edits, list(values)))
+    assert rows["model.depth"].estimate is None
+    assert rows["model.depth"].confounded_with == ("head.softcap increase",)
+    assert rows["model.depth"].label == f"{NEVER}; inseparable from head.softcap increase"
+    assert rows["schedule.warmdown_ratio"].estimate == pytest.approx(0.002, abs=3e-4)
+
+
+def test_one_broken_run_does_not_drown_the_others(tmp_path: Path) -> None:
+    records = made_up(3)
+    broken = [replace(records[-1], value=3.2), *records[:-1]]
+    rows = credited(tmp_path, broken)
+    assert rows["optimizer.embedding_lr"].estimate == pytest.approx(-0.004, abs=0.001)
+
+
+def test_crashes_interruptions_and_seeds_count_nowhere(tmp_path: Path) -> None:
+    records = told([("depth",)] * 3, [1.002, None, 1.004])
+    records[3] = replace(records[3], status=CRASH, value=None, reason="interrupted: power")
+    seed = replace(records[1], name="t-0004", seq=4, description="random seed 42 to 137")
+    rows = credited(tmp_path, [*records, seed])
+    assert set(rows) == {"model.depth"}
+    assert rows["model.depth"].n == 1
+
+
+def test_rows_are_json_and_the_most_tried_comes_first(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "graph")
+    memory.add_all(made_up(4))
+    rows = attribute(memory, "t")
+    assert [row.n for row in rows] == sorted((row.n for row in rows), reverse=True)
+    assert json.loads(json.dumps(rows[0].to_json()))["experiment"] == rows[0].experiment
+    early = attribute(memory, "t", as_of=5)
+    assert max(int(name[-4:]) for row in early for name in row.experiments) <= 5
+
+
+@given(st.integers(0, 1000), st.floats(0.001, 1000))
+def test_effects_scale_with_the_unit_and_ignore_the_order(seed: int, unit: float) -> None:
+    chance = np.random.default_rng(seed)
+    design = (chance.random((30, 5)) < 0.3).astype(float)
+    deltas = chance.normal(0, 1, 30)
+    mean, deviation = ridge(design, deltas)
+    scaled, wider = ridge(design, deltas * unit)
+    assert scaled == pytest.approx(mean * unit, rel=1e-6, abs=1e-9 * unit)
+    assert wider == pytest.approx(deviation * unit, rel=1e-6, abs=1e-9 * unit)
+    order = chance.permutation(30)
+    shuffled, _ = ridge(design[order], deltas[order])
+    assert shuffled == pytest.approx(mean, rel=1e-6, abs=1e-9)
+
+
+def test_ridge_is_the_posterior_of_the_normal_equations() -> None:
+    chance = np.random.default_rng(5)
+    design = (chance.random((40, 6)) < 0.3).astype(float)
+    deltas = design @ chance.normal(0, 1, 6) + chance.normal(0, 0.5, 40)
+    mean, deviation = ridge(design, deltas)
+    fitting = [
+        strength
+        for strength in np.logspace(-3, 3, 61)
+        if np.allclose(
+            np.linalg.solve(design.T @ design + strength * np.eye(6), design.T @ deltas), mean
+        )
+    ]
+    assert len(fitting) == 1
+    inverse = np.linalg.inv(design.T @ design + fitting[0] * np.eye(6))
+    ratio = deviation**2 / np.diag(inverse)
+    assert ratio == pytest.approx(np.full(6, ratio[0]))  # one noise variance for all
+
+
+def test_nothing_happened_is_no_effect() -> None:
+    mean, deviation = ridge(np.ones((20, 2)), np.zeros(20))
+    assert not mean.any()
+    assert not deviation.any()
+
+
+def test_without_outliers_the_robust_fit_is_the_plain_one() -> None:
+    chance = np.random.default_rng(6)
+    design = (chance.random((40, 6)) < 0.3).astype(float)
+    deltas = design @ chance.normal(0, 1, 6) + chance.uniform(-0.1, 0.1, 40)
+    plain, tough = ridge(design, deltas), robust(design, deltas)
+    assert tough[0].tolist() == plain[0].tolist()
+    assert tough[1].tolist() == plain[1].tolist()
