@@ -11,8 +11,9 @@ finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kg.answering import mean_delta, within_noise
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ENOUGH: Final = 20  # measured experiments; with fewer the prior decides
-LEAST: Final = 2  # measured attempts at one edit
+LEAST: Final = 2  # measured attempts at one edit that make an estimate of it
 QUANTILE: Final = 1.96  # of the normal distribution: 95 %
 OUTLIER: Final = 5.0  # robust standard deviations; weight tying cost 2.2 where others cost 0.001
 ROUNDS: Final = 10
@@ -86,7 +87,7 @@ def attribute(memory: Memory, campaign: str, *, as_of: int | None = None) -> lis
     for row in found:
         for key, trial in board.pairs[row.name]:
             tried.setdefault(edit_of(key), []).append((key, trial))
-    fitted = fit(board, found, tried)
+    fitted = fit(board, found)
     rows = [credit(edit, pairs, tried, fitted, board.noise) for edit, pairs in tried.items()]
     return sorted(rows, key=lambda row: (-row.n, row.knob, row.direction, row.to or ""))
 
@@ -111,21 +112,28 @@ def edit_of(key: EvidenceKey) -> Tried:
     return Tried(key.knob, key.direction, key.to)
 
 
-def fit(board: Board, found: list[Row], tried: Iterable[Tried]) -> Fit | None:
-    """Return estimates of all edits, None where there are too few experiments."""
-    if len(found) < ENOUGH:
+def fit(board: Board, found: list[Row]) -> Fit | None:
+    """Return estimates of the edits that were tried again, None where there are too few.
+
+    An experiment with an edit nobody repeated says nothing about its other edits; it is left
+    out, or its effect (weight tying: 2.2) would pass for the size effects commonly have.
+    """
+    edits = {row.name: {edit_of(key) for key, _ in board.pairs[row.name]} for row in found}
+    while rare := {edit for edit, n in Counter(chain(*edits.values())).items() if n < LEAST}:
+        edits = {name: made for name, made in edits.items() if not made & rare}
+    if len(edits) < ENOUGH:
         return None
     import numpy as np  # 100 ms, only where a fit is asked for
 
-    names = sorted(tried)
+    names = sorted(set(chain(*edits.values())))
     place = {edit: column for column, edit in enumerate(names)}
-    design = np.zeros((len(found), len(names)))
-    for line, row in enumerate(found):
-        for key, _ in board.pairs[row.name]:
-            design[line, place[edit_of(key)]] = 1.0
-    effects, deviations = robust(design, np.array([row.delta for row in found]))
+    design = np.zeros((len(edits), len(names)))
+    for line, made in enumerate(edits.values()):
+        design[line, [place[edit] for edit in made]] = 1.0
+    deltas = np.array([board.names[name].delta for name in edits])
+    effects, deviations = robust(design, deltas)
     pairs = zip(effects.tolist(), deviations.tolist(), strict=True)
-    return Fit(dict(zip(names, pairs, strict=True)), len(found))
+    return Fit(dict(zip(names, pairs, strict=True)), len(edits))
 
 
 def robust(design: Floats, deltas: Floats) -> tuple[Floats, Floats]:
@@ -193,7 +201,7 @@ def credit(
     effect = mean_delta(alone)
     confounded = () if alone else inseparable(edit, tried)
     value = deviation = None
-    if fitted is not None and len(trials) >= LEAST and not confounded:
+    if fitted is not None and edit in fitted.effects and not confounded:
         value, deviation = fitted.effects[edit]
     reach = None if deviation is None else QUANTILE * deviation
     return Credit(
@@ -241,7 +249,7 @@ def label_of(
         return f"{first}; inseparable from {', '.join(confounded)}"
     if value is not None and fitted is not None:
         return f"{first}; estimate: ridge over {fitted.experiments} experiments, 95 % interval"
-    why = f"{n} attempt" if fitted is not None else f"fewer than {ENOUGH} measured experiments"
+    why = f"{n} of its attempts" if fitted else f"fewer than {ENOUGH} experiments of repeated edits"
     return f"{first}; no estimate from {why}"
 
 

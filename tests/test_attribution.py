@@ -72,7 +72,7 @@ def test_a_few_experiments_give_no_estimate(tmp_path: Path) -> None:
     rows = credited(tmp_path, told([("depth",)] * 3, [1.002, 1.004, 1.003]))
     assert rows["model.depth"].estimate is None
     assert rows["model.depth"].label == (
-        f"isolated in 3; no estimate from fewer than {ENOUGH} measured experiments"
+        f"isolated in 3; no estimate from fewer than {ENOUGH} experiments of repeated edits"
     )
 
 
@@ -114,6 +114,18 @@ def test_one_broken_run_does_not_drown_the_others(tmp_path: Path) -> None:
     broken = [replace(records[-1], value=3.2), *records[:-1]]
     rows = credited(tmp_path, broken)
     assert rows["optimizer.embedding_lr"].estimate == pytest.approx(-0.004, abs=0.001)
+
+
+def test_an_edit_nobody_repeated_says_nothing_about_the_others(tmp_path: Path) -> None:
+    records = made_up(5)
+    odd = replace(records[-1], name="t-0099", seq=99, description="weight tying", value=3.2)
+    plain, mixed = (
+        credited(tmp_path / "plain", records),
+        credited(tmp_path / "mixed", [*records, odd]),
+    )
+    assert mixed["embedding.tying"].estimate is None
+    assert mixed["embedding.tying"].isolated_effect == pytest.approx(2.2)
+    assert mixed["model.depth"] == plain["model.depth"]
 
 
 def test_crashes_interruptions_and_seeds_count_nowhere(tmp_path: Path) -> None:
