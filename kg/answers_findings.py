@@ -46,7 +46,7 @@ def improved_while(asked: Asked) -> tuple[Rows, bool]:
     knob = asked.text("knob")
     fits = condition(knob, asked.text("value"))
     (board,) = asked.boards()
-    held = {name for name, value in asked.graph.held(board, knob).items() if fits(value)}
+    held = {name for name, value in board.column(knob).items() if fits(value)}
     found = grouped((key, trial) for key, trial in all_pairs(board) if trial.name in held)
     component, direction = asked.text("component"), asked.text("direction")
     rows = [

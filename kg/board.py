@@ -25,6 +25,7 @@ from kg.entries import (
     Try,
 )
 from kg.tally import Tally, TallyKey, tally_keys
+from kg.vocab import Value
 
 __all__ = [
     "SEED",
@@ -129,6 +130,34 @@ class Board:
         fingerprint, and runs where only the seed was changed.
         """
         return math.sqrt(self.spread / self.pairings) if self.pairings else None
+
+    def column(self, knob: str) -> dict[str, Value]:
+        """Return what a knob was set to in each experiment that has it."""
+        spans = self.regimes.get(knob, [])
+        found: dict[str, Value] = {}
+        for row in self.rows:
+            if row.deviates is None:
+                continue
+            if knob in row.deviates:
+                value = row.deviates[knob]
+            else:
+                value = next((r.value for r in reversed(spans) if r.covers(row.order)), None)
+            if value is not None:
+                found[row.name] = value
+        return found
+
+    def settings(self, row: Row) -> tuple[tuple[str, Value], ...] | None:
+        """Return the whole configuration of an experiment, None if its source is lost."""
+        if row.deviates is None:
+            return None
+        held: dict[str, Value | None] = {
+            regime.knob: regime.value
+            for spans in self.regimes.values()
+            for regime in spans
+            if regime.covers(row.order)
+        }
+        found = {**held, **row.deviates}
+        return tuple(sorted((k, v) for k, v in found.items() if v is not None))
 
     def config(self) -> dict[str, Regime]:
         """Return the settings that hold now on the accepted line."""

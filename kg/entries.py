@@ -88,7 +88,7 @@ class Entry(NamedTuple):
     hypothesis: bool
     expected: float | None
     tries: tuple[Try, ...] = ()
-    settings: tuple[tuple[str, Value], ...] | None = None  # of a kept experiment, else None
+    settings: tuple[tuple[str, Value], ...] | None = None  # None if the source is lost
 
     @property
     def order(self) -> tuple[int, str]:
@@ -103,6 +103,7 @@ class Row(NamedTuple):
     outcome: str
     delta: float | None  # value minus that of `compared`, in the metric's units
     compared: str | None  # name of the experiment the delta is taken against
+    deviates: dict[str, Value | None] | None = None  # from what was accepted; None: unknown
 
     @property
     def order(self) -> tuple[int, str]:
@@ -156,3 +157,9 @@ class Regime(NamedTuple):
         """Return the regime as it stood after an experiment."""
         ended = self.until is not None and self.until <= seq
         return self if ended else self._replace(until=None, ended_by=None)
+
+    def covers(self, order: tuple[int, str]) -> bool:
+        """Tell whether the regime held when an experiment of that place was over."""
+        if (self.since, self.by) > order:
+            return False
+        return self.until is None or (self.until, self.ended_by or "") > order

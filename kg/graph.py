@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kg.fleet import Fleet
 
 HELD_BOARDS = 128  # 2 MB each at 1,000 experiments
-HELD_COLUMNS = 256  # of one knob in one campaign
 HELD_SETTINGS = 512  # experiments
 
 
@@ -28,7 +27,6 @@ class Graph:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.boards: OrderedDict[str, Board] = OrderedDict()
-        self.column: OrderedDict[tuple[str, str], tuple[dict[str, Value], set[str]]] = OrderedDict()
         self.known: OrderedDict[str, dict[str, Value]] = OrderedDict()
         self.columns: Fleet | None = None
         self.groups: dict[str, list[str]] = {}
@@ -62,19 +60,6 @@ class Graph:
     def value(self, node: NamedNode, predicate: NamedNode) -> Any:
         """Return the one value a thing has under a predicate, None if it has none."""
         return next(iter(self.values(node, predicate)), None)
-
-    def held(self, board: Board, knob: str) -> dict[str, Value]:
-        """Return what a knob was set to in each experiment of a campaign, read once."""
-        values = self.column.get((board.campaign, knob))
-        if values is None or len(values[1]) < len(board.rows):
-            predicate = vocab.knob(knob)
-            names = {row.name for row in board.rows}
-            found = {name: self.value(vocab.experiment(name), predicate) for name in names}
-            values = {k: v for k, v in found.items() if v is not None}, names
-            self.column[board.campaign, knob] = values
-            if len(self.column) > HELD_COLUMNS:
-                self.column.popitem(last=False)
-        return values[0]
 
     def fleet(self) -> Fleet:
         """Return the trials of all campaigns in columns, read once."""

@@ -16,7 +16,7 @@ from kg.board import Board, Entry, EvidenceKey
 from kg.build import own_quads
 from kg.derive import Patch, step
 from kg.facts import Facts, Reader, digest, read_facts
-from kg.load import load_board, load_entries, subjects, texts
+from kg.load import entries_of, load_board, subjects, texts
 from kg.model import ExperimentRecord
 from kg.outcome import entry_of
 from kg.rollup import refresh
@@ -105,7 +105,7 @@ def add_to_campaign(store: Store, board: Board | None, tag: str, found: list[Fac
         for entry in entries:
             step(board, entry, patch)
     else:
-        board = retell(store, board, entries, patch)
+        board = retell(board, entries, patch)
     for facts in found:
         patch.add(sound_quads(facts))
     mentioned = {node for name in moved for node in withdraw(store, name, patch)}
@@ -117,9 +117,9 @@ def add_to_campaign(store: Store, board: Board | None, tag: str, found: list[Fac
     return board
 
 
-def retell(store: Store, board: Board, entries: list[Entry], patch: Patch) -> Board:
+def retell(board: Board, entries: list[Entry], patch: Patch) -> Board:
     """Go through a campaign again, with experiments that come in between or anew."""
-    old = list(load_entries(store, board))
+    old = list(entries_of(board))
     before, after = Patch(), Patch()
     replay(board.campaign, old, before)
     names = {entry.name for entry in entries}

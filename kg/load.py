@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pyoxigraph import NamedNode, Store
@@ -105,16 +105,9 @@ def load_settings(store: Store, name: str) -> tuple[tuple[str, Value], ...]:
     return tuple(sorted(found))
 
 
-def load_entries(store: Store, board: Board) -> Iterator[Entry]:
+def entries_of(board: Board) -> Iterator[Entry]:
     """Yield what a board was made of, to make it anew in another order."""
     for row in board.rows:
-        settings = load_settings(store, row.name) if row.kept else ()
-        tries = [
-            Try(*key[2:], trial.old, trial.new) for key, trial in board.pairs.get(row.name, ())
-        ]
-        yield rebuilt(row.entry, tries, settings)
-
-
-def rebuilt(entry: Entry, tries: Iterable[Try], settings: tuple[tuple[str, Value], ...]) -> Entry:
-    """Return an entry with its tries and settings."""
-    return entry._replace(tries=tuple(tries), settings=settings or None)
+        pairs = board.pairs.get(row.name, ())
+        tries = tuple(Try(*key[2:], trial.old, trial.new) for key, trial in pairs)
+        yield row.entry._replace(tries=tries, settings=board.settings(row))

@@ -27,7 +27,6 @@ def entry_of(facts: Facts) -> Entry:
     crashed = record.status == "crash"
     isolated = len(facts.basis) == 1
     tries = dict.fromkeys(try_of(edit, isolated) for edit in facts.basis)
-    kept = record.status == "keep" and facts.settings
     return Entry(
         seq=record.seq,
         name=record.name,
@@ -45,7 +44,7 @@ def entry_of(facts: Facts) -> Entry:
         hypothesis=bool(record.hypothesis) or record.expected_delta is not None,
         expected=record.expected_delta,
         tries=() if facts.interrupted else tuple(tries),
-        settings=tuple((s.knob, s.value) for s in facts.settings) if kept else None,
+        settings=tuple((s.knob, s.value) for s in facts.settings) or None,
     )
 
 
@@ -76,7 +75,27 @@ def row_of(board: Board, entry: Entry) -> Row:
         outcome=str(outcome_of(entry, delta)),
         delta=delta,
         compared=reference.name if reference is not None and delta is not None else None,
+        deviates=deviation(board, entry),
     )
+
+
+def deviation(board: Board, entry: Entry) -> dict[str, Value | None] | None:
+    """Return the settings in which an experiment differs from what is accepted after it.
+
+    None stands for a knob the experiment does not have. Few knobs differ, so a setting of any
+    experiment is known from the regimes and these.
+    """
+    if entry.settings is None:
+        return None
+    if entry.status == "keep":
+        return {}
+    held, now = board.config(), dict(entry.settings)
+    found: dict[str, Value | None] = {}
+    for knob in sorted(held.keys() | now.keys()):
+        value, accepted = now.get(knob), held.get(knob)
+        if accepted is None or value is None or not same(accepted.value, value):
+            found[knob] = value
+    return found
 
 
 def reference_of(board: Board, entry: Entry) -> Row | None:
@@ -121,7 +140,7 @@ def turn(board: Board, entry: Entry) -> list[tuple[Regime | None, Regime]]:
 
     ``before`` is None where a regime begins.
     """
-    if entry.settings is None:
+    if entry.settings is None or entry.status != "keep":
         return []
     steps: list[tuple[Regime | None, Regime]] = []
     held, now = board.config(), dict(entry.settings)

@@ -28,7 +28,7 @@ def pack_row(row: Row) -> Literal:
     e = row.entry
     known = (e.seq, e.name, e.commit, e.status, e.value, *e.scale, e.seconds, e.agent, e.task)
     more = (e.fingerprint, e.parent, e.interrupted, e.net, e.hypothesis, e.expected)
-    return pack((*known, *more, row.outcome, row.delta, row.compared))
+    return pack((*known, *more, row.outcome, row.delta, row.compared, row.deviates))
 
 
 def unpack_rows(texts: Iterable[str]) -> list[Row]:

@@ -12,6 +12,7 @@ from kg import ingest, vocab
 from kg.build import experiment_quads
 from kg.errors import KgError
 from kg.facts import Saying, read_facts
+from kg.graph import Graph
 from kg.model import Change, ChangeType, OptimizerScope, Status
 from kg.store import canonical
 from kg.terms import LAB, PROV
@@ -233,3 +234,19 @@ def test_message_and_diff_are_kept_apart_with_a_flag_of_agreement():
         assert changed == [vocab.part(vocab.experiment("t-0001"), "change", "model.depth")]
     false_claim = vocab.part(vocab.experiment("t-0001"), "claim", "00", "optimizer.matrix_lr")
     assert texts(quads, false_claim, LAB.agrees) == ["false"]
+
+
+def test_a_board_knows_the_settings_of_every_experiment_from_few():
+    found = [*records(size=40)]
+    found[7] = replace(found[7], source=None)  # lost
+    found[9] = replace(found[9], source=source(depth=11), status=Status.KEEP)
+    graph = Graph(built(found))
+    board = graph.board("mar8")
+    knobs = {knob for row in board.rows for knob in graph.settings(row.name)}
+    for row in board.rows:
+        known = board.settings(row)
+        assert dict(known or ()) == graph.settings(row.name)
+        assert (known is None) == (row.name == found[7].name)
+    for knob in sorted(knobs):
+        values = {row.name: graph.settings(row.name).get(knob) for row in board.rows}
+        assert board.column(knob) == {k: v for k, v in values.items() if v is not None}
