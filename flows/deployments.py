@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flows.untracked  # isort: skip  # noqa: F401
+
 from prefect.runner import Runner
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from flows.errors import ConfigError
 from flows.lab import Lab
-from flows.prefect_server import ServerInfo
+from flows.prefect_server import ServerInfo, deployment_name
 from flows.research import TAG, graph, research
 from flows.server_process import ServerProcess
 from flows.stale import reap
@@ -66,14 +68,16 @@ async def run_deployments(
     by_module = EntrypointType.MODULE_PATH  # the flow run imports the installed package
     for deployment in (
         await research.ato_deployment(
-            "research",
+            deployment_name("research", lab, info),
             schedules=[schedule] if schedule else [],
             parameters={"tag": TAG, "hours": NIGHT_HOURS},
             description=f"A batch of experiments in {lab.root}",
             entrypoint_type=by_module,
         ),
         await graph.ato_deployment(
-            "graph", description=f"The memory of {lab.root}", entrypoint_type=by_module
+            deployment_name("graph", lab, info),
+            description=f"The memory of {lab.root}",
+            entrypoint_type=by_module,
         ),
     ):
         await runner.aadd_deployment(deployment)

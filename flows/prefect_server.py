@@ -48,6 +48,11 @@ class ServerInfo:
         return Path(self.home) / "auth" if self.home else None
 
 
+def deployment_name(flow: str, lab: Lab, info: ServerInfo) -> str:
+    """Return a deployment's name: the flow's, with the lab's on a server of many labs."""
+    return flow if info.home else f"{flow}-{lab.root.name}"
+
+
 def home_of(lab: Lab) -> Path:
     """Return the directory of our Prefect's database, secrets and logs, made on first use."""
     home = lab.state / "prefect"

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 from uuid import UUID
 
+import flows.untracked  # isort: skip  # noqa: F401
+
 import httpx
 import psutil
 from prefect.artifacts import create_table_artifact

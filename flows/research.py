@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import flows.untracked  # isort: skip  # noqa: F401
+
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -181,7 +183,8 @@ def shown_batch(here: Session, plan: Plan) -> list[Done]:
 def ask_for_graph(tag: str) -> None:
     """Let `nightlab serve` run the `graph` flow after a batch, as a flow run of its own."""
     try:
-        run_deployment("graph/graph", timeout=0, as_subflow=False, flow_run_name=f"after {tag}")
+        name = str(runtime.deployment.name).replace("research", "graph", 1)  # asks the API
+        run_deployment(f"graph/{name}", timeout=0, as_subflow=False, flow_run_name=f"after {tag}")
     except API_ERRORS as error:
         log.warning("prefect: %s; run `nightlab kg rebuild` if the graph lacks anything", error)
 
@@ -244,7 +247,7 @@ def run_recorded(
             research(**asdict(replace(todo, experiments=min(LIMIT, todo.experiments or LIMIT))))
             if len(here.finished) - before < LIMIT:
                 break  # it had its number, its hours, or nothing left to try
-        asyncio.run(graph())
+        asyncio.run(graph.with_options(flow_run_name=f"after {plan.tag}")())
     except API_ERRORS as error:
         log.warning("prefect: %s; the batch goes on without it, nothing is lost", error)
         if todo := rest():

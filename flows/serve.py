@@ -18,7 +18,15 @@ from flows.errors import CampaignError
 from flows.experiment import pending_names
 from flows.lab import Lab
 from flows.output import notes
-from flows.prefect_server import ServerInfo, forget, home_of, server, use_server, write_info
+from flows.prefect_server import (
+    ServerInfo,
+    deployment_name,
+    forget,
+    home_of,
+    server,
+    use_server,
+    write_info,
+)
 from flows.server_process import LOOPBACK
 
 RETRIES = 4  # a flow run that ends waits 30 s for a server that is started again
@@ -90,5 +98,6 @@ def welcome(lab: Lab, info: ServerInfo) -> None:
     console.print(f"Prefect's UI      {info.ui_url}/deployments")
     if info.auth_file:
         console.print(f"log in with       the line in {info.auth_file}")
-    console.print("start a batch     deployment `research`, Run > Custom run")
+    name = deployment_name("research", lab, info)
+    console.print(f"start a batch     deployment `{name}`, Run > Custom run")
     console.print("stop with         Ctrl-C")

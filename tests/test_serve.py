@@ -87,6 +87,16 @@ class Night:
         """Return the experiments of a campaign in the ledger."""
         return list(ledger.names(self.lab.repository, tag))
 
+    def completed(self, run: str) -> None:
+        """Wait for the end of a flow run, which must be a good one."""
+
+        def ended() -> bool:
+            state = self.state(run)
+            assert state["type"] not in ("FAILED", "CRASHED", "CANCELLED"), state["message"]
+            return bool(state["type"] == "COMPLETED")
+
+        self.wait(ended)
+
     def wait(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
         """Wait for something that a process of this night does."""
         assert self.process is not None
@@ -150,7 +160,7 @@ def test_a_batch_started_in_the_ui_is_a_flow_run_with_a_named_task_per_experimen
     night: Night,
 ) -> None:
     run = night.start(tag="first", experiments=2)
-    night.wait(lambda: night.state(run)["type"] == "COMPLETED")
+    night.completed(run)
     assert night.state(run)["message"].startswith("3 experiments: ")
     assert night.api(f"/flow_runs/{run}")["name"] == "first"
     night.wait(lambda: len(night.tasks(run)) == 3)
@@ -174,7 +184,7 @@ def test_a_batch_started_in_the_ui_is_a_flow_run_with_a_named_task_per_experimen
 def test_the_graph_flow_follows_a_batch_as_a_flow_run_of_its_own(night: Night) -> None:
     wanted = {"flow_runs": {"name": {"any_": ["after first"]}}}
     runs = night.wait(lambda: night.api("/flow_runs/filter", wanted))
-    night.wait(lambda: night.state(runs[0]["id"])["type"] == "COMPLETED")
+    night.completed(runs[0]["id"])
     rows = json.loads(night.api("/artifacts/graph/latest")["data"])
     assert rows == [{"campaign": "first", "experiments": 3, "in the graph": 3}]
 
@@ -189,7 +199,7 @@ def test_an_experiment_of_an_agent_is_shown_by_the_running_server(night: Night) 
     assert json.loads(done.stdout)["experiment"] == "first-0003"
     wanted = {"flow_runs": {"name": {"any_": ["first-0003"]}}}
     run = night.wait(lambda: night.api("/flow_runs/filter", wanted))[0]
-    night.wait(lambda: night.state(run["id"])["type"] == "COMPLETED")
+    night.completed(run["id"])
     task = night.wait(lambda: night.tasks(run["id"]))[0]
     assert task["name"] == "exp-0003"
     assert night.state(run["id"])["message"].startswith("discard: val_bpb 12.57")
@@ -224,7 +234,7 @@ def test_killing_serve_and_its_server_in_mid_batch_loses_nothing(night: Night) -
     night.process.wait(10)
     assert running_server(night.lab) is None
     night.serve()
-    night.wait(lambda: night.state(run)["type"] == "COMPLETED")
+    night.completed(run)
     assert night.names("cut") == ["cut-0000", "cut-0001", "cut-0002", "cut-0003"]
     assert night.state(stale)["type"] == "CRASHED"
     assert night.state(stale)["message"].startswith("its process ended without a word")
