@@ -12,6 +12,7 @@ from typing import Any
 
 import flows.untracked  # isort: skip  # noqa: F401
 
+from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
@@ -65,8 +66,18 @@ async def run_deployments(
     runner = NightRunner(name="nightlab", limit=PROCESSES)
     runner.ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, runner.ended.set)
-    by_module = EntrypointType.MODULE_PATH  # the flow run imports the installed package
-    for deployment in (
+    for deployment in await described(lab, info, schedule):
+        await runner.aadd_deployment(deployment)
+    ready()
+    await until_ended(runner, process, once=once)
+
+
+async def described(
+    lab: Lab, info: ServerInfo, schedule: Schedule | None
+) -> list[RunnerDeployment]:
+    """Return the two deployments; their flow runs import the installed package."""
+    by_module = EntrypointType.MODULE_PATH
+    return [
         await research.ato_deployment(
             deployment_name("research", lab, info),
             schedules=[schedule] if schedule else [],
@@ -79,10 +90,7 @@ async def run_deployments(
             description=f"The memory of {lab.root}",
             entrypoint_type=by_module,
         ),
-    ):
-        await runner.aadd_deployment(deployment)
-    ready()
-    await until_ended(runner, process, once=once)
+    ]
 
 
 async def until_ended(runner: NightRunner, process: ServerProcess | None, *, once: bool) -> None:
