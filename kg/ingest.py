@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import chain, islice
 from multiprocessing import get_context
 
 from pyoxigraph import Quad, Store
@@ -15,6 +16,7 @@ from kg import vocab
 from kg.board import Board, Entry, EvidenceKey
 from kg.build import own_quads
 from kg.derive import Patch, step
+from kg.errors import KgError
 from kg.facts import Facts, Reader, digest, read_facts
 from kg.load import entries_of, load_board, subjects, texts
 from kg.model import ExperimentRecord
@@ -29,21 +31,55 @@ from kg.withdraw import orphans, require_campaign, withdraw
 
 Progress = Callable[[int], None]
 POOLED = 64  # below that, starting processes (0.5 s each) costs more than it saves
-AHEAD = 32  # records a pool is given at once: neighbours share versions, and each is read once
+BATCH = 32  # records one process is given: neighbours share versions, each is read once
+AHEAD = 2  # batches a process may have waiting: sources are 30 kB each and must not pile up
 SELDOM = (200_000, 50, 50)  # garbage collection walks cached syntax trees: 34 ms a file, not 12
 
 
 def understand(
     records: Iterable[ExperimentRecord], reader: Reader | None, workers: int
 ) -> Iterator[Facts]:
-    """Read the facts of records, in their order, in a pool of processes if there are many."""
+    """Read the facts of records, in their order, in a pool of processes if there are many.
+
+    Only so many are handed out at a time: a record carries sources of 30 kB each.
+    """
     if workers < 2:
         for record in records:
             yield read_facts(record, reader)
         return
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, gc.set_threshold, SELDOM) as pool:
-        yield from pool.map(partial(read_facts, reader=reader), records, chunksize=AHEAD)
+    waiting: deque[Future[list[Facts]]] = deque()
+    with ProcessPoolExecutor(workers, get_context("spawn"), gc.set_threshold, SELDOM) as pool:
+        try:
+            for some in batched(records, BATCH):
+                waiting.append(pool.submit(read_all, some, reader))
+                if len(waiting) > AHEAD * workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def batched(records: Iterable[ExperimentRecord], size: int) -> Iterator[list[ExperimentRecord]]:
+    """Cut a stream of records into lists."""
+    stream = iter(records)
+    while some := list(islice(stream, size)):
+        yield some
+
+
+def read_all(records: list[ExperimentRecord], reader: Reader | None) -> list[Facts]:
+    """Read the facts of some records: what one process is given at a time."""
+    return [read_facts(record, reader) for record in records]
+
+
+def stream_workers(
+    records: Iterable[ExperimentRecord],
+) -> tuple[Iterator[ExperimentRecord], int]:
+    """Return a stream of records and how many processes it is worth."""
+    stream = iter(records)
+    first = list(islice(stream, POOLED))
+    return chain(first, stream), workers_for(len(first))
 
 
 def workers_for(count: int) -> int:
@@ -140,8 +176,14 @@ def replay(tag: str, entries: Iterable[Entry], patch: Patch) -> Board:
     return board
 
 
-def build(store: Store, found: Iterable[Facts], progress: Progress | None = None) -> None:
-    """Write a whole history into a fresh store: the same graph as adding one by one, faster."""
+def build(store: Store, found: Iterable[Facts], progress: Progress | None = None) -> int:
+    """Write a whole history into a fresh store: the same graph as adding one by one, faster.
+
+    Returns how many experiments there were.
+
+    Raises:
+        KgError: Two different records have one name, or one is not that of an experiment.
+    """
     campaigns: dict[str, dict[str, Entry]] = {}
     bulk(store, vocabulary())
     bulk(store, told(found, campaigns, progress))
@@ -153,16 +195,21 @@ def build(store: Store, found: Iterable[Facts], progress: Progress | None = None
         keys |= patch.keys
     more, _ = refresh(store, keys, set(), set())
     bulk(store, more)
+    return sum(map(len, campaigns.values()))
 
 
 def told(
     found: Iterable[Facts], campaigns: dict[str, dict[str, Entry]], progress: Progress | None
 ) -> Iterator[Quad]:
     """Yield the quads of each experiment, remembering what its campaign has to know."""
+    digests: dict[str, str] = {}
     for count, facts in enumerate(found, start=1):
-        yield from sound_quads(facts)
         record = facts.record
-        campaigns.setdefault(record.campaign, {})[record.name] = entry_of(facts)
+        if digests.setdefault(record.name, facts.digest) != facts.digest:
+            raise KgError(f"experiment {record.name!r}: two records have this name; rename one")
+        if record.name not in campaigns.setdefault(record.campaign, {}):
+            yield from sound_quads(facts)
+            campaigns[record.campaign][record.name] = entry_of(facts)
         if progress is not None:
             progress(count)
 

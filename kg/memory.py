@@ -67,11 +67,9 @@ class Memory:
         self, records: Iterable[ExperimentRecord], progress: ingest.Progress | None = None
     ) -> int:
         """Make the graph anew beside the present one, then swap them; return its size."""
-        last = {record.name: record for record in records}
+        stream, workers = ingest.stream_workers(records)
         with store.replacing(self.directory) as graph:
-            found = ingest.understand(last.values(), self.reader, ingest.workers_for(len(last)))
-            ingest.build(graph, found, progress)
-        return len(last)
+            return ingest.build(graph, ingest.understand(stream, self.reader, workers), progress)
 
     def graph(self) -> Graph:
         """Return the latest snapshot, opened once and again only after something was added."""

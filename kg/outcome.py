@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from kg.board import (
     SEED,
@@ -44,8 +45,14 @@ def entry_of(facts: Facts) -> Entry:
         hypothesis=bool(record.hypothesis) or record.expected_delta is not None,
         expected=record.expected_delta,
         tries=() if facts.interrupted else tuple(tries),
-        settings=tuple((s.knob, s.value) for s in facts.settings) or None,
+        settings=tuple(pair(s.knob, s.value) for s in facts.settings) or None,
     )
+
+
+@lru_cache(65536, typed=True)
+def pair(knob: str, value: Value) -> tuple[str, Value]:
+    """Return a setting, one object for all experiments that have it: most have most alike."""
+    return knob, value
 
 
 def finite(number: float | None) -> float | None:

@@ -214,7 +214,7 @@ def test_odd_names_and_messages_survive_the_way_into_the_graph_and_out():
 
 
 def test_where_the_diff_is_lost_the_changes_are_what_the_message_says():
-    first, second = line([(source(), 1.0, Status.KEEP), (source(9), 1.1, Status.DISCARD)])
+    _, second = line([(source(), 1.0, Status.KEEP), (source(9), 1.1, Status.DISCARD)])
     lost = replace(second, source=None, description="matrix LR 0.04 to 0.05")
     quads = experiment_quads(lost)
     change = vocab.part(vocab.experiment("t-0001"), "change", "optimizer.matrix_lr")
@@ -225,7 +225,7 @@ def test_where_the_diff_is_lost_the_changes_are_what_the_message_says():
 
 
 def test_message_and_diff_are_kept_apart_with_a_flag_of_agreement():
-    first, second = line([(source(), 1.0, Status.KEEP), (source(9), 0.9, Status.KEEP)])
+    _, second = line([(source(), 1.0, Status.KEEP), (source(9), 0.9, Status.KEEP)])
     said = {"depth 8 to 9": "agree", "matrix LR 0.04 to 0.05": "contradict"}
     for message, wanted in said.items():
         quads = experiment_quads(replace(second, description=message))

@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from histories import built, dump, records
 from pyoxigraph import NamedNode, Quad, Store
 
-from kg import store
+from kg import ingest, store
 from kg.errors import KgError, MemoryBroken
 from kg.memory import open_memory
 
@@ -203,3 +204,20 @@ def test_reading_never_writes(tmp_path: Path):
     open_memory(tmp_path).sparql("SELECT * { ?s ?p ?o } LIMIT 3")
     open_memory(tmp_path).dump()
     assert {p: p.stat().st_mtime_ns for p in sorted(tmp_path.rglob("*"))} == before
+
+
+def test_two_different_records_of_one_name_are_refused_in_a_rebuild(tmp_path: Path):
+    first, second = records(size=2)
+    twice = replace(first, value=0.1)
+    with pytest.raises(KgError, match="experiment 'mar8-0000': two records have this name"):
+        open_memory(tmp_path).rebuild([first, second, twice])
+    assert open_memory(tmp_path).rebuild([first, second, first]) == 2
+
+
+def test_a_pool_gives_the_facts_in_order_and_stops_when_nobody_listens():
+    found = records(size=24)
+    some = ingest.understand(iter(found), None, 2)
+    assert next(some).record.name == "mar8-0000"
+    some.close()
+    names = [facts.record.name for facts in ingest.understand(iter(found), None, 2)]
+    assert names == [record.name for record in found]
