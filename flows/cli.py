@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not getattr(options, "call", None):
         options.help()
         return MISUSED
+    logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
     try:
         return command(options.call)(options)
     except BrokenPipeError:  # `nightlab log | head`

@@ -110,7 +110,7 @@ def through_server(
     if server is None:
         notes().print("no `nightlab serve` is running: the experiment runs directly")
         return campaign.attempt(lab, tag, propose, watch)
-    from flows.research import try_through_server
+    from flows.follow import try_through_server
 
     return try_through_server(lab, server, tag, propose, watch)
 

@@ -45,8 +45,13 @@ def remember(lab: Lab, entry: Entry) -> None:
             catch_up(lab, memory)
         else:
             memory.add(record_of(lab, entry))
-    except (KgError, OSError, Timeout) as error:
-        log.warning("graph: %s; run `nightlab kg rebuild`", error)
+    except Exception as error:  # derived: no fault in it may end a night
+        log.warning("graph: %s; run `nightlab kg rebuild`", error, exc_info=not expected(error))
+
+
+def expected(error: Exception) -> bool:
+    """Tell a store that is busy or broken from a bug, which is shown with its traceback."""
+    return isinstance(error, KgError | OSError | Timeout)
 
 
 def catch_up(lab: Lab, memory: Memory) -> int:

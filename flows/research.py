@@ -31,7 +31,6 @@ from pydantic import Field
 from flows import derived, ledger
 from flows.batch import OnExperiment, Plan, Work, has_outcome, line, run_batch
 from flows.campaign import Done
-from flows.follow import try_through_server
 from flows.lab import Campaign, Lab, open_lab
 from flows.records import (
     API_ERRORS,
@@ -47,7 +46,7 @@ from flows.records import (
 from kg.memory import open_memory
 from trainer.run import Watch
 
-__all__ = ["follow", "graph", "research", "run_recorded", "try_through_server"]
+__all__ = ["follow", "graph", "research", "run_recorded"]
 
 log = logging.getLogger(__name__)
 TAG = "night-{date}"

@@ -101,3 +101,14 @@ def test_python_means_the_interpreter_that_runs_us(tmp_path: Path) -> None:
 
 def test_reaping_nothing_finds_nothing() -> None:
     assert reap(f"nobody-{os.getpid()}") == 0
+
+
+def test_secrets_of_the_environment_do_not_reach_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ANTHROPIC_API_KEY", "HF_TOKEN", "PREFECT_API_AUTH_STRING", "Db_Password"):
+        monkeypatch.setenv(name, "s3cret")
+    monkeypatch.setenv("HARMLESS", "kept")
+    done = run(tmp_path, "import os; print(dict(os.environ))")
+    assert "s3cret" not in done.log.read_text()
+    assert "kept" in done.log.read_text()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from trainer.errors import CommandNotFound
 MARKER = "NIGHTLAB_RUN"  # environment variable that marks every process of one run
 POLL_SECONDS = 0.05  # 20 looks a second: under 0.1 % of a core, and 50 ms late at the most
 GRACE_SECONDS = 2.0  # between SIGTERM and SIGKILL, so that a trainer can flush its log
+SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|AUTH_STRING)$", re.IGNORECASE)  # not for a run
 LOG_LIMIT_BYTES = 64 * 1024 * 1024  # an endless print would fill the disk within minutes
 
 
@@ -72,7 +74,7 @@ def start(
         cwd: Directory it runs in.
         log: File that receives stdout and stderr, truncated first.
         limit_seconds: Wall clock after which the whole process tree is killed.
-        env: Variables added to the inherited environment.
+        env: Variables added to the inherited environment, which comes without secrets.
         marker: Value of NIGHTLAB_RUN, to find this run's processes later; random by default.
         watch: Called about twice a second with the elapsed seconds and the last log line.
 
@@ -83,7 +85,8 @@ def start(
     if words and words[0] in ("python", "python3"):
         words[0] = sys.executable
     marker = marker or uuid.uuid4().hex
-    environment = {**os.environ, **env, MARKER: marker, "PYTHONUNBUFFERED": "1"}
+    inherited = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
+    environment = {**inherited, **env, MARKER: marker, "PYTHONUNBUFFERED": "1"}
     log.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     with log.open("wb") as stream:
