@@ -186,6 +186,10 @@ def latency(store: Path, experiments: int) -> None:
     figures("check, message alone", [run.message(text) for text in texts])
     pairs = zip(fresh, texts, strict=True)
     figures("recall", [run.recall(source, text) for (source, _), text in pairs])
+    real = Path(__file__).resolve().parents[1].joinpath("trainer/train.py").read_text("utf-8")
+    rates = [f"MATRIX_LR = {0.03 + n / 10_000:.4f}" for n in range(40)]
+    whole = [run.check(real.replace("MATRIX_LR = 0.04", rate), real) for rate in rates]
+    figures(f"check, an edit of {len(real.splitlines())} lines never read", whole[1:])
     figures("check, cold process", cold(store, "check", tag))
     figures("recall, cold process", cold(store, "recall", tag))
 

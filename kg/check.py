@@ -17,6 +17,7 @@ from kg import check_fleet
 from kg.board import Board, Outcome
 from kg.check_alternative import alternative
 from kg.check_ideas import Proposal, from_message, from_settings, from_sources, settings_of
+from kg.check_identity import Same, same_program
 from kg.check_judge import FAILED, Case, Finding, judge
 from kg.check_labels import Labels
 from kg.check_model import (
@@ -29,8 +30,7 @@ from kg.check_model import (
     Reason,
     shown,
 )
-from kg.check_values import EXACT, ROUNDED, same_edit
-from kg.fingerprint import fingerprint
+from kg.check_values import ROUNDED, same_edit
 from kg.graph import Graph
 from kg.vocab import Value
 
@@ -88,32 +88,50 @@ def check(
         MemoryBroken: The memory cannot be opened.
         LexiconError: The aliases cannot be read.
     """
-    graph = memory.graph()
-    source = source or None
-    if source is not None:
-        known = identical(graph, source, accepted, campaign, as_of)
-        if known is not None:
-            return replace(known, campaign=campaign)
-    home = graph.board(campaign, as_of) if campaign else lone_board(graph, as_of)
+    graph, source = memory.graph(), source or None
+    campaign = campaign or lone(graph)
+    same = Same() if source is None else same_program(graph, source, accepted, campaign, as_of)
+    if same.here or same.unchanged:
+        reasons = same.here or same.elsewhere
+        return Advice(Advised.IDENTICAL, reasons, notes=same.notes, campaign=campaign)
+    home = graph.board(campaign, as_of) if campaign else None
     now = current_settings(graph, home, accepted)
     proposal = read(source, accepted, now, message, aliases)
-    boards = [home] if home else related(graph, proposal.ideas)
-    labels, tolerance = Labels(graph), ROUNDED if proposal.from_text else EXACT
-    found = []
-    for board in boards:
-        floor = board.noise if noise is None else noise
-        case = Case(board, proposal.ideas, labels, floor, tolerance)
-        found.append((judge(case), case))
-    advice = weigh(found, proposal, now) if proposal.ideas else untouched(proposal)
-    if campaign and as_of is None and proposal.ideas:
-        advice = with_fleet(graph, advice, proposal.ideas, campaign, tolerance, labels)
+    advice = judged(graph, home, proposal, now, noise) if proposal.ideas else untouched(proposal)
+    if campaign and as_of is None:
+        advice = with_fleet(graph, advice, campaign, proposal)
+    if same.elsewhere:
+        advice = raised(advice, same.elsewhere, first=True)
     return replace(advice, campaign=campaign)
 
 
-def lone_board(graph: Graph, as_of: int | None) -> Board | None:
-    """Return the board of the only campaign, None where there are none or several."""
+def judged(
+    graph: Graph,
+    home: Board | None,
+    proposal: Proposal,
+    now: dict[str, Value],
+    noise: float | None,
+) -> Advice:
+    """Hold a proposal against its campaign, or against those that know most about it."""
+    labels, found = Labels(graph), []
+    for board in [home] if home else related(graph, proposal.ideas):
+        floor = board.noise if noise is None else noise
+        case = Case(board, proposal.ideas, labels, floor, proposal.tolerance)
+        found.append((judge(case), case))
+    return weigh(found, proposal, now)
+
+
+def raised(advice: Advice, more: tuple[Reason, ...], first: bool = False) -> Advice:
+    """Add reasons that alone make an edit near to something, never more."""
+    verdict = Advised.NEAR if advice.verdict is Advised.NEW else advice.verdict
+    reasons = (*more, *advice.reasons) if first else (*advice.reasons, *more)
+    return replace(advice, verdict=verdict, reasons=reasons)
+
+
+def lone(graph: Graph) -> str | None:
+    """Return the only campaign, None where there are none or several."""
     tags = graph.campaigns()
-    return graph.board(tags[0], as_of) if len(tags) == 1 else None
+    return tags[0] if len(tags) == 1 else None
 
 
 def read(
@@ -148,47 +166,6 @@ def current_settings(graph: Graph, board: Board | None, accepted: str | None) ->
     return {**told, **graph.settings(board.accepted.name)}
 
 
-def identical(
-    graph: Graph, source: str, accepted: str | None, campaign: str | None, as_of: int | None
-) -> Advice | None:
-    """Return the earlier result of the same program, None if it was never run.
-
-    A run in another campaign counts only if its data and device are not known to differ.
-    """
-    print_of = fingerprint(source)
-    known = [
-        one
-        for one in check_fleet.programs(graph, print_of)
-        if as_of is None or (one.campaign == campaign and one.seq <= as_of)
-    ]
-    if campaign is not None:
-        here = [one for one in known if one.campaign == campaign]
-        known = here or [one for one in known if comparable(graph, one, campaign)]
-    if known:
-        reasons = tuple(ran(one) for one in known[:-4:-1])
-        return Advice(Advised.IDENTICAL, reasons)
-    if accepted is not None and fingerprint(accepted) == print_of:
-        return Advice(Advised.IDENTICAL, notes=("the program is the accepted one, unchanged",))
-    return None
-
-
-def comparable(graph: Graph, one: check_fleet.Known, campaign: str) -> bool:
-    """Tell whether a result of another campaign would be the same here."""
-    rows = graph.board(campaign).rows
-    if not rows:
-        return True
-    scale = rows[-1].entry.scale
-    return one.metric == scale.metric and one.manifest in ("", scale.manifest)
-
-
-def ran(one: check_fleet.Known) -> Reason:
-    """Return an earlier run of a program as a reason."""
-    result = "crashed" if one.value is None else f"{one.metric} {one.value:.6f}"
-    where = ", ".join(part for part in (one.status, one.device) if part)
-    text = f"the same program ran as {one.name} {one.commit}".rstrip() + f": {result} ({where})"
-    return Reason(one.name, one.commit, text, outcome=one.outcome)
-
-
 def related(graph: Graph, ideas: Iterable[Idea]) -> list[Board]:
     """Return the boards of the campaigns that know most about some edits.
 
@@ -210,8 +187,8 @@ def weigh(found: list[tuple[Finding, Case]], proposal: Proposal, now: dict[str, 
     ranked = sorted(found, key=lambda pair: GRAVITY.index(pair[0].verdict))
     (worst, case), verdict = ranked[0], ranked[0][0].verdict
     reasons = list(worst.reasons)
-    won = [other for other, _ in found if improved(other)]
-    if won and verdict in (Advised.REPEAT, Advised.DEAD_END) and worst not in won:
+    won = [other for other, _ in found if other.won]
+    if won and verdict in (Advised.REPEAT, Advised.DEAD_END):
         verdict = Advised.NEAR
         reasons += [reason for other in won for reason in other.reasons[:1]]
     wanted = verdict not in (Advised.NEW, Advised.RETRY_JUSTIFIED)
@@ -226,44 +203,31 @@ def weigh(found: list[tuple[Finding, Case]], proposal: Proposal, now: dict[str, 
     )
 
 
-def improved(finding: Finding) -> bool:
-    """Tell whether the same setting was kept in some campaign."""
-    return any(
-        reason.outcome == Outcome.IMPROVED and finding.verdict is Advised.NEAR
-        for reason in finding.reasons
-    )
-
-
 def untouched(proposal: Proposal) -> Advice:
     """Return the advice on a proposal that changes nothing anyone could compare."""
     notes = proposal.notes or ("no change of a knob was found to compare",)
     return Advice(Advised.NEW, notes=notes)
 
 
-def with_fleet(
-    graph: Graph,
-    advice: Advice,
-    ideas: tuple[Idea, ...],
-    campaign: str,
-    tolerance: float,
-    labels: Labels,
-) -> Advice:
+def with_fleet(graph: Graph, advice: Advice, campaign: str, proposal: Proposal) -> Advice:
     """Add what other campaigns found with the same edits; it alone never makes a repeat."""
-    more = []
-    for idea in ideas:
+    labels, more = Labels(graph), []
+    for idea in proposal.ideas:
         same = [
             one
             for one in check_fleet.attempts(graph, idea.knob)
-            if one.campaign != campaign
-            and same_edit(idea.direction, idea.new, one.key.direction, one.trial.new, tolerance)
+            if one.campaign != campaign and one.trial.outcome in (*FAILED, Outcome.IMPROVED)
+            if same_edit(
+                idea.direction,
+                idea.new,
+                one.key.direction,
+                one.trial.new,
+                proposal.tolerance,
+            )
         ]
-        judged = [one for one in same if one.trial.outcome in FAILED | {Outcome.IMPROVED}]
-        if judged:
-            more.append(elsewhere(idea, judged, labels))
-    if not more:
-        return advice
-    verdict = Advised.NEAR if advice.verdict is Advised.NEW else advice.verdict
-    return replace(advice, verdict=verdict, reasons=(*advice.reasons, *more))
+        if same:
+            more.append(elsewhere(idea, same, labels))
+    return raised(advice, tuple(more)) if more else advice
 
 
 def elsewhere(idea: Idea, same: list[check_fleet.Elsewhere], labels: Labels) -> Reason:

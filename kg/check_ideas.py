@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kg.check_model import Idea
-from kg.check_values import number
+from kg.check_values import EXACT, ROUNDED, number
 from kg.config import configuration
 from kg.facts import Edit, edits
 from kg.knobs import component_of
@@ -24,6 +24,11 @@ class Proposal:
     ideas: tuple[Idea, ...]
     notes: tuple[str, ...] = ()
     from_text: bool = False
+
+    @property
+    def tolerance(self) -> float:
+        """Return by how much two values may differ and still be one."""
+        return ROUNDED if self.from_text else EXACT
 
 
 def settings_of(source: str | None) -> dict[str, Value]:

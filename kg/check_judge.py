@@ -36,6 +36,7 @@ class Finding:
     verdict: Advised
     reasons: list[Reason] = field(default_factory=list)
     differences: tuple[Difference, ...] = ()
+    won: bool = False  # the same setting was accepted the last time
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def judge(case: Case) -> Finding:
         return dead
     near = [*given_up(case, exact), *partly(case, hits), *beside(case)]
     if near:
-        return Finding(Advised.NEAR, near[:SHOWN])
+        return Finding(Advised.NEAR, near[:SHOWN], won=bool(exact))
     return Finding(Advised.NEW, closest(case))
 
 

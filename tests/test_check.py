@@ -275,7 +275,22 @@ def test_other_campaigns_are_told_but_never_stop_an_edit(tmp_path: Path) -> None
     )
     everywhere = asked(made, source(lr=0.9))
     assert everywhere.verdict is Advised.REPEAT
-    assert asked(made, source(depth=12, lr=0.9), campaign="t").verdict is Advised.IDENTICAL
+
+
+def test_a_program_run_elsewhere_counts_only_under_the_same_conditions(tmp_path: Path) -> None:
+    other = line([(source(depth=12), 0.9, KEEP), (source(depth=12, lr=0.9), 0.95, DISCARD)], "o")
+    same = asked(memory(tmp_path / "a", night(), other), other[1].source or "", campaign="t")
+    assert (same.verdict, same.reasons[0].experiment) == (Advised.IDENTICAL, "o-0001")
+    for change in ({"device": "h100"}, {"manifest": "m2"}, {"summary": {"training_seconds": 5.0}}):
+        mine = [
+            replace(one, device="cpu", manifest="m1", summary={"training_seconds": 300.0})
+            for one in night()
+        ]
+        theirs = [replace(one, **change) for one in other]
+        made = memory(tmp_path / str(change)[2:6], mine, theirs)
+        told = asked(made, other[1].source or "", campaign="t")
+        assert told.verdict is Advised.NEAR
+        assert told.reasons[0].text.startswith("the same program ran as o-0001")
 
 
 def test_where_campaigns_disagree_nothing_is_called_a_repeat(tmp_path: Path) -> None:
@@ -284,6 +299,9 @@ def test_where_campaigns_disagree_nothing_is_called_a_repeat(tmp_path: Path) -> 
     advice = asked(made, source(lr=0.9, seed=43), source(seed=43))
     assert advice.verdict is Advised.NEAR
     assert {reason.outcome for reason in advice.reasons} == {"worsened", "improved"}
+    left = line([(source(depth=9, lr=0.9), 0.9, KEEP), (source(depth=9), 0.8, KEEP)], "left")
+    moved = memory(tmp_path / "moved", night(FAILED), left)  # it improved by leaving this value
+    assert asked(moved, source(lr=0.9, seed=43), source(seed=43)).verdict is Advised.REPEAT
 
 
 def test_without_the_accepted_file_the_remembered_settings_stand_in(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""The same program again: its result is known, if it was run under the same conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from kg import vocab
+from kg.check_fleet import Known, programs
+from kg.check_model import Reason
+from kg.fingerprint import fingerprint
+from kg.graph import Graph
+from kg.terms import LAB, MLS
+
+BUDGET_RATIO: Final = 1.1
+"""Training times that differ by more were other budgets: a clock is kept to within 2 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Where a program was run before."""
+
+    here: tuple[Reason, ...] = ()  # under the conditions of this campaign, the latest first
+    elsewhere: tuple[Reason, ...] = ()  # in other campaigns, under other conditions
+    unchanged: bool = False  # it is the accepted program itself
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what else is to be said."""
+        return ("the program is the accepted one, unchanged",) if self.unchanged else ()
+
+
+def same_program(
+    graph: Graph, source: str, accepted: str | None, campaign: str | None, as_of: int | None
+) -> Same:
+    """Return the earlier runs of a program.
+
+    A run in another campaign counts as one here if metric, data, device and training time are
+    not known to differ. Without a campaign every run counts.
+    """
+    print_of = fingerprint(source)
+    unchanged = accepted is not None and fingerprint(accepted) == print_of
+    known = programs(graph, print_of)
+    if as_of is not None:
+        known = [one for one in known if one.campaign == campaign and one.seq <= as_of]
+    here = [one for one in known if campaign in (None, one.campaign)]
+    others = [one for one in known if campaign not in (None, one.campaign)]
+    if others and campaign is not None:
+        alike = [one for one in others if comparable(graph, one, campaign)]
+        here = here or alike
+        others = [one for one in others if one not in alike]
+    return Same(tuple(map(ran, here[:-4:-1])), tuple(map(ran, others[:-3:-1])), unchanged)
+
+
+def comparable(graph: Graph, one: Known, campaign: str) -> bool:
+    """Tell whether a result of another campaign would be the same in this one."""
+    rows = [row for row in graph.board(campaign).rows if row.entry.value is not None]
+    if not rows:
+        return False
+    last, scale = rows[-1].name, rows[-1].entry.scale
+    device = graph.value(vocab.experiment(last), LAB.device) or ""
+    pairs = ((one.metric, scale.metric), (one.manifest, scale.manifest), (one.device, device))
+    if any(left and right and left != right for left, right in pairs):
+        return False
+    times = seconds_of(graph, one.name), seconds_of(graph, last)
+    return not all(times) or max(times) <= BUDGET_RATIO * min(times)
+
+
+def seconds_of(graph: Graph, name: str) -> float:
+    """Return the training time of an experiment, 0.0 if it is not known."""
+    node = vocab.part(vocab.experiment(name), "summary", "training_seconds")
+    return float(graph.value(node, MLS.hasValue) or 0.0)
+
+
+def ran(one: Known) -> Reason:
+    """Return an earlier run of a program as a reason."""
+    result = "crashed" if one.value is None else f"{one.metric} {one.value:.6f}"
+    where = ", ".join(part for part in (one.status, one.device) if part)
+    text = f"the same program ran as {one.name} {one.commit}".rstrip() + f": {result} ({where})"
+    return Reason(one.name, one.commit, text, outcome=one.outcome)
