@@ -27,7 +27,14 @@ def changes(
         return [UNPARSED]
     if fingerprint(before) == fingerprint(after):
         return []
-    return judge(compare(before, after), before, after, message, history)
+    found = judge(compare(before, after), before, after, message, history)
+    return sorted(found, key=place)
+
+
+def place(change: Change) -> tuple[int, str]:
+    """Order changes as they stand in the file, the new version's lines first."""
+    span = change.new_span or change.old_span
+    return span[0] if span else 0, change.knob
 
 
 UNPARSED = Change(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ from kg.program import Statement
 from kg.settings import Rank, Setting
 from kg.structure import Cluster, changed_statements, clusters, is_report, span_lines
 from kg.structure_knobs import UNSPECIFIED, knob_of, structural_changes
+from kg.structure_same import says_the_same
 
 
 def compare(before: str, after: str) -> list[Change]:
@@ -37,7 +39,9 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     named = [(knob_of(group, old.roles, new.roles), group) for group in open_groups]
     respelt = same_idioms(old.configuration.places, new.configuration.places)
     named = [
-        (knob, g) for knob, g in named if not belongs(knob, g, known) and not within(g, *respelt)
+        (knob, g)
+        for knob, g in named
+        if not (belongs(knob, g, known) or within(g, *respelt) or says_the_same(g))
     ]
     kept, named = settle(loose, named, groups)
     records = [to_change(difference) for difference in [*known, *kept]]
@@ -72,6 +76,8 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
 
     A new module changes the constructor and the forward pass of the class that holds it.
     """
+    if passes_argument(group, known):
+        return True
     scopes = {statement.scope for statement in group.statements()}
     if "" in scopes or knob == "other.environment":
         return False
@@ -85,6 +91,21 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
             if component_of(difference.knob) in BRANCHES:
                 homes.add(f"{owner}.forward")
     return scopes <= homes
+
+
+def passes_argument(group: Cluster, known: list[Difference]) -> bool:
+    """Tell whether a group only gives a function another argument, for a change in its body."""
+    heads: set[str] = set()
+    for statement in group.statements():
+        if isinstance(statement.node, ast.FunctionDef):
+            heads.add(f"{statement.scope}.{statement.node.name}".lstrip("."))
+    called = {head.rpartition(".")[0].rpartition(".")[2] for head in heads if "__init__" in head}
+    called |= {head.rpartition(".")[2] for head in heads}
+    changed = {p.scope for d in known for p in (*d.places, *d.new_places)}
+    return bool(heads & changed) and all(
+        isinstance(statement.node, ast.FunctionDef) or called & statement.names
+        for statement in group.statements()
+    )
 
 
 def is_structural(difference: Difference) -> bool:

@@ -14,6 +14,7 @@ from kg.idioms_activation import activation_settings
 from kg.idioms_attention import attention_settings
 from kg.idioms_features import feature_settings
 from kg.idioms_init import init_settings
+from kg.idioms_loop import run_settings
 from kg.idioms_model import model_settings
 from kg.idioms_norm import norm_settings
 from kg.idioms_residual import residual_settings
@@ -93,7 +94,8 @@ def all_settings(
     known = [
         *group_settings(program, names, optimizers),
         *schedule_settings(program, names, roles, optimizers),
-        *attention_settings(program, roles),
+        *run_settings(program, names, roles, optimizers),
+        *attention_settings(program, names, roles),
         *model_settings(program, names, roles),
         *norm_settings(program, roles),
         *residual_settings(program, names, roles),
@@ -120,6 +122,8 @@ def speaking(places: tuple[Setting, ...]) -> dict[str, Setting]:
     """Choose the place that speaks for each knob: one that acts, then the most open one."""
     chosen: dict[str, Setting] = {}
     for setting in places:
+        if setting.hidden:
+            continue
         rival = chosen.get(setting.knob)
         if rival is None or weight(setting) > weight(rival):
             chosen[setting.knob] = setting

@@ -151,10 +151,12 @@ def attribute_settings(
     if is_literal(value) and not is_switch(value):
         setting = make_setting(program, names, knob or unknown_knob(path), value, site)
         yield from split_tuple(program, setting, value)
-    elif knob is not None and isinstance(value, ast.BinOp):
+    elif knob is not None and isinstance(value, ast.BinOp | ast.Call):
         number, rest = coefficient(value)
         if number is None or not rest:
-            yield make_setting(program, names, knob, value, site)
+            setting = make_setting(program, names, knob, value, site)
+            if setting.probe or setting.number is not None:
+                yield setting
             return
         setting = make_setting(program, names, knob, number, site)
         yield replace(setting, rank=Rank.LOCAL, literal=False, token=f"{setting.folded}*{rest}")

@@ -152,6 +152,7 @@ def beta_settings(
             token=repr(beta) if own else canonical(value),
             literal=own,
             rank=Rank.ARGUMENT if own else Rank.DERIVED,
+            hidden=not own,
         )
 
 

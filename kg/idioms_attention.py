@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from kg.anonymous import body_text
 from kg.canonical import canonical
-from kg.config_names import assignments, callee
+from kg.config_names import Names, assignments, callee
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
-from kg.settings import Rank, Setting, Site, make_value
+from kg.settings import Rank, Setting, Site, make_setting, make_value
 
 BACKENDS: Final = {
     "flash_attn_func": "fa3",
@@ -23,15 +24,16 @@ BACKENDS: Final = {
     "memory_efficient_attention": "xformers",
 }
 SDP_SWITCH: Final = re.compile(r"enable_(cudnn|flash|math|mem_efficient)_sdp\((True|1)?\)")
+ROTATES: Final = re.compile(r"rotary|rope|rotate", re.I)
 # Casts and devices inside the rotary functions say nothing about the encoding.
 CASTS: Final = re.compile(r"\.(bfloat16|float|half|double)\(\)|\.to\([^()]*\)|,?device=[\w.]+")
 
 
-def attention_settings(program: Program, roles: Roles) -> Iterator[Setting]:
+def attention_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield the settings that are read from how attention is wired."""
     yield from backend_settings(program)
     yield from projection_settings(program, roles)
-    yield from window_settings(program, roles)
+    yield from window_settings(program, names, roles)
     yield from position_settings(program, roles)
 
 
@@ -93,27 +95,34 @@ def projection_settings(program: Program, roles: Roles) -> Iterator[Setting]:
         yield replace(setting, covers=spans)
 
 
-def window_settings(program: Program, roles: Roles) -> Iterator[Setting]:
+def window_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield `attention.window_sizes`: windows beyond long and short, and forced layers."""
     for scope in roles.scopes(Role.WINDOWS):
         for statement in program.by_scope.get(scope, []):
             for target, value in assignments(statement.node):
                 if isinstance(value, ast.Dict):
-                    yield from window_entries(program, statement, value)
+                    yield from window_entries(program, names, statement, value)
                 elif isinstance(target, ast.Subscript) and "window" in canonical(target):
                     text = f"{program.source(target)}={program.source(value)}"
                     site = Site(f"{scope} > {canonical(target)}", scope, statement.span, Rank.LOCAL)
                     yield make_value("attention.window_sizes", text, site, token=text)
 
 
-def window_entries(program: Program, statement: Statement, value: ast.Dict) -> Iterator[Setting]:
+def window_entries(
+    program: Program, names: Names, statement: Statement, value: ast.Dict
+) -> Iterator[Setting]:
     """Yield the windows of a pattern letter other than L and S."""
     for key, entry in zip(value.keys, value.values, strict=True):
         if not isinstance(key, ast.Constant) or not isinstance(key.value, str | int):
             continue
+        size = entry.elts[0] if isinstance(entry, ast.Tuple) and entry.elts else entry
+        if key.value == "S" and not isinstance(size, ast.Name):
+            site = Site(
+                f"{statement.scope} > window S", statement.scope, statement.span, Rank.LOCAL
+            )
+            yield make_setting(program, names, "attention.short_window", size, site)
         if key.value in ("L", "S"):
             continue
-        size = entry.elts[0] if isinstance(entry, ast.Tuple) and entry.elts else entry
         site = Site(f"{statement.scope} > window {key.value}", statement.scope,
                     statement.span, Rank.LOCAL)  # fmt: skip
         text = f"{key.value}={program.source(size)}"
@@ -132,7 +141,7 @@ def position_settings(program: Program, roles: Roles) -> Iterator[Setting]:
         statement
         for scope in roles.scopes(Role.ATTENTION, Role.BLOCK)
         for statement in program.by_scope.get(scope, [])
-        if any(re.search(r"rotary|rope", callee(call), re.I) for call in statement.calls)
+        if any(ROTATES.search(callee(call)) for call in statement.calls)
         and not scope.endswith("__init__")
     ]
     if not statements:
@@ -142,6 +151,9 @@ def position_settings(program: Program, roles: Roles) -> Iterator[Setting]:
     site = Site("rotary embedding", "", spans[0], Rank.IDIOM)
     value = "rope" if applied else "none"
     value += "(some layers)" if any("layer" in guard for guard in guards) else ""
-    texts = [CASTS.sub("", statement.text) for statement in statements]
-    token = "\n".join([value, *texts, *(s.text for s in applied), *guards])
+    bodies = [body_text(program, scope) for scope in roles.scopes(Role.ROTARY)]
+    texts = [CASTS.sub("", line) for body in bodies for line in body.splitlines()]
+    texts = [text for text in texts if not text.startswith(("(Assert", "If "))]
+    calls = [canonical(c) for s in applied for c in s.calls if ROTATES.search(callee(c))]
+    token = "\n".join([value, *texts, *calls, *guards])
     yield replace(make_value("position.encoding", value, site, token=token), covers=spans)

@@ -86,12 +86,18 @@ def target_knob(call: ast.Call, statement: Statement) -> str | None:
     if isinstance(function, ast.Attribute):
         texts.append(canonical(function.value))
     found = next((knob for text in texts if (knob := match_target(text))), None)
-    if found is None and texts and re.match(r"\w+\.weight$", texts[0]):
+    if found is None and any(re.match(r"\w+\.weight(\.data)?$", text) for text in texts):
         # `for ve in self.value_embeds.values(): uniform_(ve.weight)` names it in the loop
-        for parent in statement.parents:
+        for parent in reversed(statement.parents):
             if isinstance(parent, ast.For):
-                return match_target(canonical(parent.iter))
+                return looped_target(canonical(parent.iter))
     return found
+
+
+def looped_target(text: str) -> str | None:
+    """Return the knob of what a loop runs over; several matrices at once share the scale."""
+    found = [knob for pattern, knob in TARGETS if pattern.search(text)]
+    return "init.scale" if len(set(found) & SHARED) > 1 else next(iter(found), None)
 
 
 def match_target(text: str) -> str | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from kg.anonymous import body_text
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
 from kg.fold import number_of
@@ -30,7 +31,7 @@ def value_embed_settings(program: Program, roles: Roles) -> Iterator[Setting]:
         node = statements[-1].node if statements else None
         if isinstance(node, ast.Return) and node.value is not None:
             site = Site(f"{scope} > return", scope, statements[-1].span, Rank.IDIOM)
-            token = "\n".join(statement.text for statement in statements)
+            token = body_text(program, scope)
             text = program.source(node.value)
             yield make_value("embedding.value_embeds.placement", text, site, token=token)
     for statement in program.statements:

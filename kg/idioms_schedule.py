@@ -1,4 +1,4 @@
-"""Schedules and the training loop: learning rate, momentum, weight decay, what is timed."""
+"""Schedules: the shapes of learning rate, momentum and weight decay, and the numbers in them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from kg.anonymous import body_text
 from kg.canonical import canonical
 from kg.config_names import Names, assignments
-from kg.fold import number_of
 from kg.optimizers import Optimizers
-from kg.overwrites import node_names
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
-from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
+from kg.settings import Rank, Setting, Site, make_setting, make_value
 
 # Shapes by what their code mentions; a first match wins.
 SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"cos\("), "cosine"),
     (re.compile(r"sin\("), "sine"),
     (re.compile(r"sqrt|\*\*0\.5|\*\*\(1/2\)"), "sqrt"),
-    (re.compile(r"exp\(|\*\*\(?progress|\*\*\(?cooldown|\*\*\(?frac"), "exponential"),
+    (re.compile(r"exp\(|\d\*\*\(?\?"), "exponential"),
     (re.compile(r"\*\*2|\*\*\(?2\.0"), "quadratic"),
     (re.compile(r"\*\*"), "power"),
     (re.compile(r"sigmoid"), "sigmoid"),
@@ -38,8 +37,6 @@ def schedule_settings(
     yield from decay_shape(program, names, roles, optimizers)
     yield from momentum_settings(program, names, roles)
     yield from adam_momentum(optimizers, roles, program)
-    yield from loop_settings(program, names, optimizers)
-    yield from reference_settings(program, names, roles)
 
 
 def function_shape(
@@ -49,7 +46,7 @@ def function_shape(
     statements = [*program.by_scope.get(scope, []), *extra]
     if not statements:
         return None
-    text = "\n".join(statement.text for statement in statements)
+    text = "\n".join([body_text(program, scope), *(statement.text for statement in extra)])
     site = Site(f"{scope} > shape", scope, statements[-1].span, Rank.IDIOM)
     setting = make_value(knob, shape_name(text), site, token=text)
     spans = tuple(statement.span for statement in statements)
@@ -149,7 +146,7 @@ def momentum_settings(program: Program, names: Names, roles: Roles) -> Iterator[
                 elif is_step_share(node) and isinstance(node, ast.BinOp):
                     ends.setdefault("schedule.muon_momentum_warmup_steps", node.right)
         spans = tuple(statement.span for statement in statements)
-        text = "\n".join(statement.text for statement in statements)
+        text = body_text(program, scope)
         for knob, node in ends.items():
             site = Site(f"{scope} > {knob.rpartition('.')[2]}", scope,
                         (node.lineno, node.end_lineno or node.lineno), Rank.IDIOM)  # fmt: skip
@@ -236,74 +233,3 @@ def adam_momentum(optimizers: Optimizers, roles: Roles, program: Program) -> Ite
     spans = tuple(statement.span for statement in (*(w.statement for w in writes), *made))
     setting = make_value("schedule.adam_momentum", value, site, token=text or "constant")
     yield replace(setting, covers=spans)
-
-
-def loop_settings(program: Program, names: Names, optimizers: Optimizers) -> Iterator[Setting]:
-    """Yield the factor on all learning rates and how many first steps are not timed."""
-    for write in optimizers.overwrites:
-        if write.key != "lr" or not write.keeps:
-            continue
-        value = with_rate(names, write.value)
-        number, rest = coefficient(value)
-        site = Site("loop > group lr", "", write.statement.span, Rank.LOCAL)
-        setting = make_value("optimizer.all_lr", program.source(number) if number else "1", site)
-        token = f"{number_of(setting.folded)} * {rest}"
-        spans = tuple(
-            statement.span
-            for name in RATE_LOCALS & set(node_names(write.value))
-            for statement in names.locals.get(("", name), ())
-            if is_scaled_call(getattr(statement.node, "value", write.value))
-        )
-        yield replace(
-            setting,
-            token=token,
-            literal=False,
-            long=program.source(write.value),
-            covers=spans,
-        )
-        break
-    for statement in program.statements:
-        node = statement.node
-        if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
-            continue
-        timed = any(
-            isinstance(inner, ast.AugAssign) and "time" in canonical(inner.target)
-            for inner in node.body
-        )
-        if timed and "step" in canonical(node.test.left):
-            site = Site("loop > startup", "", statement.span, Rank.LOCAL)
-            value_node = node.test.comparators[0]
-            setting = make_setting(program, names, "evaluation.startup_exclude", value_node, site)
-            text = f"step>{canonical(value_node)}"
-            same = [s.span for s in program.statements if text in s.text or "(step-" in s.text]
-            yield replace(setting, covers=tuple(same))
-            return
-
-
-def with_rate(names: Names, value: ast.expr) -> ast.expr:
-    """Return a written rate with `lrm = 1.2 * get_lr_multiplier(...)` put in its place."""
-    if not isinstance(value, ast.BinOp):
-        return value
-    for side, other in ((value.left, value.right), (value.right, value.left)):
-        bound = names.definition(side, "") if isinstance(side, ast.Name) else None
-        if bound is not None and is_scaled_call(bound[0]):
-            return ast.BinOp(left=other, op=value.op, right=bound[0])
-    return value
-
-
-def reference_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
-    """Yield `optimizer.lr_scale_reference`: the 768 of `(model_dim / 768) ** -0.5`."""
-    for scope in roles.scopes(Role.SETUP, Role.SCRIPT):
-        for statement in program.by_scope.get(scope, []):
-            for target, value in assignments(statement.node):
-                if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Pow):
-                    continue
-                ratio = value.left
-                if isinstance(ratio, ast.BinOp) and isinstance(ratio.op, ast.Div):
-                    path = f"{scope} > {program.source(target)}".removeprefix(" > ")
-                    site = Site(path, scope, statement.span, Rank.LOCAL)
-                    knob = "optimizer.lr_scale_reference"
-                    yield make_setting(program, names, knob, ratio.right, site)
-                    place = replace(site, path=f"{path} > exponent")
-                    knob = "optimizer.lr_scale_exponent"
-                    yield make_setting(program, names, knob, value.right, place)

@@ -39,6 +39,10 @@ HOLDERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 )
 
 
+# Names of a whole model: its parameters are one group.
+WHOLE: Final = frozenset({"model", "self", "net", "raw_model", "module", "network", "gpt"})
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """One dict of parameters with one update rule and its hyper-parameters."""
@@ -100,7 +104,9 @@ def add_group(
     statement: Statement,
 ) -> None:
     """Append one group, counted within its holder."""
-    kept = {key: value for key, value in entries.items() if key not in ("params", *KIND_KEYS)}
+    kept = {
+        key: value for key, value in entries.items() if key not in ("params", "name", *KIND_KEYS)
+    }
     order = sum(group.holder == held for group in groups)
     groups.append(Group(held, kind, kept, statement, order))
 
@@ -215,17 +221,15 @@ def dispatch(program: Program) -> dict[str, str]:
 
 def update_rule(program: Program, owner: str, body: list[ast.stmt]) -> str:
     """Judge a branch of `step` by the code it runs, methods and functions it calls included."""
-    words: set[str] = set()
-    pending = {name for node in body for name in node_names(node)}
+    words = {name for node in body for name in node_names(node)}
+    called = {callee(n) for node in body for n in ast.walk(node) if isinstance(n, ast.Call)}
+    seen = {f"{owner}.step"}
     for _ in range(3):  # step -> method -> fused function
-        words |= pending
-        scopes = {name for word in pending for name in (f"{owner}.{word}", word)}
-        pending = {
-            name
-            for scope in scopes & program.functions.keys()
-            for statement in program.by_scope.get(scope, [])
-            for name in statement.names
-        } - words
+        scopes = {name for word in called for name in (f"{owner}.{word}", word)} - seen
+        seen |= scopes
+        statements = [s for scope in scopes for s in program.by_scope.get(scope, [])]
+        words |= {name for statement in statements for name in statement.names}
+        called = {callee(call) for statement in statements for call in statement.calls}
     text = " ".join(sorted(words))
     if MUON_MARK.search(text):
         return "muon"
@@ -241,7 +245,7 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
             node = node.elt  # `[b.gate for b in self.transformer.h]` holds gates
             if not any(pattern.match(node.attr) for pattern, _ in HOLDERS):
                 return node.attr
-        for name in node_names(node):
+        for name in held_names(node, statement.scope, names):
             for pattern, held in HOLDERS:
                 if pattern.match(name):
                     return held
@@ -249,10 +253,21 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
             if name not in seen:
                 seen.add(name)
                 pending += sources(name, statement.scope, names)
+    for part in ast.walk(params):
+        if isinstance(part, ast.Attribute) and part.attr in ("parameters", "named_parameters"):
+            whole = isinstance(part.value, ast.Name) and part.value.id in WHOLE
+            return "all" if whole else canonical(part.value).rpartition(".")[2]
     words = list(node_names(params))
-    if "parameters" in words and words[0] in ("model", "self", "net", "raw_model", "module"):
-        return "all"
     return re.sub(r"_?(params?|parameters|group)$", "", words[0]) if words else ""
+
+
+def held_names(node: ast.expr, scope: str, names: Names) -> Iterator[str]:
+    """Yield the attributes of an expression, and the names that stand for nothing else."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute):
+            yield inner.attr
+        elif isinstance(inner, ast.Name) and not sources(inner.id, scope, names):
+            yield inner.id
 
 
 def sources(name: str, scope: str, names: Names) -> list[ast.expr]:

@@ -52,7 +52,7 @@ FUNCTION_ROLES: Final[tuple[tuple[re.Pattern[str], Role], ...]] = (
     (re.compile(r"init_weights|_init_|reset_param|initiali[sz]e", re.I), Role.INIT),
     (re.compile(r"setup_optim|configure_optim|make_optim|create_optim|build_optim|get_optim",
                 re.I), Role.SETUP),
-    (re.compile(r"rotary|rope|freqs_cis|posit", re.I), Role.ROTARY),
+    (re.compile(r"rotary|rope|rotate|freqs_cis|posit", re.I), Role.ROTARY),
     (re.compile(r"window|block_mask", re.I), Role.WINDOWS),
     (re.compile(r"has_ve|value_emb", re.I), Role.VALUE_EMBEDS),
     (re.compile(r"momentum|beta", re.I), Role.MOMENTUM_SCHEDULE),

@@ -1,0 +1,59 @@
+"""Edits that say the same in other words: a literal that gets a name, a name that gets another."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+
+from kg.anonymous import in_order, numbered
+from kg.config_names import assignments
+from kg.settings import is_literal
+from kg.structure import Cluster
+
+
+def says_the_same(cluster: Cluster) -> bool:
+    """Tell whether a group of edited statements only names a literal, or renames something."""
+    if not cluster.removed or not cluster.added:
+        return False
+    return without_constants(cluster) or is_renaming(cluster)
+
+
+def without_constants(cluster: Cluster) -> bool:
+    """Tell whether both sides are equal once new and dropped constants are put in place."""
+    sides = []
+    for statements in (cluster.removed, cluster.added):
+        values = {
+            target.id: (statement, written(value))
+            for statement in statements
+            for target, value in assignments(statement.node)
+            if isinstance(target, ast.Name) and target.id in cluster.names and is_literal(value)
+        }
+        texts = [
+            put_in_place(statement.text, {name: text for name, (_, text) in values.items()})
+            for statement in statements
+            if all(statement is not defined for defined, _ in values.values())
+        ]
+        sides.append(Counter(texts))
+    return sides[0] == sides[1]
+
+
+def written(value: ast.expr) -> str:
+    """Return the canonical text of a literal."""
+    return ast.unparse(value) if not isinstance(value, ast.Constant) else repr(value.value)
+
+
+def put_in_place(text: str, values: dict[str, str]) -> str:
+    """Replace names by texts."""
+    for name, value in values.items():
+        literal = value.replace("\\", "\\\\")
+        text = re.sub(rf"(?<![\w.']){re.escape(name)}(?![\w'=])", literal, text)
+    return text
+
+
+def is_renaming(cluster: Cluster) -> bool:
+    """Tell whether both sides are equal but for names that only one of them has."""
+    if len(cluster.removed) != len(cluster.added) or not cluster.names:
+        return False
+    old, new = in_order(cluster.removed), in_order(cluster.added)
+    return numbered(old, cluster.names) == numbered(new, cluster.names)
