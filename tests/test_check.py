@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from histories import line, records
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kg.check import EXIT_CODES, Advice, Advised, check
 from kg.memory import Memory
@@ -332,6 +334,20 @@ def test_advice_is_plain_json_with_an_exit_code_per_verdict(tmp_path: Path) -> N
     assert told["reasons"][0]["experiment"] == "t-0001"
     assert set(EXIT_CODES) == set(Advised)
     assert not {1, 2} & set(EXIT_CODES.values())  # could not, misused
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    return memory(tmp_path_factory.mktemp("known"), night(FAILED, *WALL))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(max_size=200), st.sampled_from(["", "lr", "embedding LR 0.8 to 0.9, "]))
+def test_no_text_makes_a_check_fail(known: Memory, text: str, start: str) -> None:
+    assert check(known, text, source(), campaign="t", message=text).verdict in Advised
+    spoken = check(known, None, campaign="t", message=start + text)
+    assert spoken == check(known, None, campaign="t", message=start + text)
+    json.dumps(spoken.to_json())
 
 
 @pytest.mark.parametrize("seq", range(1, 24, 4))
