@@ -6,6 +6,7 @@ The trainer takes 50 ms, so 300 experiments show how the cost grows with the led
 from __future__ import annotations
 
 import logging
+import os
 import statistics
 import tempfile
 import time
@@ -16,7 +17,7 @@ from flows.experiment import Proposal
 from flows.lab import Lab, open_lab
 from tests.conftest import FILES, TRAIN, git
 
-NIGHT = 300
+NIGHT = int(os.environ.get("NIGHTLAB_BENCH_NIGHT", "300"))
 STEPS = ("git", "dvc", "results", "graph")
 
 
