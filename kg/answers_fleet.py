@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +15,7 @@ from kg.entries import Scale
 from kg.errors import BadArgument
 from kg.fold import number_of
 from kg.load import cut
+from kg.outcome import difference
 from kg.query import Asked, select
 from kg.sums import sums
 from kg.tally import Tally, TallyKey
@@ -22,10 +24,11 @@ from kg.vocab import Value
 
 
 def leaders(asked: Asked) -> list[dict[str, Any]]:
-    """Return the best experiment of each campaign on each metric, the best of all first."""
+    """Return the best experiment of each campaign, the metric most campaigns use first."""
     kept = asked.as_of is None and not asked.given("date")
     found = select(asked) if kept else list(told_leaders(asked))
-    return sorted(found, key=rank)
+    common = Counter(row["metric"] for row in found)
+    return sorted(found, key=lambda row: (-common[row["metric"]], *rank(row)))
 
 
 def told_leaders(asked: Asked) -> Iterator[dict[str, Any]]:
@@ -127,7 +130,7 @@ def told_progress(asked: Asked) -> Iterator[dict[str, Any]]:
 def state_row(asked: Asked, row: dict[str, Any]) -> dict[str, Any]:
     """Return one campaign."""
     name, first = row["experiment"], row["first_value"]
-    gained = None if first is None else float(f"{row['value'] - first:.12g}")
+    gained = None if first is None else difference(row["value"], first)
     return {
         **row,
         **asked.graph.cite(name),

@@ -9,7 +9,7 @@ from typing import Any
 from kg import vocab
 from kg.answering import Rows, best_trial, campaign_by_campaign, condition, limited
 from kg.answers_fleet import unexplored_of_fleet
-from kg.board import Board, Outcome, Regime, Row, Trial
+from kg.board import Board, Outcome, Regime, Row, Scale, Trial
 from kg.derive import verdict_of
 from kg.fold import number_of
 from kg.query import Asked
@@ -96,14 +96,29 @@ def best_before(asked: Asked) -> tuple[Rows, bool]:
     fits = condition(switch, asked.text("to")) if asked.given("to") else None
 
     def rows_of(board: Board) -> Iterator[dict[str, Any]]:
-        early = Board(board.campaign)
-        for row in board.rows:
-            tries = [t for k, t in board.pairs.get(row.name, ()) if k.knob == switch]
-            for trial in tries[-1:] if fits is None or (tries and fits(tries[-1].new)) else ():
-                yield switch_row(row, trial, early.best.get(row.entry.scale))
-            early.note(row)
+        trials = {t.name: t for key in board.about.get(switch, ()) for t in board.evidence[key]}
+        for trial in sorted(trials.values(), key=lambda trial: trial.order):
+            if fits is None or fits(trial.new):
+                row = board.names[trial.name]
+                yield switch_row(row, trial, led(board).get(trial.name))
 
     return campaign_by_campaign(asked, rows_of)
+
+
+def led(board: Board) -> dict[str, Row]:
+    """Return the best kept experiment before each one, found once per board."""
+    if "led" not in board.memo:
+        best: dict[Scale, Row] = {}
+        found: dict[str, Row] = {}
+        for row in board.rows:
+            leader, scale, value = best.get(row.entry.scale), row.entry.scale, row.entry.value
+            if leader is not None:
+                found[row.name] = leader
+            than = leader.entry.value if leader else None
+            if row.kept and value is not None and (than is None or scale.better(value, than)):
+                best[scale] = row
+        board.memo["led"] = found
+    return dict(board.memo["led"])
 
 
 def switch_row(row: Row, trial: Trial, leader: Row | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 from pyoxigraph import Literal, NamedNode, Quad
@@ -23,7 +24,7 @@ class Tried(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """The clearest pair of opposite outcomes of one edit."""
+    """A pair of opposite outcomes of one edit."""
 
     tried: Tried
     improved: Trial
@@ -36,15 +37,15 @@ class Conflict(NamedTuple):
 def conflict_of(board: Board, tried: Tried, until: int | None = None) -> Conflict | None:
     """Return the conflict over one edit, None where outcomes agree.
 
-    The pair shown is the largest gain against the largest loss.
+    The pair shown is the one that is most alike: the very same edit if there is such a pair, and
+    the two nearest in time, because least has changed between them.
     """
     trials = [t for t in trials_about(board, tried) if until is None or t.seq <= until]
     good = [t for t in trials if t.outcome == Outcome.IMPROVED and t.delta is not None]
     bad = [t for t in trials if t.outcome == Outcome.WORSENED and t.delta is not None]
     if not good or not bad:
         return None
-    improved = min(good, key=lambda t: (-abs(t.delta or 0.0), t.name))
-    worsened = min(bad, key=lambda t: (-abs(t.delta or 0.0), t.name))
+    improved, worsened = min(product(good, bad), key=closeness)
     mine, other = context(board, improved), context(board, worsened)
     differs = sorted(
         knob for knob in mine.keys() | other.keys() if mine.get(knob) != other.get(knob)
@@ -57,6 +58,13 @@ def conflict_of(board: Board, tried: Tried, until: int | None = None) -> Conflic
         len(bad),
         tuple(knob for knob in differs if knob != tried.knob),
     )
+
+
+def closeness(pair: tuple[Trial, Trial]) -> tuple[bool, int, tuple[int, str], tuple[int, str]]:
+    """Return how far apart a good and a bad trial are, the smallest first."""
+    good, bad = pair
+    apart = (good.old, good.new) != (bad.old, bad.new)
+    return apart, abs(good.seq - bad.seq), good.order, bad.order
 
 
 def trials_about(board: Board, tried: Tried) -> list[Trial]:

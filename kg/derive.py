@@ -23,7 +23,7 @@ from kg.board import (
 from kg.build import about, double, text, typed
 from kg.conflict import Tried, conflict_quads
 from kg.evidence import sum_quads, trial_quads
-from kg.outcome import row_of, trials_of, turn
+from kg.outcome import completed, row_of, trials_of, turn
 from kg.packed import pack_row
 from kg.repeats import Repeat, repeat_of
 from kg.sweep import sweep_quads
@@ -69,12 +69,14 @@ class Patch:
 def step(board: Board, entry: Entry, patch: Patch) -> Row:
     """Let one experiment happen: advance the board and patch the graph."""
     campaign = vocab.campaign(board.campaign)
+    entry = completed(board, entry)
     row = row_of(board, entry)
     trials = trials_of(entry, row)
     repeat = repeat_of(board, row, trials)
     keys = [key for key, _ in trials]
     touched = sorted({Tried(key.knob, key.direction, key.to) for key in keys})
     patch.add(outcome_quads(board, entry, row))
+    patch.add(inferred_quads(entry))
     patch.remove(summary_quads(campaign, board))
     patch.remove(quad for tried in touched for quad in conflict_quads(campaign, board, tried))
     patch.remove(quad for key in keys for quad in sum_quads(campaign, board, key))
@@ -116,6 +118,16 @@ def outcome_quads(board: Board, entry: Entry, row: Row) -> Iterator[Quad]:
     if entry.hypothesis:
         hypothesis = vocab.part(node, "hypothesis")
         yield Quad(hypothesis, LAB.verdict, Literal(verdict_of(entry, row)))
+
+
+def inferred_quads(entry: Entry) -> Iterator[Quad]:
+    """Yield the settings an experiment must have had, where its source is lost."""
+    if not entry.lost or entry.settings is None:
+        return
+    node = vocab.experiment(entry.name)
+    yield Quad(node, LAB.inferred, Literal(True))
+    for knob, value in entry.settings:
+        yield Quad(node, vocab.knob(knob), vocab.literal(value))
 
 
 def undone(board: Board, entry: Entry) -> Iterator[Trial]:

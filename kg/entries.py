@@ -87,6 +87,7 @@ class Entry(NamedTuple):
     net: bool  # the edits are taken against the last accepted file, not against the parent
     hypothesis: bool
     expected: float | None
+    lost: bool  # there is no source: its settings are those accepted before, and what it says
     tries: tuple[Try, ...] = ()
     settings: tuple[tuple[str, Value], ...] | None = None  # None if the source is lost
 

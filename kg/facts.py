@@ -86,6 +86,7 @@ class Facts:
     changes: tuple[Edit, ...]  # against the file it was edited from
     net: tuple[Edit, ...] | None  # against the last accepted file, where that is another
     saying: Saying = Saying()
+    lost: bool = False  # there is no source
     from_text: bool = False  # the diff is lost: the changes are what the message says
 
     @property
@@ -153,6 +154,7 @@ def read_facts(record: ExperimentRecord, reader: Reader | None = None) -> Facts:
         changes=edits([claim.change for claim in saying.claims] if told else found),
         net=None if net is None else edits(net),
         saying=saying,
+        lost=source is None,
         from_text=told,
     )
 

@@ -110,4 +110,5 @@ def entries_of(board: Board) -> Iterator[Entry]:
     for row in board.rows:
         pairs = board.pairs.get(row.name, ())
         tries = tuple(Try(*key[2:], trial.old, trial.new) for key, trial in pairs)
-        yield row.entry._replace(tries=tries, settings=board.settings(row))
+        settings = None if row.entry.lost else board.settings(row)
+        yield row.entry._replace(tries=tries, settings=settings)

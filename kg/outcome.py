@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from functools import lru_cache
 
 from kg.board import (
@@ -44,6 +45,7 @@ def entry_of(facts: Facts) -> Entry:
         net=facts.net is not None,
         hypothesis=bool(record.hypothesis) or record.expected_delta is not None,
         expected=record.expected_delta,
+        lost=facts.lost,
         tries=() if facts.interrupted else tuple(tries),
         settings=tuple(pair(s.knob, s.value) for s in facts.settings) or None,
     )
@@ -76,7 +78,7 @@ def row_of(board: Board, entry: Entry) -> Row:
     reference = reference_of(board, entry)
     delta = None
     if reference is not None and reference.entry.value is not None and entry.value is not None:
-        delta = float(f"{entry.value - reference.entry.value:.12g}")
+        delta = difference(entry.value, reference.entry.value)
     return Row(
         entry=entry._replace(tries=(), settings=None),
         outcome=str(outcome_of(entry, delta)),
@@ -84,6 +86,25 @@ def row_of(board: Board, entry: Entry) -> Row:
         compared=reference.name if reference is not None and delta is not None else None,
         deviates=deviation(board, entry),
     )
+
+
+def difference(value: float, than: float) -> float:
+    """Subtract as on paper: 0.969714 - 0.969686 is 0.000028, not 2.7999999999972499e-05."""
+    return float(Decimal(repr(value)) - Decimal(repr(than)))
+
+
+def completed(board: Board, entry: Entry) -> Entry:
+    """Return an entry with the settings it must have had, where its source is lost.
+
+    Those are the accepted ones with what its message says was changed. A knob that was
+    changed to nobody knows what is left out.
+    """
+    if not entry.lost:
+        return entry
+    known: dict[str, Value | None] = {k: regime.value for k, regime in board.config().items()}
+    known |= {tried.knob: tried.new for tried in entry.tries}
+    settings = tuple(pair(k, v) for k, v in sorted(known.items()) if v is not None)
+    return entry._replace(settings=settings or None)
 
 
 def deviation(board: Board, entry: Entry) -> dict[str, Value | None] | None:

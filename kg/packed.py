@@ -27,14 +27,14 @@ def pack_row(row: Row) -> Literal:
     """Return a log row as a literal."""
     e = row.entry
     known = (e.seq, e.name, e.commit, e.status, e.value, *e.scale, e.seconds, e.agent, e.task)
-    more = (e.fingerprint, e.parent, e.interrupted, e.net, e.hypothesis, e.expected)
+    more = (e.fingerprint, e.parent, e.interrupted, e.net, e.hypothesis, e.expected, e.lost)
     return pack((*known, *more, row.outcome, row.delta, row.compared, row.deviates))
 
 
 def unpack_rows(texts: Iterable[str]) -> list[Row]:
     """Read log rows back, all in one parse."""
     return [
-        Row(Entry(*f[:5], Scale(*f[5:8]), *f[8:17]), *f[17:])  # type: ignore[call-arg]
+        Row(Entry(*f[:5], Scale(*f[5:8]), *f[8:18]), *f[18:])  # type: ignore[call-arg]
         for f in json.loads(f"[{','.join(texts)}]")
     ]
 

@@ -18,7 +18,7 @@ from pyoxigraph import Quad, Store
 
 from kg.errors import KgError, MemoryBroken
 
-FORMAT = "1"  # of the graph; another one is rebuilt from the ledger
+FORMAT = "2"  # of the graph; another one is rebuilt from the ledger
 KEPT_SNAPSHOTS = 3  # a reader may still have the one before open
 PATIENCE_SECONDS = 60.0
 CHUNK = 100_000  # quads a bulk load holds in memory at once
@@ -64,11 +64,21 @@ def open_store(directory: Path) -> Store:
 
 
 def check_format(directory: Path) -> None:
-    """Stamp a new memory, refuse one of another format."""
+    """Stamp a new memory, refuse one of another format (`MemoryBroken`)."""
     stamp = directory / "format"
-    if not stamp.exists():
+    if not stamp.exists() and not (directory / "store").exists():
         replace_text(stamp, FORMAT)
-    found = stamp.read_text(encoding="utf-8").strip()
+    require_format(directory)
+
+
+def require_format(directory: Path) -> None:
+    """Refuse a memory of another format.
+
+    Raises:
+        MemoryBroken: It was written by another version.
+    """
+    stamp = directory / "format"
+    found = stamp.read_text(encoding="utf-8").strip() if stamp.exists() else ""
     if found != FORMAT:
         raise MemoryBroken(
             f"memory {directory}: format {found!r}, this version writes {FORMAT!r};"
@@ -132,8 +142,10 @@ def reading(directory: Path) -> Store:
     """Open the latest snapshot; an empty store where nothing has been written yet.
 
     Raises:
-        MemoryBroken: The snapshot cannot be opened.
+        MemoryBroken: The snapshot cannot be opened, or is of another format.
     """
+    if snapshot(directory) is not None:
+        require_format(directory)
     for _ in range(KEPT_SNAPSHOTS):  # the one just read may be swept away by a busy writer
         latest = snapshot(directory)
         if latest is None:

@@ -103,6 +103,7 @@ class LAB(metaclass=Closed):
     linesAdded: NamedNode
     nodesAdded: NamedNode
     inert: NamedNode
+    inferred: NamedNode
     hasChange: NamedNode
     hasNetChange: NamedNode
     tests: NamedNode

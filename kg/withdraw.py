@@ -26,6 +26,7 @@ DERIVED = frozenset(
         LAB.repeats,
         LAB.countedIn,
         LAB.verdict,
+        LAB.inferred,
     }
 )
 SHARED = tuple(THINGS + kind for kind in ("agent/", "task/", "metric/"))
@@ -52,8 +53,12 @@ def withdraw(store: Store, name: str, patch: Patch) -> set[NamedNode]:
     Returns the shared nodes it mentioned: they may be of no use any more.
     """
     mentioned: set[NamedNode] = set()
-    for quad in owned(store, vocab.experiment(name)):
-        if quad.predicate not in DERIVED and not patch.after.get(quad):
+    node = vocab.experiment(name)
+    inferred = any(store.quads_for_pattern(node, LAB.inferred, None))
+    for quad in owned(store, node):
+        if inferred and quad.predicate.value.startswith(KNOBS):
+            mentioned.add(quad.predicate)
+        elif quad.predicate not in DERIVED and not patch.after.get(quad):
             patch.remove([quad])
             mentioned.update(shared(quad))
     return mentioned

@@ -156,15 +156,19 @@ def test_adding_twice_is_adding_once():
     assert dump(added([*found, *found])) == dump(built(found))
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.integers(0, 13), st.sampled_from(["value", "status", "source", "agent"]))
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 13), st.sampled_from(["value", "status", "source", "agent", "lost"]))
 def test_a_record_told_anew_replaces_the_old_one_wholly(index, field):
-    found = list(records(size=14))
+    found = [
+        replace(record, source=None) if record.seq in (4, 5) else record
+        for record in records(size=14)
+    ]
     old = found[index]
     fields = {
         "value": {"value": 0.5},
         "status": {"status": Status.DISCARD, "value": 1.5},
         "source": {"source": source(depth=11)},
+        "lost": {"source": None, "description": "depth 8 to 12"},
         "agent": {"agent": "another", "task": "", "hypothesis": None, "expected_delta": None},
     }[field]
     new = replace(old, **fields)
@@ -246,7 +250,25 @@ def test_a_board_knows_the_settings_of_every_experiment_from_few():
     for row in board.rows:
         known = board.settings(row)
         assert dict(known or ()) == graph.settings(row.name)
-        assert (known is None) == (row.name == found[7].name)
+        assert known is not None
     for knob in sorted(knobs):
         values = {row.name: graph.settings(row.name).get(knob) for row in board.rows}
         assert board.column(knob) == {k: v for k, v in values.items() if v is not None}
+
+
+def test_the_settings_of_a_lost_experiment_are_those_it_must_have_had():
+    first, second, third = line(
+        [(source(), 1.0, Status.KEEP), (None, 0.9, Status.KEEP), (None, 1.1, Status.DISCARD)]
+    )
+    told = [
+        first,
+        replace(second, description="depth 8 to 9"),
+        replace(third, description="matrix LR 0.04 to 0.05"),
+    ]
+    graph = Graph(built(told))
+    assert graph.settings("t-0001")["model.depth"] == 9
+    assert graph.settings("t-0002") == {**graph.settings("t-0001"), "optimizer.matrix_lr": 0.05}
+    assert graph.value(vocab.experiment("t-0002"), LAB.inferred) is True
+    assert graph.value(vocab.experiment("t-0000"), LAB.inferred) is None
+    rows = asked(told, "timeline", knob="model.depth").rows
+    assert [(row["value"], row["experiment"]) for row in rows] == [(8, "t-0000"), (9, "t-0001")]

@@ -123,6 +123,8 @@ def test_another_format_is_refused_and_a_rebuild_mends_it(tmp_path: Path):
     (tmp_path / "format").write_text("0")
     with pytest.raises(MemoryBroken, match=r"format '0'.*`nightlab kg rebuild`"):
         memory.add(records(size=3)[2])
+    with pytest.raises(MemoryBroken, match=r"format '0'.*`nightlab kg rebuild`"):
+        open_memory(tmp_path).names()
     memory.rebuild(records(size=3))
     assert len(memory.names()) == 3
 
