@@ -10,6 +10,7 @@ from flows import campaign, ledger
 from flows.errors import CampaignError, NotAdvised
 from flows.lab import Campaign, Lab, open_lab
 from flows.ledger import Entry
+from flows.noise import noise_of
 from flows.output import emit, out
 from kg.check import check
 from kg.check_model import Advice, Advised
@@ -26,7 +27,13 @@ def check_command(options: argparse.Namespace) -> int:
     source, accepted = sources(lab, tag, options.file, bool(options.message))
     memory = open_memory(Path(options.store) if options.store else lab.graph)
     advice = check(
-        memory, source, accepted, campaign=tag, message=options.message or "", as_of=options.as_of
+        memory,
+        source,
+        accepted,
+        campaign=tag,
+        message=options.message or "",
+        as_of=options.as_of,
+        noise=threshold(lab, tag),
     )
     if options.json:
         emit(advice.to_json())
@@ -43,7 +50,14 @@ def recall_command(options: argparse.Namespace) -> int:
     tag = tag_of(lab, options.tag)
     source, _ = sources(lab, tag, options.file, False)
     memory = open_memory(Path(options.store) if options.store else lab.graph)
-    digest = recall(memory, source, idea=options.idea or "", tokens=options.tokens, campaign=tag)
+    digest = recall(
+        memory,
+        source,
+        idea=options.idea or "",
+        tokens=options.tokens,
+        campaign=tag,
+        noise=threshold(lab, tag),
+    )
     if options.json:
         emit(digest.to_json())
     elif digest.text:
@@ -51,6 +65,12 @@ def recall_command(options: argparse.Namespace) -> int:
     else:
         sys.stderr.write("nothing is known yet\n")
     return 0
+
+
+def threshold(lab: Lab, tag: str | None) -> float | None:
+    """Return what an effect must exceed in a campaign whose noise was measured."""
+    noise = noise_of(lab, tag) if tag else None
+    return noise.threshold if noise else None
 
 
 def tag_of(lab: Lab, tag: str | None) -> str | None:
@@ -87,7 +107,8 @@ def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str
     """
     new, old = ledger.text(source), ledger.text(accepted)
     memory = open_memory(lab.graph)
-    advice = check(memory, new, old, campaign=place.tag, message=message)
+    limit = threshold(lab, place.tag)
+    advice = check(memory, new, old, campaign=place.tag, message=message, noise=limit)
     if advice.verdict in STOPS:
         raise NotAdvised(advice.summary, advice.exit_code, advice.to_json())
     return advice

@@ -22,10 +22,10 @@ from flows.experiment import (
     accepted_entry,
     begin,
     finish,
-    lay_out,
     run_attempt,
 )
 from flows.lab import BRANCH, Campaign, Lab, campaign_of, check_tag
+from flows.layout import lay_out
 from flows.ledger import Entry
 from flows.recovery import recover, was_interrupted
 from flows.tracking import check_pipeline

@@ -35,6 +35,7 @@ class VerdictRule:
 
     tolerance: Annotated[float, Field(ge=0)] = 0.0  # metric units; differences up to it are equal
     much_code: Annotated[int, Field(ge=0)] = 20  # net lines
+    confirm: bool = False  # run a keep on a second seed before the branch advances
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)

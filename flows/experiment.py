@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import difflib
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from flows import ledger, tracking
 from flows.lab import Campaign, Lab
+from flows.layout import lay_out
 from flows.ledger import Entry, Facts
+from flows.noise import FIRST_SEED, confirmed, keep, marked, noise_of, run_seed
 from flows.verdict import Size, Verdict, judge
 from kg.fingerprint import fingerprint, size
 from kg.model import Status
@@ -143,7 +143,8 @@ def finish(lab: Lab, campaign: Campaign, attempt: Attempt, clock: Clock) -> Entr
     """
     metrics = sealed(campaign, attempt)
     facts = replace(attempt.facts, ended=attempt.facts.ended or now())
-    verdict = verdict_of(campaign, facts, metrics)
+    with clock("confirm"):
+        verdict = verdict_of(lab, campaign, attempt, metrics)
     metrics = {
         facts.metric: metrics.pop(facts.metric),
         "status": verdict.status.value,  # second column of `dvc exp show`
@@ -189,13 +190,21 @@ def sealed(campaign: Campaign, attempt: Attempt) -> dict[str, Any]:
     return raw
 
 
-def verdict_of(campaign: Campaign, facts: Facts, metrics: dict[str, Any]) -> Verdict:
-    """Judge a sealed result by the task's rule."""
-    value = metrics.get(facts.metric)
+def verdict_of(lab: Lab, campaign: Campaign, attempt: Attempt, metrics: dict[str, Any]) -> Verdict:
+    """Judge a sealed result by the task's rule and the measured noise."""
+    facts, rule = attempt.facts, campaign.task.verdict
+    value, problem = metrics.get(facts.metric), str(metrics.get("problem", ""))
     edit = Size(facts.lines_added, facts.lines_removed, facts.nodes_added)
-    rule = campaign.task.verdict
-    problem = str(metrics.get("problem", ""))
-    return judge(value, problem, facts.best_before, edit, rule, facts.direction)
+    verdict = judge(value, problem, facts.best_before, edit, rule, facts.direction)
+    if rule.confirm and verdict.status is Status.KEEP and facts.best_before is not None:
+        again = run_seed(lab, campaign, attempt.commit, FIRST_SEED, facts.budget_seconds)
+        keep(lab, again)
+        if not confirmed([value, again.value], facts.best_before, facts.direction):
+            told = "no result" if again.value is None else f"{again.value:.6f}"
+            reason = f"{verdict.reason}; not confirmed: {told} with a second seed"
+            verdict = replace(verdict, status=Status.DISCARD, reason=reason)
+    reason = marked(verdict.reason, verdict.delta, noise_of(lab, campaign.tag))
+    return replace(verdict, reason=reason)
 
 
 def measure(before: bytes, after: bytes) -> Size:
@@ -205,18 +214,6 @@ def measure(before: bytes, after: bytes) -> Size:
     marks = [line[0] for line in diff if not line.startswith(("---", "+++", "@@"))]
     nodes = size(new)[1] - size(old)[1]
     return Size(marks.count("+"), marks.count("-"), nodes)
-
-
-def lay_out(lab: Lab, campaign: Campaign, commit: str, directory: Path) -> None:
-    """Write a commit's files into a fresh directory and link the task's inputs into it."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    lab.repository.export(commit, directory)
-    for name in campaign.task.inputs:
-        place, source = directory / name, lab.root / name
-        if not place.exists() and source.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(source.resolve())
 
 
 def pipeline_settings(

@@ -15,10 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from flows.campaign import held, open_campaign
-from flows.errors import CampaignError, RefTaken
-from flows.experiment import lay_out
+from flows.errors import RefTaken
 from flows.lab import Campaign, Lab
+from flows.layout import lay_out
 from trainer.run import Watch
 from trainer.stage import Job, environment, run_stage
 
@@ -161,44 +160,6 @@ def confirmed(
         return best is None
     mean = math.fsum(known) / len(known)
     return mean < best if direction == "minimise" else mean > best
-
-
-def measure_noise(lab: Lab, tag: str, seeds: int = 3, watch: Watch | None = None) -> Noise:
-    """Run the accepted version with several seeds; return the floor of the campaign.
-
-    What was measured before counts: only seeds that are missing are run. The result the
-    version was accepted with is left out, because being the best of many biases it.
-
-    Raises:
-        CampaignError: There is no campaign, it is held by another runner, fewer than two seeds
-            are asked for, or fewer than two runs had a result.
-        CommandNotFound: The task's command does not exist.
-    """
-    if seeds < 2:
-        raise CampaignError(f"noise: {seeds} seed cannot show a spread; give at least 2")
-    campaign, budget = open_campaign(lab, tag)
-    tip = lab.repository.resolve(campaign.ref)
-    if tip is None:
-        raise CampaignError(f"campaign {tag}: does not exist; run `nightlab start {tag}`")
-    with held(campaign):
-        wanted = range(FIRST_SEED, FIRST_SEED + seeds)
-        known = {
-            run.seed
-            for run in measured(lab, tag)
-            if run.value is not None
-            and (run.version, run.profile, run.budget_seconds) == (tip, campaign.profile, budget)
-        }
-        for seed in wanted:
-            if seed not in known:
-                keep(lab, run_seed(lab, campaign, tip, seed, budget, watch))
-    noise = noise_of(lab, tag)
-    if noise is None or noise.freedom < 1:
-        said = noise.failed[-1].problem if noise and noise.failed else "no run has a result"
-        raise CampaignError(
-            f"campaign {tag}: no noise floor from {seeds} seeds ({said});"
-            " see that the accepted version still runs, then `nightlab noise` again"
-        )
-    return noise
 
 
 def run_seed(

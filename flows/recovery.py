@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 
 from flows import ledger
-from flows.experiment import OWNER, PENDING, Attempt, Clock, finish, lay_out, pending_names
+from flows.experiment import OWNER, PENDING, Attempt, Clock, finish, pending_names
 from flows.lab import Campaign, Lab
+from flows.layout import lay_out
 from flows.ledger import Entry, Facts
 from kg.model import Status
 from trainer.run import reap

@@ -7,13 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TRAIN, git
+from conftest import CONFIG, TRAIN, git
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.campaign import held, open_campaign
+from flows import campaign
+from flows.campaign import Wishes, held, open_campaign
 from flows.errors import CampaignError
+from flows.experiment import Proposal
 from flows.lab import Lab, open_lab
+from flows.ledger import Entry
+from flows.measure import measure_noise
 from flows.noise import (
     FIRST_SEED,
     REFS,
@@ -21,7 +25,6 @@ from flows.noise import (
     SeedRun,
     confirmed,
     marked,
-    measure_noise,
     measured,
     noise_of,
     within_noise,
@@ -186,3 +189,38 @@ def test_confirmation_is_mirrored_when_more_is_better(values: list[float], best:
     assert confirmed(values, best) == mirrored
     assert confirmed([*values, None], best) is False
     assert confirmed(values, None) is True
+
+
+CONFIRM = CONFIG.replace("much_code = 20", "much_code = 20, confirm = true")
+
+
+def test_a_lucky_seed_is_not_kept_where_keeps_are_confirmed(root: Path) -> None:
+    lucky = TRAIN.replace("SEED = 42", "SEED = int(os.environ.get('NIGHTLAB_SEED', 42))")
+    lucky = lucky.replace("    out = ", "    loss += 0.0 if SEED == 42 else 0.5\n    out = ")
+    (root / "nightlab.toml").write_text(CONFIRM)
+    git(root, "commit", "-qam", "Confirm")
+    lab = open_lab(root)
+    campaign.start(lab, "t", Wishes())
+
+    def tried(source: str) -> Entry:
+        return campaign.attempt(lab, "t", lambda place, old: Proposal(source.encode(), "try"))[
+            1
+        ].entry
+
+    entry = tried(lucky.replace("DEPTH = 4", "DEPTH = 5"))
+    assert entry.status.value == "discard"
+    assert entry.metrics["reason"].endswith("; not confirmed: 1.520000 with a second seed")
+    assert tried(TRAIN.replace("DEPTH = 4", "DEPTH = 5")).status.value == "keep"
+
+
+def test_a_verdict_inside_the_noise_says_so(root: Path) -> None:
+    noisy = TRAIN.replace("SEED = 42", "SEED = int(os.environ.get('NIGHTLAB_SEED', 42))")
+    noisy = noisy.replace("    out = ", "    loss += SEED % 10 / 100\n    out = ")
+    (root / "train.py").write_text(noisy)
+    git(root, "commit", "-qam", "Noise")
+    lab = open_lab(root)
+    campaign.start(lab, "t", Wishes())
+    assert measure_noise(lab, "t", 3).floor == pytest.approx(0.01)
+    source = noisy.replace("MATRIX_LR = 0.04", "MATRIX_LR = 0.045").encode()
+    _, done = campaign.attempt(lab, "t", lambda place, old: Proposal(source, "a little"))
+    assert "within-noise: 2 floors are 0.020000 over 3 runs" in done.entry.metrics["reason"]
