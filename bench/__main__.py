@@ -2,7 +2,8 @@
 
 Each prints what it measured, beside what it is compared to; nothing here is a test. Some need
 material that is not in this repository: NIGHTLAB_HISTORY is a clone of karpathy/autoresearch
-with its pull requests' refs, NIGHTLAB_GOLD a directory with labelled commits and texts.
+with its pull requests' refs, NIGHTLAB_GOLD a directory with labelled commits and texts,
+NIGHTLAB_DATA_TABLES one with the public results tables.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 
 GOLD = Path(os.environ.get("NIGHTLAB_GOLD", "../shared/gold"))
 HISTORY = os.environ.get("NIGHTLAB_HISTORY", "")
-NEEDS_HISTORY, NEEDS_GOLD = "NIGHTLAB_HISTORY", "NIGHTLAB_GOLD"
+DATA = Path(os.environ.get("NIGHTLAB_DATA_TABLES", "../shared/data"))
+NEEDS_HISTORY, NEEDS_GOLD, NEEDS_DATA = "NIGHTLAB_HISTORY", "NIGHTLAB_GOLD", "NIGHTLAB_DATA_TABLES"
 
 # name: (what it measures, words of the command, what it needs)
 Section = tuple[str, list[str], tuple[str, ...]]
@@ -36,6 +38,16 @@ SECTIONS: dict[str, Section] = {
         ["import_history", "--repo", HISTORY],
         (NEEDS_HISTORY,),
     ),
+    "reminders": (
+        "check and recall on the public reference night",
+        ["check_recall", "--repo", HISTORY, "--results", str(DATA / "h100_mar8.results.tsv")],
+        (NEEDS_HISTORY, NEEDS_DATA),
+    ),
+    "advice": (
+        "check and recall at 10,000 experiments",
+        ["check_recall", "--latency"],
+        (),
+    ),
 }
 
 
@@ -51,7 +63,7 @@ def main(names: list[str]) -> int:
 def run(name: str, title: str, words: list[str], needs: tuple[str, ...]) -> int:
     """Run one section in a process of its own, so that none warms another's caches."""
     print(f"== {name}: {title}", flush=True)
-    have = {NEEDS_HISTORY: bool(HISTORY), NEEDS_GOLD: GOLD.is_dir()}
+    have = {NEEDS_HISTORY: bool(HISTORY), NEEDS_GOLD: GOLD.is_dir(), NEEDS_DATA: DATA.is_dir()}
     missing = [need for need in needs if not have[need]]
     if missing:
         print(f"not measured: set {' and '.join(missing)} (see bench/__main__.py)\n", flush=True)
