@@ -227,7 +227,6 @@ def repeat_quads(campaign: NamedNode, repeat: Repeat) -> Iterator[Quad]:
         [
             (RDF.type_, LAB.Repeat),
             (LAB.repeatIn, campaign),
-            (LAB.seq, Literal(repeat.row.entry.seq)),
             (LAB.repeatBy, this),
             (LAB.repeatOf, earlier),
             (LAB.level, Literal(repeat.level)),
