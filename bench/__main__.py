@@ -43,6 +43,11 @@ SECTIONS: dict[str, Section] = {
         ["check_recall", "--repo", HISTORY, "--results", str(DATA / "h100_mar8.results.tsv")],
         (NEEDS_HISTORY, NEEDS_DATA),
     ),
+    "questions": (
+        "every question at 1,000, 10,000 and 100,000 experiments",
+        ["questions"],
+        (),
+    ),
     "advice": (
         "check and recall at 10,000 experiments",
         ["check_recall", "--latency"],

@@ -58,6 +58,10 @@ def open_store(directory: Path) -> Store:
     try:
         return Store(str(link.resolve()))
     except (OSError, RuntimeError) as error:  # a corrupt manifest is a RuntimeError
+        if "lock" in str(error).lower():
+            raise KgError(
+                f"memory {directory}: is open for writing elsewhere; end that and try again"
+            ) from error
         raise MemoryBroken(
             f"memory {directory}: {error}; make it anew with `nightlab kg rebuild`"
         ) from error
