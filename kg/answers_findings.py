@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from kg import vocab
 from kg.answering import Rows, condition, limited, mean_delta, within_noise
 from kg.board import Board, EvidenceKey, Outcome, Trial
 from kg.conflict import Tried, conflict_of
-from kg.fleet import Edits, edit_of
+from kg.entries import Edits, edit_of
 from kg.query import Asked
 from kg.sums import Sum, sums
 from kg.terms import LAB
@@ -101,7 +99,7 @@ def fleet_improved_while(asked: Asked) -> tuple[Rows, bool]:
     counts = fleet.counts(places)
     chosen = [
         index
-        for index in np.flatnonzero(counts.improved).tolist()
+        for index in fleet.improving(counts)
         if component in ("", fleet.edits[index].component)
         and direction in ("", fleet.edits[index].direction)
     ]

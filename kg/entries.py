@@ -49,6 +49,22 @@ class EvidenceKey(NamedTuple):
     isolated: bool
 
 
+class Edits(NamedTuple):
+    """What answers are grouped by: an edit, on a metric."""
+
+    sense: str
+    metric: str
+    component: str
+    knob: str
+    direction: str
+    to: str
+
+
+def edit_of(key: EvidenceKey) -> Edits:
+    """Return the edit an evidence is about, alone or combined, whichever optimizer it touched."""
+    return Edits(key.sense, key.metric, key.component, key.knob, key.direction, key.to)
+
+
 class Try(NamedTuple):
     """One edit of an experiment, as far as its outcome is concerned."""
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyoxigraph import Store
 
 from kg import vocab
-from kg.entries import EvidenceKey, Outcome, Trial
+from kg.entries import EvidenceKey, Outcome, Trial, edit_of
 from kg.load import texts
 from kg.packed import evidence_key, unpack_trials
 from kg.terms import LAB
@@ -28,22 +28,6 @@ ATTEMPTED = [
     CODES[kind] for kind in (Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED)
 ]
 Counts = NDArray[np.int64]
-
-
-class Edits(NamedTuple):
-    """What answers are grouped by: an edit, on a metric."""
-
-    sense: str
-    metric: str
-    component: str
-    knob: str
-    direction: str
-    to: str
-
-
-def edit_of(key: EvidenceKey) -> Edits:
-    """Return the edit an evidence is about, alone or combined, whichever optimizer it touched."""
-    return Edits(key.sense, key.metric, key.component, key.knob, key.direction, key.to)
 
 
 class Fleet:
@@ -104,6 +88,10 @@ class Fleet:
             np.bincount(edit[known], minlength=size),
             np.bincount(edit[known], delta[known], size).astype(np.float64),
         )
+
+    def improving(self, counts: Counted) -> list[int]:
+        """Return the edits that improved at least once."""
+        return [int(index) for index in np.flatnonzero(counts.improved)]
 
     def improved(
         self, places: NDArray[np.int64], edits: list[int]

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from kg.board import Board
-from kg.entries import EvidenceKey, Outcome, Trial
+from kg.entries import Edits, EvidenceKey, Outcome, Trial, edit_of
 from kg.evidence import ENDS, extremes, far, total
-from kg.fleet import Edits, edit_of
 from kg.query import Asked, select
 
 End = tuple[float, str] | None

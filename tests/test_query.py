@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from histories import asked, built, facts, records
@@ -11,6 +14,7 @@ from pyoxigraph import Literal
 from kg import ingest, vocab
 from kg.errors import BadArgument, UnknownQuestion
 from kg.graph import Graph
+from kg.memory import open_memory
 from kg.query import ask, bind, questions, run
 
 LR = "optimizer.embedding_lr"
@@ -165,3 +169,18 @@ def test_the_query_of_improved_while_finds_the_experiments_its_answer_lists():
     given_ = {"knob": "model.depth", "value": ">0"}
     answer = ask(FULL, "improved-while", given_, campaign="mar8")
     assert found == {(row["knob"], name) for row in answer.rows for name in row["experiments"]}
+
+
+def test_asking_loads_no_heavy_library(tmp_path):
+    open_memory(tmp_path).add_all(records(size=3))
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
+        "from kg.memory import open_memory\n"
+        "open_memory(Path(sys.argv[1])).ask('dead-ends', campaign='mar8')\n"
+        "heavy = {'numpy', 'rdflib', 'spacy', 'torch', 'pyshacl', 'dvc', 'prefect'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    root = str(Path(__file__).parent.parent)
+    words = [sys.executable, "-c", script, str(tmp_path), root]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
