@@ -39,6 +39,7 @@ TSV: Final = "text/tab-separated-values"
 ROWS: Final = (JSON, "application/json", XML, "application/xml", "text/xml", CSV, TSV)
 GRAPHS: Final = {"text/turtle": RdfFormat.TURTLE, "application/n-triples": RdfFormat.N_TRIPLES}
 NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+EDGE: Final = re.compile(r"^ +| +$")
 XSD_STRING: Final = "http://www.w3.org/2001/XMLSchema#string"
 Row = Sequence[Any]  # terms in the order of the columns, None where unbound
 
@@ -239,6 +240,8 @@ def csv_term(term: object) -> str:
 
 def tsv_term(term: object) -> str:
     """Return a term in Turtle syntax on one line."""
+    if isinstance(term, Triple):
+        return f"<<( {' '.join(tsv_term(part) for _, part in parts_of(term))} )>>"
     return str(term).replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
@@ -266,5 +269,6 @@ def xml_term(term: object) -> str:
 
 
 def xml_text(text: str) -> str:
-    """Escape a text for XML."""
-    return escape(NOT_XML.sub("\ufffd", text), {"\r": "&#13;", "\t": "&#9;"})
+    """Escape a text for XML; readers trim spaces at its ends unless they are escaped too."""
+    safe = escape(NOT_XML.sub("\ufffd", text), {"\r": "&#13;", "\t": "&#9;", "\n": "&#10;"})
+    return EDGE.sub(lambda match: "&#32;" * len(match.group()), safe)

@@ -1,0 +1,232 @@
+"""What the MCP server's tools do: the answers of the commands of the same names.
+
+Nothing here knows the protocol. A tool answers with the object that `--json` prints, or, where
+the answer is a text made for reading, with that text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flows.errors import CampaignError, FlowError, RepositoryError
+from kg.memory import Memory, open_memory
+
+if TYPE_CHECKING:
+    from flows.endpoint_workers import Workers
+    from flows.lab import Lab
+    from kg.query import Answer
+
+UNSEEN: Final = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""Control, direction and invisible characters: they hide text from people, not from agents."""
+
+
+def visible(text: str) -> str:
+    r"""Write characters that nobody sees as JSON escapes, so that JSON stays the same value.
+
+    >>> visible("a\u202eb\x1b[1m")
+    'a\\u202eb\\u001b[1m'
+    """
+    return UNSEEN.sub(lambda match: json.dumps(match.group())[1:-1], text)
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """Return the answer to a question as `nightlab ask --json` prints it."""
+    return {"question": answer.question, "columns": list(answer.columns), "rows": answer.rows}
+
+
+def questions_json() -> dict[str, Any]:
+    """Return every question with what it answers and how it is asked."""
+    from kg.query import questions
+
+    found = [
+        {"name": name, "summary": question.summary, "example": question.example}
+        for name, question in questions().items()
+    ]
+    return {"questions": found}
+
+
+class Tools:
+    """The memory of a repository, or of a store alone, opened at the first call.
+
+    All calls have to come from one thread: pyoxigraph's iterators, which a traceback may hold,
+    must not be dropped by another.
+    """
+
+    def __init__(self, store: Path | None = None) -> None:
+        self.store = store
+        self.opened: tuple[Memory, Lab | None] | None = None
+        self.workers: Workers | None = None
+
+    def open(self) -> tuple[Memory, Lab | None]:
+        """Return the memory, and the repository if there is one.
+
+        Raises:
+            FlowError: There is neither a store nor a repository with a nightlab.toml.
+        """
+        if self.opened is None:
+            from flows.lab import open_lab
+
+            lab = None
+            try:
+                lab = open_lab()
+            except FlowError:
+                if self.store is None:
+                    raise
+            if self.store is not None and not self.store.is_dir():
+                raise FlowError(f"store {str(self.store)!r}: does not exist; give a memory")
+            directory = self.store or (lab.graph if lab else Path())
+            self.opened = open_memory(directory), lab
+        return self.opened
+
+    def ask(
+        self,
+        question: str | None,
+        arguments: Mapping[str, object],
+        campaign: str | None,
+        as_of: int | None,
+    ) -> dict[str, Any]:
+        """Answer a named question; without a name, list them."""
+        from kg.errors import UnknownQuestion
+        from kg.query import questions
+
+        if not question:
+            return questions_json()
+        if question not in questions():
+            raise UnknownQuestion(question, questions())
+        memory, _ = self.open()
+        given = {name: str(value) for name, value in arguments.items()}
+        return answer_json(memory.ask(question, given, campaign=campaign, as_of=as_of))
+
+    def check(self, message: str, file: str | None, campaign: str | None) -> dict[str, Any]:
+        """Say whether the edit in the work directory, or in a file, is worth a run."""
+        from kg.check import check
+
+        memory, _ = self.open()
+        source, accepted, tag, noise = self.proposal(file, campaign, bool(message))
+        if source is None and not message:
+            raise FlowError("check: there is no file to judge here; give a message or a file")
+        advice = check(memory, source, accepted, campaign=tag, message=message, noise=noise)
+        return advice.to_json()
+
+    def recall(self, idea: str, tokens: int, campaign: str | None) -> str:
+        """Return the digest of what bears on the file as it is now."""
+        from kg.recall import recall
+
+        memory, _ = self.open()
+        source, _, tag, noise = self.proposal(None, campaign, False)
+        digest = recall(memory, source, idea=idea, tokens=tokens, campaign=tag, noise=noise)
+        return digest.text or "nothing is known yet"
+
+    def proposal(
+        self, file: str | None, campaign: str | None, message: bool
+    ) -> tuple[str | None, str | None, str | None, float | None]:
+        """Return the edited source, the accepted one, the campaign and its noise."""
+        from flows.advice import sources, tag_of, threshold
+
+        memory, lab = self.open()
+        if lab is None:
+            if campaign:
+                check_known(memory, None, campaign)
+            return None, None, campaign, None
+        tag = tag_of(lab, campaign)
+        if campaign:
+            check_known(memory, lab, campaign)
+        path = None if file is None else str(inside(lab.root, file))
+        return *sources(lab, tag, path, message), tag, threshold(lab, tag)
+
+    def schema(self) -> str:
+        """Return classes, predicates, counts and ten examples, as `nightlab kg schema` does."""
+        from kg.schema import schema, to_text
+
+        return to_text(schema(self.open()[0]))
+
+    def record_hypothesis(
+        self, hypothesis: str, expected_delta: float | None, campaign: str | None
+    ) -> dict[str, Any]:
+        """Keep a hypothesis for the next `nightlab try`."""
+        from flows import campaign as campaigns
+        from flows.pending import record_hypothesis
+
+        _, lab = self.open()
+        if lab is None:
+            raise RepositoryError("record_hypothesis: needs a repository with a campaign")
+        tag = campaign or campaigns.current_tag(lab, Path.cwd())
+        known = campaigns.tags(lab)
+        if tag not in known:
+            raise CampaignError(f"campaign {tag!r}: does not exist; take one of: {listed(known)}")
+        place, _ = campaigns.open_campaign(lab, tag)
+        kept = record_hypothesis(place.directory, hypothesis, expected_delta)
+        return {
+            "campaign": tag,
+            "hypothesis": kept.hypothesis,
+            "expected_delta": kept.expected_delta,
+        }
+
+    async def sparql(self, query: str) -> dict[str, Any]:
+        """Answer free SPARQL in a process that can be killed, as `nightlab sparql --json` does.
+
+        Raises:
+            FlowError: It was refused, does not parse, or took too long.
+        """
+        from kg.slow_shapes import hint
+
+        reply = await (await self.started()).ask(query)
+        if reply.status == 200:
+            found: dict[str, Any] = reply.value
+            return found
+        told = reply.value["error"]
+        advice = await asyncio.to_thread(hint, query, stopped=reply.status == 504)
+        raise FlowError(f"{told}; {advice}" if advice else told)
+
+    async def started(self) -> Workers:
+        """Return the processes for free SPARQL, which start with the first query."""
+        from flows.endpoint_workers import Workers
+
+        memory, _ = self.open()
+        if self.workers is None:
+            self.workers = Workers(memory.directory, size=1)
+            await self.workers.__aenter__()
+        return self.workers
+
+    async def aclose(self) -> None:
+        """End the processes."""
+        if self.workers is not None:
+            await self.workers.__aexit__()
+            self.workers = None
+
+
+def check_known(memory: Memory, lab: Lab | None, tag: str) -> None:
+    """Refuse a campaign that neither the repository nor the memory knows, naming those known."""
+    from kg.query import check_campaign
+
+    if lab is not None:
+        from flows.campaign import tags
+
+        if tag in tags(lab):
+            return
+    check_campaign(memory.graph().store, tag)
+
+
+def inside(root: Path, name: str) -> Path:
+    """Return a file of the repository.
+
+    Raises:
+        FlowError: It lies outside, as by `..` or a link, or is no file.
+    """
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()) or not path.is_file():
+        raise FlowError(f"file {name!r}: is no file of this repository; give a path inside it")
+    return path
+
+
+def listed(names: list[str]) -> str:
+    """Return names for a message."""
+    return ", ".join(names[:20]) or "none yet"
