@@ -31,8 +31,21 @@ def describe(commands: Any) -> None:
     sparql = add(commands, "sparql", "memory_commands:sparql", "ask the memory in SPARQL")
     sparql.add_argument("query", help="the query's text, or - for stdin")
     store(sparql)
+    describe_services(commands)
     describe_import(commands)
     describe_kg(add(commands, "kg", "memory_commands:usage", "build and inspect the graph"))
+
+
+def describe_services(commands: Any) -> None:
+    """Add the ways programs ask."""
+    endpoint = add(commands, "endpoint", "service_commands:endpoint", "serve SPARQL on loopback")
+    endpoint.add_argument("--port", type=int, default=0, help="default: a free one")
+    endpoint.add_argument("--token", help="bearer token every request must carry")
+    endpoint.add_argument("--seconds", type=float, default=10.0, help="deadline of a query")
+    store(endpoint)
+    mcp = add(commands, "mcp", "service_commands:mcp", "serve the memory's tools to an agent")
+    mcp.add_argument("--http", type=int, metavar="PORT", help="over HTTP instead of stdio")
+    store(mcp)
 
 
 def describe_import(commands: Any) -> None:
@@ -69,6 +82,8 @@ def describe_kg(parser: argparse.ArgumentParser) -> None:
     changes.add_argument("--jsonl", action="store_true", help="the only form, and the default")
     config = add(below, "config", "memory_commands:config", "effective configuration of a file")
     config.add_argument("file", help="FILE or REV:FILE")
+    schema = add(below, "schema", "service_commands:schema", "what the graph is made of")
+    store(schema)
     unresolved = add(below, "unresolved", "lexicon_commands:unresolved", "words nobody could name")
     store(unresolved)
     alias = add(below, "alias", "lexicon_commands:alias", "teach the lexicon a word of yours")

@@ -21,6 +21,7 @@ from flows.output import (
     show_results,
     verdict_line,
 )
+from flows.pending import clear_hypothesis, pending_hypothesis
 from flows.progress import display
 from trainer.run import Watch
 
@@ -56,14 +57,14 @@ def attempt(options: argparse.Namespace) -> int:
         raise CampaignError('--force: needs a reason; add --because "..."')
 
     def propose(place: Campaign, accepted: bytes) -> Proposal:
-        source = campaign.edited(place)
+        source, said = campaign.edited(place), pending_hypothesis(place.directory)
         if not options.force and source != accepted:
             gate(lab, place, source, accepted, options.message)
         return Proposal(
             source,
             options.message,
-            options.hypothesis,
-            options.expect,
+            options.hypothesis or (said.hypothesis if said else None),
+            said.expected_delta if said and options.expect is None else options.expect,
             options.agent,
             options.because if options.force else None,
         )
@@ -71,6 +72,7 @@ def attempt(options: argparse.Namespace) -> int:
     try:
         with display(options.message) as shown:
             place, done = through_server(lab, tag, propose, shown.watch)
+        clear_hypothesis(place.directory)
     except NotAdvised as error:
         return known(lab, tag, error, as_json=options.json)
     if options.json:
