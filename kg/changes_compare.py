@@ -14,7 +14,7 @@ from kg.knobs import component_of, is_unknown
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
 from kg.settings import Rank, Setting
-from kg.structure import Cluster, changed_statements, clusters, is_report, span_lines
+from kg.structure import Cluster, Homes, changed_statements, clusters, is_report, span_lines
 from kg.structure_knobs import UNSPECIFIED, knob_of, structural_changes
 from kg.structure_same import says_the_same
 
@@ -32,10 +32,12 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
         return ()
     found = list(differences(old.configuration.places, new.configuration.places))
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
-    found = tidy(found, groups)
+    where = Homes(groups)
+    found = tidy(found, where)
     known = [difference for difference in found if not is_loose(difference)]
     loose = [difference for difference in found if is_loose(difference)]
-    open_groups = [g for g in groups if not g.touches(*lines_of(known))]
+    explained = {id(group) for group in where.of(*lines_of(known))}
+    open_groups = [group for group in groups if id(group) not in explained]
     named = [(knob_of(group, old.roles, new.roles), group) for group in open_groups]
     respelt = same_idioms(old.configuration.places, new.configuration.places)
     named = [
@@ -43,7 +45,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
         for knob, g in named
         if not (belongs(knob, g, known) or within(g, *respelt) or says_the_same(g))
     ]
-    kept, named = settle(loose, named, groups)
+    kept, named = settle(loose, named, where)
     records = [to_change(difference) for difference in [*known, *kept]]
     records += structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
     if not records:
@@ -140,7 +142,7 @@ def lines_in(places: Iterable[Setting]) -> set[int]:
 
 
 def settle(
-    loose: list[Difference], named: list[tuple[str, Cluster]], groups: list[Cluster]
+    loose: list[Difference], named: list[tuple[str, Cluster]], where: Homes
 ) -> tuple[list[Difference], list[tuple[str, Cluster]]]:
     """Decide between an unknown setting and the edit it lies in: the one with a component stays.
 
@@ -152,7 +154,7 @@ def settle(
     open_ids = {id(group): knob for knob, group in named}
     for difference in loose:
         lines = lines_of([difference])
-        homes = [group for group in groups if group.touches(*lines)]
+        homes = where.of(*lines)
         if homes and all(open_ids.get(id(home), "") != UNSPECIFIED for home in homes):
             continue
         kept.append(difference)
@@ -160,7 +162,7 @@ def settle(
     return kept, [(knob, group) for knob, group in named if id(group) not in settled]
 
 
-def tidy(found: list[Difference], groups: list[Cluster]) -> list[Difference]:
+def tidy(found: list[Difference], where: Homes) -> list[Difference]:
     """Drop the differences that are only part of another: one edit, one record."""
     knobs = {difference.knob for difference in found}
     dropped: set[str] = set()
@@ -173,16 +175,13 @@ def tidy(found: list[Difference], groups: list[Cluster]) -> list[Difference]:
     if "schedule.muon_momentum" in knobs:
         dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
     leading = [d for d in found if is_structural(d) and component_of(d.knob) in LEADING]
-    for group in groups:
-        if any(group.touches(*lines_of([difference])) for difference in leading):
-            dropped |= {
-                difference.knob
-                for difference in found
-                if difference not in leading
-                and follows(difference)
-                and one_sided(difference)
-                and group.touches(*lines_of([difference]))
-            }
+    led = {id(group) for difference in leading for group in where.of(*lines_of([difference]))}
+    leaders = {difference.knob for difference in leading}
+    for difference in found:
+        if difference.knob in leaders or not follows(difference) or not one_sided(difference):
+            continue
+        if led & {id(group) for group in where.of(*lines_of([difference]))}:
+            dropped.add(difference.knob)
     return [difference for difference in found if difference.knob not in dropped]
 
 

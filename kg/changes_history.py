@@ -71,7 +71,7 @@ def judge(
 
 def aside(found: list[Change], message: str) -> list[Change]:
     """Mark what a commit that claims to change nothing changes all the same."""
-    if not any(change.change_type is ChangeType.NO_EFFECT for change in found):
+    if not any(change.knob in ("other.refactor", "other.docs") for change in found):
         return found
     return [
         change

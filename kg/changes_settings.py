@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from kg.config import weight
 from kg.fold import Unfoldable, number_of
 from kg.knobs import switch_values
 from kg.model import Change, ChangeType
-from kg.settings import Setting
+from kg.settings import Rank, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def difference(old: list[Setting], new: list[Setting]) -> Difference | None:
     if not both and not single:
         return None
     chosen = max(both or single, key=lambda found: found.weight)
+    if not both:
+        chosen = as_override(chosen, old, new)
     grouped = " > group " in (chosen.new or chosen.old).path  # type: ignore[union-attr]
     split = is_split(old, new) or (grouped and not both and bool(old) and bool(new))
     return Difference(
@@ -91,20 +95,38 @@ def difference(old: list[Setting], new: list[Setting]) -> Difference | None:
     )
 
 
+def as_override(found: Difference, old: list[Setting], new: list[Setting]) -> Difference:
+    """Read a constant set once more, in a branch, as a change of what it was set to before."""
+    side, others = (found.new, old) if found.old is None else (found.old, new)
+    if side is None or side.rank is not Rank.CONSTANT:
+        return found
+    rival = next((o for o in others if o.path == side.path and not same(o, side)), None)
+    if rival is None:
+        return found
+    side = replace(side, effective=None if side.guarded else side.effective)
+    return Difference(rival, side) if found.old is None else Difference(side, rival)
+
+
+MAX_RIVALS = 50
+MAX_PAIRS = 10_000  # places of one knob on both sides; a real file has at most a dozen
+
+
 def pair_up(
     old: list[Setting], new: list[Setting]
 ) -> Iterator[tuple[Setting | None, Setting | None]]:
     """Pair the places of a knob: by path first, then equal values, then the most open ones."""
-    rest = list(new)
+    by_path: dict[str, deque[Setting]] = defaultdict(deque)
+    for setting in new:
+        by_path[setting.path].append(setting)
     left: list[Setting] = []
     for setting in old:
-        match = next((other for other in rest if other.path == setting.path), None)
-        if match is None:
-            left.append(setting)
+        waiting = by_path.get(setting.path)
+        if waiting:
+            yield setting, waiting.popleft()
         else:
-            rest.remove(match)
-            yield setting, match
-    for setting in list(left):
+            left.append(setting)
+    rest = [setting for waiting in by_path.values() for setting in waiting]
+    for setting in list(left) if len(left) * len(rest) < MAX_PAIRS else ():
         match = next((other for other in rest if same(setting, other)), None)
         if match is not None:
             left.remove(setting)
@@ -112,17 +134,17 @@ def pair_up(
             yield setting, match
     left.sort(key=weight, reverse=True)
     rest.sort(key=weight, reverse=True)
-    while left and rest:
-        yield left.pop(0), rest.pop(0)
-    yield from ((setting, None) for setting in left)
-    yield from ((None, setting) for setting in rest)
+    yield from zip(left, rest, strict=False)
+    paired = min(len(left), len(rest))
+    yield from ((setting, None) for setting in left[paired:])
+    yield from ((None, setting) for setting in rest[paired:])
 
 
 def repeats(mine: Setting | None, own_side: list[Setting], both_sides: bool) -> bool:
     """Tell whether a place that exists on one side only repeats what its own side says anyway."""
     if mine is None or not both_sides:
         return False
-    rivals = [other for other in own_side if other is not mine]
+    rivals = [other for other in own_side[:MAX_RIVALS] if other is not mine]
     return bool(rivals) and (mine.effective is False or any(same(mine, r) for r in rivals))
 
 
@@ -138,6 +160,7 @@ def is_split(old: list[Setting], new: list[Setting]) -> bool:
 
 def to_change(found: Difference) -> Change:
     """Write a difference as the record of one change."""
+    found = with_literals(found)
     old, new = found.old, found.new
     side = new or old
     if side is None:
@@ -157,6 +180,37 @@ def to_change(found: Difference) -> Change:
         new_span=new.span if new else None,
         overridden_at=side.overridden_at,
     )
+
+
+def with_literals(found: Difference) -> Difference:
+    """Take the numbers that differ as the values, if a feature's code differs in nothing else."""
+    old, new = found.old, found.new
+    if old is None or new is None or not old.exact or not (old.parts and new.parts):
+        return found
+    numbers = one_number(sorted(old.parts - new.parts), sorted(new.parts - old.parts))
+    if numbers is None:
+        return found
+    return replace(
+        found,
+        old=replace(old, value=numbers[0], folded=float(numbers[0]), parts=frozenset()),
+        new=replace(new, value=numbers[1], folded=float(numbers[1]), parts=frozenset()),
+    )
+
+
+def one_number(old: list[str], new: list[str]) -> tuple[str, str] | None:
+    """Return the one number that differs between two lists of canonical texts, as written."""
+    if [NUMBER.sub("?", text) for text in old] != [NUMBER.sub("?", text) for text in new]:
+        return None
+    pairs = {
+        (before, after)
+        for one, other in zip(old, new, strict=True)
+        for before, after in zip(NUMBER.findall(one), NUMBER.findall(other), strict=True)
+        if before != after
+    }
+    return pairs.pop() if len(pairs) == 1 else None
+
+
+NUMBER: Final = re.compile(r"(?<![\w.])\d[\d.]*(?:e[-+]?\d+)?(?![\w.])", re.I)
 
 
 def shown(side: Setting, other: Setting | None) -> str:
@@ -181,7 +235,7 @@ def change_type(found: Difference) -> ChangeType:
         return ChangeType.ADD if old is None else ChangeType.REMOVE
     if isinstance(old.folded, bool) and isinstance(new.folded, bool):
         return ChangeType.ENABLE if new.folded else ChangeType.DISABLE
-    if old.parts != new.parts and old.number is None:
+    if old.parts != new.parts and old.number is None and not old.itemised:
         if old.parts < new.parts:
             return ChangeType.ADD
         if new.parts < old.parts:

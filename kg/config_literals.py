@@ -10,6 +10,7 @@ from typing import Final
 
 from kg.config_names import Names, assignments, callee, defaults
 from kg.fold import Unfoldable
+from kg.idioms_features import knob_of_name
 from kg.knobs import knob_named, unknown_knob
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
@@ -100,7 +101,7 @@ def name_settings(
         return
     if not once and any(isinstance(parent, ast.For | ast.While) for parent in statement.parents):
         return  # rewritten as the loop runs: a schedule, read from the shape of the code
-    knob = knob_named(name, scope)
+    knob = knob_named(name, scope) or (knob_of_name(name) if name.isupper() else None)
     constant = name.isupper() or (not scope and knob is not None)
     if not once and not constant:
         return  # a counter or an accumulator, not a setting
@@ -121,6 +122,8 @@ def name_settings(
     site = Site(path, scope, statement.span, rank)
     setting = make_setting(program, names, knob or unknown_knob(path), value, site)
     setting = overridden_field(names, setting, scope, name) if in_class else setting
+    guarded = any(isinstance(parent, ast.If) for parent in statement.parents)
+    setting = replace(setting, guarded=guarded and not once)
     if not in_class and is_unread(program, scope, name):
         setting = replace(setting, effective=False)
     yield from split_tuple(program, setting, value)

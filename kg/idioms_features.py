@@ -70,6 +70,16 @@ def named(name: str) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1 << 14)
+def knob_of_name(name: str) -> str | None:
+    """Return the knob of a constant that is named after a feature: `HOMEO_RATE`, `MTP_WEIGHT`."""
+    for number in named(name):
+        rule = features()[number]
+        if not rule.roles or Role.SCRIPT in rule.roles:
+            return rule.knob
+    return None
+
+
+@lru_cache(maxsize=1 << 14)
 def written(text: str) -> tuple[tuple[int, str], ...]:
     """Return the rules that a statement's text matches, each with its value."""
     found = []

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, TypeGuard
 
 from kg.canonical import canonical
@@ -39,6 +40,7 @@ HOLDERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 )
 
 
+MAX_GROUPS = 200  # more are no parameter groups; real files have at most 20
 # Names of a whole model: its parameters are one group.
 WHOLE: Final = frozenset({"model", "self", "net", "raw_model", "module", "network", "gpt"})
 
@@ -81,18 +83,18 @@ class Optimizers:
 
 def read_optimizers(program: Program, names: Names) -> Optimizers:
     """Find every parameter group, its kind, and what later overwrites it."""
-    constructors = list(optimizer_calls(program))
+    constructors = list(islice(optimizer_calls(program), MAX_GROUPS))
     rules = dispatch(program)
     groups: list[Group] = []
     default = constructors[0][2] if constructors else ""
-    for statement in program.statements:
-        for entries in group_dicts(statement):
-            held = holder_of(entries["params"], statement, names)
-            kind = kind_of(entries, rules, consumer(statement, constructors, default))
-            add_group(groups, held, kind, entries, statement)
+    dicts = ((s, entries) for s in program.statements for entries in group_dicts(s))
+    for statement, entries in islice(dicts, MAX_GROUPS):
+        held = holder_of(entries["params"], statement, names)
+        kind = kind_of(entries, rules, consumer(statement, constructors, default))
+        add_group(groups, held, kind, entries, statement)
     for statement, call, kind in constructors:
         add_plain_group(groups, statement, call, kind, names)
-    overwrites = tuple(loop_overwrites(program, rules))
+    overwrites = tuple(islice(loop_overwrites(program, rules), MAX_GROUPS))
     return Optimizers(tuple(groups), overwrites, tuple(callee(call) for _, call, _ in constructors))
 
 

@@ -36,7 +36,9 @@ def loop_overwrites(program: Program, rules: dict[str, str]) -> Iterator[Overwri
             if key is None or loop is None:
                 continue
             group = set(target_names(loop.target))
-            if not group & set(node_names(target)) or "group" not in canonical(loop):
+            if not group & set(node_names(target)) or "group" not in canonical(
+                loop.target
+            ) + canonical(loop.iter):
                 continue
             value = statement.node.value
             keeps = bool(group & set(node_names(value)))

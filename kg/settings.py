@@ -55,6 +55,7 @@ class Setting:
     exact: bool = False  # compared by its token alone
     itemised: bool = False  # of parts, only those that differ are shown
     secondary: bool = False  # belongs to whatever introduced it: the group of a new module
+    guarded: bool = False  # set under a test: whether it acts depends on that
     hidden: bool = False  # only repeats what another knob says, until it differs
     long: str = ""  # the whole expression, shown where the short values are the same
     covers: tuple[Span, ...] = field(default=())  # lines whose edits this setting accounts for

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from kg.changes_settings import one_number
 from kg.config_names import assignments, callee
 from kg.program import Program, Span, Statement
 
@@ -17,7 +18,6 @@ REPORTS: Final = frozenset(
     {"print", "print0", "log", "info", "warning", "debug", "flush", "collect", "freeze", "disable",
      "synchronize", "exit"}
 )  # fmt: skip
-NUMBER: Final = re.compile(r"(?<![\w.])\d[\d.]*(?:e[-+]?\d+)?(?![\w.])", re.I)
 
 
 @dataclass(slots=True)
@@ -27,14 +27,6 @@ class Cluster:
     removed: list[Statement] = field(default_factory=list)
     added: list[Statement] = field(default_factory=list)
     names: set[str] = field(default_factory=set)  # introduced or dropped by these statements
-
-    def touches(self, old_lines: set[int], new_lines: set[int]) -> bool:
-        """Tell whether any of its statements lies on some lines of the old or new version."""
-        return any(
-            lines & set(span_lines(statement.span))
-            for side, lines in ((self.removed, old_lines), (self.added, new_lines))
-            for statement in side
-        )
 
     def statements(self) -> Iterator[Statement]:
         """Yield the statements of both sides, the new ones first."""
@@ -111,6 +103,7 @@ def clusters(
 
     def leader(number: int) -> int:
         while leaders[number] != number:
+            leaders[number] = leaders[leaders[number]]  # halve the path, or a long edit is slow
             number = leaders[number]
         return number
 
@@ -252,13 +245,27 @@ def literal_change(cluster: Cluster) -> tuple[str, str] | None:
     """Return the old and new number where a group is one line with one number changed."""
     if len(cluster.removed) != 1 or len(cluster.added) != 1:
         return None
-    old, new = cluster.removed[0].text, cluster.added[0].text
-    if NUMBER.sub("?", old) != NUMBER.sub("?", new):
-        return None
-    pairs = [
-        (a, b) for a, b in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True) if a != b
-    ]
-    return pairs[0] if len(pairs) == 1 else None
+    return one_number([cluster.removed[0].text], [cluster.added[0].text])
+
+
+class Homes:
+    """Finds the groups of edited statements that lie on some lines."""
+
+    def __init__(self, groups: list[Cluster]) -> None:
+        self.places: dict[tuple[bool, int], list[Cluster]] = defaultdict(list)
+        for group in groups:
+            for side, statements in ((False, group.removed), (True, group.added)):
+                for line in {n for s in statements for n in span_lines(s.span)}:
+                    self.places[side, line].append(group)
+
+    def of(self, old_lines: set[int], new_lines: set[int]) -> list[Cluster]:
+        """Return the groups that touch lines of the old or of the new version."""
+        found: dict[int, Cluster] = {}
+        for side, lines in ((False, old_lines), (True, new_lines)):
+            for line in lines:
+                for group in self.places.get((side, line), ()):
+                    found[id(group)] = group
+        return list(found.values())
 
 
 def merged_spans(statements: Iterable[Statement]) -> Span | None:

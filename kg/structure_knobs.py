@@ -15,15 +15,18 @@ from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
 from kg.roles import Role, Roles
 from kg.structure import REPORTS, Cluster, by_knob, is_report, literal_change, merged_spans
+from kg.structure_same import only_casts
 
 UNSPECIFIED: Final = "other.unspecified"
+PORT: Final = "other.environment"
 ENVIRONMENT: Final = re.compile(
     r"^(environ|cuda|mps|is_available|get_device\w*|device\w*|get_kernel|kernels?|backend|dist|DDP"
     r"|rank|local_rank|world_size|nccl|\w*PEAK_FLOPS|\w*TFLOPS|peak_flops|empty_cache|no_sync"
     r"|max_memory_allocated|current_allocated_memory|nullcontext|contextlib|gpu\w*|vram\w*|num_workers"
     r"|pin_memory|non_blocking|set_device|cap|repo|fa3|hip|rocm|xla|npu|GPU\w*|VRAM\w*|synchronize"
-    r"|USE_\w+|LOCAL_RANK|torch_dtype|compute_dtype|amp_dtype|has_\w*gpu|dynamo|inductor)$"
+    r"|mfu|\w*FLOPS\w*|sm_count|compute_capability|USE_\w+|LOCAL_RANK|torch_dtype|compute_dtype|amp_dtype|has_\w*gpu|dynamo|inductor)$"
 )
+HARDWARE: Final = re.compile(r"'[^']*(rtx|gtx|h100|a100|b200|cuda|mps|xpu|rocm|nvidia)[^']*'", re.I)
 # What a statement is about by the names in it, where its place alone does not say; in order.
 BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tuple(
     (re.compile(pattern), frozenset(roles), knob)
@@ -42,6 +45,14 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
         (r"^(evaluate_bpb|val_bpb|eval|val_\w+)$", (Role.SCRIPT,), "evaluation.protocol"),
         (r"dataloader|train_loader|tokenizer|make_dataloader", (Role.SCRIPT,), "data.loader"),
     )
+)  # fmt: skip
+# Knobs that only say where code changed: in a port they are part of it.
+NAMELESS: Final = frozenset(
+    {"attention.structure", "mlp.structure", "residual.structure", "residual.stream",
+     "head.structure", "embedding.structure", "init.scheme", "optimizer.update",
+     "optimizer.groups", "optimizer.gradient", "optimizer.loop", "data.loader",
+     "evaluation.protocol", "evaluation.logging", "attention.window_sizes", "loss.function",
+     "schedule.grad_accum"}
 )  # fmt: skip
 BY_ROLE: Final = {
     Role.ATTENTION: "attention.structure",
@@ -66,10 +77,13 @@ def structural_changes(
 ) -> Iterator[Change]:
     """Yield one change for each knob that unexplained edits belong to."""
     kept = [(knob, cluster) for knob, cluster in named if knob and knob not in known]
-    port = any(knob == "other.environment" for knob, _ in kept)
+    machine = sum(len(list(c.statements())) for knob, c in kept if knob == PORT)
+    whole = sum(len(list(c.statements())) for _, c in kept)
+    ported = {UNSPECIFIED} if machine else set()
+    if machine >= 5 or 2 * machine >= whole > 0:
+        ported |= {knob for knob, _ in kept if knob in NAMELESS}
     for knob, group in by_knob(
-        ("other.environment" if port and knob == UNSPECIFIED else knob, cluster)
-        for knob, cluster in kept
+        (PORT if k in ported else k, cluster) for k, cluster in kept
     ).items():
         change = structural_change(knob, group)
         scope = (
@@ -80,6 +94,8 @@ def structural_changes(
 
 def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
     """Return the knob of a group of edited statements, "" if they only report."""
+    if only_casts(cluster):
+        return PORT
     votes: dict[str, int] = {}
     for side, roles in ((cluster.added, new), (cluster.removed, old)):
         for statement in side:
@@ -90,6 +106,8 @@ def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
         return ""
     if "loss.function" in votes:
         return "loss.function" if cluster.removed and cluster.added else "loss.auxiliary"
+    if 2 * votes.get(PORT, 0) >= sum(votes.values()):
+        return PORT
     named = {k: n for k, n in votes.items() if component_of(k) != "other"} or votes
     return max(sorted(named), key=lambda knob: named[knob])
 
@@ -101,16 +119,21 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         return "evaluation.logging"
     if is_report(statement) or role is Role.BOOKKEEPING:
         return ""
-    if any(ENVIRONMENT.match(name) for name in statement.names) and role in (
-        Role.SCRIPT, Role.OTHER, Role.CONFIG,
-    ):  # fmt: skip
-        return "other.environment"
+    if role in (Role.SCRIPT, Role.OTHER, Role.CONFIG) and is_environment(statement):
+        return PORT
     for pattern, wanted, knob in BY_NAMES:
         if role in wanted and any(pattern.search(name) for name in statement.names):
             return knob
     if role is Role.OTHER and statement.scope and not roles.scopes(Role.MODEL):
         return unknown_knob(statement.scope)  # no trainer: the function is all there is to name
     return BY_ROLE.get(role, UNSPECIFIED)
+
+
+def is_environment(statement: Statement) -> bool:
+    """Tell whether a statement is about the machine a script runs on."""
+    if any(ENVIRONMENT.match(name) for name in statement.names):
+        return True
+    return bool(HARDWARE.search(statement.text))
 
 
 def guards_reports(statement: Statement) -> bool:
@@ -122,7 +145,7 @@ def guards_reports(statement: Statement) -> bool:
         and all(
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Call)
-            and callee(node.value) in REPORTS
+            and callee(node.value) in REPORTS - {"exit"}
             for node in body or ()
         )
     )

@@ -19,6 +19,18 @@ def says_the_same(cluster: Cluster) -> bool:
     return without_constants(cluster) or is_renaming(cluster)
 
 
+CASTS = re.compile(r"\.(bfloat16|float|half|double)\(\)|\.to\((?:dtype=)?[\w.]*dtype[\w.]*\)")
+
+
+def only_casts(cluster: Cluster) -> bool:
+    """Tell whether two sides differ only in casts to and from number formats."""
+    sides = [
+        Counter(CASTS.sub("", text).replace("(", "").replace(")", "") for text in in_order(side))
+        for side in (cluster.removed, cluster.added)
+    ]
+    return bool(cluster.removed) and sides[0] == sides[1]
+
+
 def without_constants(cluster: Cluster) -> bool:
     """Tell whether both sides are equal once new and dropped constants are put in place."""
     sides = []
