@@ -6,6 +6,7 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ NAMES = "SELECT ?name { ?e a lab:Experiment ; lab:name ?name } ORDER BY ?name"
 COUNT = "SELECT (COUNT(?e) AS ?n) { ?e a lab:Experiment }"
 PRODUCT = "{ ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"  # 10^10 rows
 CHAIN = f"SELECT (1{'+1' * 15_000} AS ?x) {{}}"  # overflows the engine's stack
-LIMITS = Limits(rows=1000, answer_bytes=200_000)
+LIMITS = Limits(rows=1000, answer_bytes=500_000)
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +340,7 @@ def test_a_query_that_kills_its_worker_costs_one_answer(hasty: Server, bomb: str
     "bomb",
     [
         f"SELECT (COUNT(*) AS ?n) {PRODUCT}",
-        f"SELECT * {PRODUCT} ORDER BY ?i",
+        f"SELECT (MAX(STRLEN(STR(?i))) AS ?n) {PRODUCT}",
         "ASK { " + "?s ?p ?o . " * 2500 + "}",
     ],
 )
@@ -410,7 +411,7 @@ def test_bytes_are_cut_and_the_answer_says_so(server: Server) -> None:
     answer = get(server, long)
     assert len(answer.body) < LIMITS.answer_bytes + 1000
     assert answer.value["head"]["truncated"] is True
-    assert 0 < len(answer.rows) < 10
+    assert 0 < len(answer.rows) < 26
     graph = get(server, f"CONSTRUCT {{ ?a ?b ?i }} {PRODUCT}")
     assert graph.headers["x-nightlab-truncated"] == "true"
     assert 0 < len(list(parse(graph.body, RdfFormat.TURTLE))) <= LIMITS.rows
@@ -492,6 +493,11 @@ def test_a_server_is_not_started_where_it_would_be_open_or_useless(
         build_endpoint(tmp_path / "nothing")
     with pytest.raises(ServerError, match="take another --port"):
         build_endpoint(memory.directory, port=int(server.url.rstrip("/").rpartition(":")[2]))
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement(server: Server) -> None:
+    # asyncio sets TCP_NODELAY only on sockets that name TCP; without it 44 ms an answer
+    assert server.listening.proto == socket.IPPROTO_TCP
 
 
 # --- while it runs
