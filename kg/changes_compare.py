@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from kg.changes_settings import Difference, differences, to_change
-from kg.config import analysis
+from kg.config import Analysis, analysis
 from kg.config_names import callee
 from kg.idioms_init import SHARED
 from kg.knobs import component_of, is_unknown
@@ -15,7 +15,8 @@ from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
 from kg.settings import Rank, Setting
 from kg.structure import Cluster, Homes, changed_statements, clusters, is_report, span_lines
-from kg.structure_knobs import UNSPECIFIED, knob_of, structural_changes
+from kg.structure_knobs import NAMELESS, UNSPECIFIED, knob_of, structural_changes
+from kg.structure_near import feature_near
 from kg.structure_same import says_the_same
 
 
@@ -45,12 +46,20 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
         for knob, g in named
         if not (belongs(knob, g, known) or within(g, *respelt) or says_the_same(g))
     ]
+    named = [(beside(knob, g, old, new), g) for knob, g in named]
     kept, named = settle(loose, named, where)
     records = [to_change(difference) for difference in [*known, *kept]]
     records += structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
     if not records:
         records.append(without_effect(groups))
     return tuple(records)
+
+
+def beside(knob: str, group: Cluster, old: Analysis, new: Analysis) -> str:
+    """Return the feature next to which nameless code was edited, else the name it has."""
+    if knob in NAMELESS or knob == UNSPECIFIED:
+        return feature_near(group, old, new) or knob
+    return knob
 
 
 def same_idioms(old: tuple[Setting, ...], new: tuple[Setting, ...]) -> tuple[set[int], set[int]]:

@@ -40,6 +40,21 @@ def features() -> tuple[Feature, ...]:
     return tuple(feature(entry) for entry in tomllib.loads(text)["feature"])
 
 
+@cache
+def feature_knobs() -> frozenset[str]:
+    """Return the knobs of the features that are known by all their code."""
+    return frozenset(rule.knob for rule in features() if rule.whole)
+
+
+# Names that say nothing about which feature a statement belongs to.
+COMMON_NAMES = frozenset(
+    {"self", "x", "y", "loss", "p", "logits", "model", "torch", "F", "nn", "step", "progress",
+     "optimizer", "group", "parameters", "config", "training", "mean", "size", "grad", "targets",
+     "q", "k", "v", "B", "T", "C", "weight", "norm", "idx", "i", "n", "block", "append", "sum",
+     "dim", "view", "float", "range", "len", "detach", "data"}
+)  # fmt: skip
+
+
 def feature(entry: dict[str, Any]) -> Feature:
     """Compile one rule."""
 

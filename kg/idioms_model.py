@@ -20,7 +20,7 @@ from kg.stream import branches_in
 def model_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield the settings that are read from how the model is put together."""
     yield from value_embed_settings(program, roles)
-    yield from layer_settings(program, roles)
+    yield from layer_settings(program, names, roles)
     yield from softcap_settings(program, names, roles)
 
 
@@ -81,7 +81,7 @@ def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
     return callee(value) == "Embedding"
 
 
-def layer_settings(program: Program, roles: Roles) -> Iterator[Setting]:
+def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield which layers have attention or an MLP, and how often the layers run."""
     for scope in roles.scopes(Role.BLOCK):
         for statement in program.by_scope.get(scope, []):
@@ -98,8 +98,11 @@ def layer_settings(program: Program, roles: Roles) -> Iterator[Setting]:
             extra = repeated_loop(loops) if runs else None
             if extra is not None:
                 site = Site(f"{scope} > loops", scope, statement.span, Rank.IDIOM)
-                text = program.source(extra.iter)
-                yield make_value("model.layer_loops", text, site, token=text)
+                count = extra.iter.args[-1] if isinstance(extra.iter, ast.Call) else extra.iter
+                number, _ = coefficient(count)
+                setting = make_setting(program, names, "model.layer_loops", number or count, site)
+                last = extra.iter.end_lineno or extra.lineno
+                yield replace(setting, covers=((extra.lineno, last),))
 
 
 def repeated_loop(loops: list[ast.For]) -> ast.For | None:
