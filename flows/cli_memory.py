@@ -40,7 +40,7 @@ def describe_services(commands: Any) -> None:
     """Add the ways programs ask."""
     endpoint = add(commands, "endpoint", "service_commands:endpoint", "serve SPARQL on loopback")
     endpoint.add_argument("--port", type=int, default=0, help="default: a free one")
-    endpoint.add_argument("--token", help="bearer token every request must carry")
+    endpoint.epilog = "NIGHTLAB_ENDPOINT_TOKEN is the bearer token every request must then carry."
     endpoint.add_argument("--seconds", type=float, default=10.0, help="deadline of a query")
     store(endpoint)
     mcp = add(commands, "mcp", "service_commands:mcp", "serve the memory's tools to an agent")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from flows.errors import FlowError
+from flows.mcp_tools import answer_json, questions_json
 from flows.output import emit, notes, out
 from kg.memory import Memory, open_memory
 
@@ -64,7 +67,7 @@ def ask(options: argparse.Namespace) -> int:
         as_of=options.as_of,
     )
     if options.json:
-        emit({"question": answer.question, "columns": list(answer.columns), "rows": answer.rows})
+        emit(answer_json(answer))
         return 0
     from flows.tables import answer_table
 
@@ -80,7 +83,7 @@ def list_questions(options: argparse.Namespace) -> int:
 
     known = questions()
     if options.json:
-        emit({"questions": [{"name": name, "summary": q.summary} for name, q in known.items()]})
+        emit(questions_json())
         return 0
     width = max(map(len, known))
     for name, question in known.items():
@@ -89,17 +92,29 @@ def list_questions(options: argparse.Namespace) -> int:
 
 
 def sparql(options: argparse.Namespace) -> int:
-    """`nightlab sparql`: free SPARQL, read only."""
+    """`nightlab sparql`: free SPARQL, read only, in a process that can be killed at a deadline."""
+    from flows.mcp_tools import Tools
+
     text = sys.stdin.read() if options.query == "-" else options.query
-    answer = memory_of(options).sparql(text)
+    tools = Tools(memory_of(options).directory)
+
+    async def asked() -> dict[str, Any]:
+        try:
+            return await tools.sparql(text)
+        finally:
+            await tools.aclose()
+
+    answer = asyncio.run(asked())
     if options.json:
-        columns = list(answer.columns)
-        emit({"columns": columns, "rows": answer.rows, "truncated": answer.truncated})
+        emit(answer)
+        return 0
+    if "columns" not in answer:  # CONSTRUCT and DESCRIBE have triples, ASK a truth value
+        out().print("\n".join(f"{key}: {value}" for key, value in answer.items()))
         return 0
     from flows.tables import answer_table
 
-    answer_table(out(), answer.columns, answer.rows)
-    if answer.truncated:
+    answer_table(out(), answer["columns"], answer["rows"])
+    if answer.get("truncated"):
         notes().print("the answer was cut; add a LIMIT")
     return 0
 

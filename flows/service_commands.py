@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from flows.memory_commands import memory_of
 from flows.output import emit, notes, out
+
+TOKEN = "NIGHTLAB_ENDPOINT_TOKEN"  # not an option: command lines can be read by every user
 
 
 def endpoint(options: argparse.Namespace) -> int:
@@ -19,10 +22,8 @@ def endpoint(options: argparse.Namespace) -> int:
         else:
             notes().print(f"SPARQL at {url} (a page for people, GET and POST for programs)")
 
-    place = memory_of(options).directory
-    serve_endpoint(
-        place, port=options.port, token=options.token, seconds=options.seconds, ready=ready
-    )
+    place, token = memory_of(options).directory, os.environ.get(TOKEN)
+    serve_endpoint(place, port=options.port, token=token, seconds=options.seconds, ready=ready)
     return 0
 
 
