@@ -49,6 +49,9 @@ class Fleet:
         self.outcome = np.array([CODES[t.outcome] for t in self.trials], dtype=np.int64)
         deltas = [math.nan if t.delta is None else t.delta for t in self.trials]
         self.delta = np.array(deltas, dtype=np.float64)
+        self.measured = ~np.isnan(self.delta)
+        self.tried = np.isin(self.outcome, ATTEMPTED)
+        self.good = self.outcome == IMPROVED
         self.held: dict[str, dict[Value, Counts]] = {}
 
     def values(self, knob: str) -> dict[Value, Counts]:
@@ -78,15 +81,13 @@ class Fleet:
 
     def counts(self, places: NDArray[np.int64]) -> Counted:
         """Count trials by edit."""
-        edit, outcome, size = self.edit[places], self.outcome[places], len(self.edits)
-        tried = np.isin(outcome, ATTEMPTED)
-        delta = self.delta[places]
-        known = ~np.isnan(delta)
+        edit, size = self.edit[places], len(self.edits)
+        known = places[self.measured[places]]
         return Counted(
-            np.bincount(edit[outcome == IMPROVED], minlength=size),
-            np.bincount(edit[tried], minlength=size),
-            np.bincount(edit[known], minlength=size),
-            np.bincount(edit[known], delta[known], size).astype(np.float64),
+            np.bincount(edit[self.good[places]], minlength=size),
+            np.bincount(edit[self.tried[places]], minlength=size),
+            np.bincount(self.edit[known], minlength=size),
+            np.bincount(self.edit[known], self.delta[known], size).astype(np.float64),
         )
 
     def improving(self, counts: Counted) -> list[int]:
@@ -97,7 +98,7 @@ class Fleet:
         self, places: NDArray[np.int64], edits: list[int]
     ) -> dict[int, list[tuple[EvidenceKey, Trial]]]:
         """Return the trials that improved, by edit."""
-        good = places[self.outcome[places] == IMPROVED]
+        good = places[self.good[places]]
         good = good[np.isin(self.edit[good], edits)]
         found: dict[int, list[tuple[EvidenceKey, Trial]]] = {}
         for place in good.tolist():
