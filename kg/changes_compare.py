@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -34,10 +35,10 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     found = list(differences(old.configuration.places, new.configuration.places))
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
+    explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
     found = tidy(found, where)
     known = [difference for difference in found if not is_loose(difference)]
     loose = [difference for difference in found if is_loose(difference)]
-    explained = {id(group) for group in where.of(*lines_of(known))}
     open_groups = [group for group in groups if id(group) not in explained]
     named = [(knob_of(group, old.roles, new.roles), group) for group in open_groups]
     respelt = same_idioms(old.configuration.places, new.configuration.places)
@@ -176,9 +177,12 @@ def tidy(found: list[Difference], where: Homes) -> list[Difference]:
     knobs = {difference.knob for difference in found}
     dropped: set[str] = set()
     if "init.distribution" in knobs:
-        dropped |= SHARED
         # `s` of a uniform draw is sqrt(3) of a normal's: the same width in other words
-        dropped |= {d.knob for d in found if d.knob == "init.scale" and same_number(d)}
+        dropped |= {d.knob for d in found if d.knob in SHARED and not two_numbers(d)}
+    if "embedding.tying" in knobs:
+        dropped |= {d.knob for d in found if one_sided(d) and OUTPUT.search(path_of(d))}
+    if any(d.knob == "embedding.value_embeds.placement" and one_sided(d) for d in found):
+        dropped |= {d.knob for d in found if one_sided(d) and TABLES.search(d.knob)}
     if "optimizer.kind" in knobs:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
     if "schedule.muon_momentum" in knobs:
@@ -208,10 +212,16 @@ def one_sided(difference: Difference) -> bool:
     return difference.old is None or difference.new is None
 
 
-def same_number(difference: Difference) -> bool:
-    """Tell whether both sides have the same number, and differ in the rest of the expression."""
+OUTPUT = re.compile(r"group (lm_head|embedding)|lm_head_std|wte_std")
+TABLES = re.compile(r"value_embeds(?!\.placement)|ve_gate")
+
+
+def two_numbers(difference: Difference) -> bool:
+    """Tell whether both sides have a number, and not the same one."""
     old, new = difference.old, difference.new
-    return old is not None and new is not None and old.number == new.number
+    if old is None or new is None or old.number is None or new.number is None:
+        return False
+    return old.number != new.number
 
 
 def path_of(difference: Difference) -> str:

@@ -24,14 +24,12 @@ TARGETS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"value_emb|\bve\b"), "init.value_embeds_scale"),
     (re.compile(r"\bwte\b|tok_emb|embed_tokens|token_emb"), "init.wte_std"),
     (re.compile(r"c_q\b|c_k\b|\bwq\b|\bwk\b|q_proj|k_proj"), "init.qk_scale"),
-    (re.compile(r"c_v\b|v_proj|\bwv\b"), "init.v_scale"),
+    (re.compile(r"c_v\b|v_proj|\bwv\b"), "init.scale"),
     (re.compile(r"c_proj|o_proj|out_proj|\bwo\b|down_proj"), "init.c_proj"),
-    (re.compile(r"c_fc|up_proj|gate_proj|\bw1\b|\bw3\b|mlp\."), "init.mlp_scale"),
+    (re.compile(r"c_fc|up_proj|gate_proj|\bw1\b|\bw3\b|mlp\."), "init.scale"),
 )
 # Weights that upstream draws from one shared range: a change of all of them is one change.
-SHARED: Final = frozenset(
-    {"init.qk_scale", "init.v_scale", "init.mlp_scale", "init.value_embeds_scale"}
-)
+SHARED: Final = frozenset({"init.scale", "init.qk_scale", "init.value_embeds_scale"})
 FILLS: Final = frozenset({"fill_", "constant_", "copy_", "mul_"})
 DRAWS: Final = re.compile(
     r"^(uniform_|normal_|trunc_normal_|zeros_|zero_|ones_|orthogonal_|eye_|dirac_|sparse_"
@@ -57,7 +55,7 @@ def init_settings(program: Program, names: Names, roles: Roles) -> Iterator[Sett
             draws += statement_draws(statement)
             yield from scale_settings(program, names, statement)
     for number, draw in enumerate(draws):
-        yield from draw_settings(program, names, draw, number)
+        yield from draw_settings(program, names, draw, draws[:number])
     yield from distribution_setting(draws)
 
 
@@ -121,10 +119,13 @@ def draw_value(call: ast.Call, name: str) -> ast.expr | None:
     return None
 
 
-def draw_settings(program: Program, names: Names, draw: Draw, number: int) -> Iterator[Setting]:
+def draw_settings(
+    program: Program, names: Names, draw: Draw, earlier: list[Draw]
+) -> Iterator[Setting]:
     """Yield the setting of one initialisation, a factor on a shared range counted as 1."""
     scope = draw.statement.scope
     weight = draw.knob.partition(".")[2]
+    number = sum(other.knob == draw.knob for other in earlier)
     site = Site(f"{scope} > {weight}#{number}", scope, draw.statement.span, Rank.LOCAL)
     if draw.value is None:
         yield make_value(draw.knob, draw.kind, site)

@@ -87,10 +87,10 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
         for statement in program.by_scope.get(scope, []):
             for target, value in assignments(statement.node):
                 if isinstance(target, ast.Attribute) and target.attr in ("attn", "mlp"):
-                    yield from every_n(program, statement, target.attr, value)
+                    yield from every_n(program, names, statement, target.attr, value)
             if scope.endswith("forward"):
                 for part in sorted(branches_in(statement.node)):
-                    yield from every_n(program, statement, part, None)
+                    yield from every_n(program, names, statement, part, None)
     for scope in roles.scopes(Role.MODEL):
         for statement in program.by_scope.get(scope, []):
             loops = [parent for parent in statement.parents if isinstance(parent, ast.For)]
@@ -115,12 +115,18 @@ def repeated_loop(loops: list[ast.For]) -> ast.For | None:
 
 
 def every_n(
-    program: Program, statement: Statement, part: str, value: ast.expr | None
+    program: Program, names: Names, statement: Statement, part: str, value: ast.expr | None
 ) -> Iterator[Setting]:
     """Yield the condition under which a layer has its attention or MLP."""
     test = value.test if isinstance(value, ast.IfExp) else None
     for parent in statement.parents:
         test = parent.test if isinstance(parent, ast.If) else test
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot):
+        return  # `if self.attn is not None` follows from how it was made
+    if isinstance(test, ast.Attribute | ast.Name):
+        bound = names.attributes.get(getattr(test, "attr", ""), [])
+        local = names.definition(test, statement.scope)
+        test = bound[0][0] if len(bound) == 1 else local[0] if local is not None else test
     if test is None or "layer" not in canonical(test):
         return
     knob = "attention.every_n_layers" if part == "attn" else "mlp.every_n_layers"

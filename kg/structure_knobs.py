@@ -14,7 +14,15 @@ from kg.knobs import component_of, unknown_knob
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
 from kg.roles import Role, Roles
-from kg.structure import REPORTS, Cluster, by_knob, is_report, literal_change, merged_spans
+from kg.structure import (
+    REPORTS,
+    Cluster,
+    by_knob,
+    is_report,
+    literal_change,
+    merged_spans,
+    target_text,
+)
 from kg.structure_same import only_casts
 
 UNSPECIFIED: Final = "other.unspecified"
@@ -36,7 +44,6 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
         (r"value_embed", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "embedding.value_embeds"),
         (r"^(wte|idx|embed\w*)$", (Role.MODEL,), "embedding.structure"),
         (r"^(x0_lambdas?|resid_lambdas?|x0)$", (Role.MODEL, Role.BLOCK), "residual.stream"),
-        (r"^window", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "attention.window_sizes"),
         (r"^(attn|c_attn|q|k|v|y|c_q|c_k|c_v|n_head|head_dim)$", (Role.ATTENTION,),
          "attention.structure"),
         (r"accum", (Role.SCRIPT,), "schedule.grad_accum"),
@@ -119,8 +126,12 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         return "evaluation.logging"
     if is_report(statement) or role is Role.BOOKKEEPING:
         return ""
+    if isinstance(statement.node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return ""  # what a function is for, its body says
     if role in (Role.SCRIPT, Role.OTHER, Role.CONFIG) and is_environment(statement):
         return PORT
+    if target_text(statement).rpartition(".")[2].startswith("window"):
+        return "attention.window_sizes"
     for pattern, wanted, knob in BY_NAMES:
         if role in wanted and any(pattern.search(name) for name in statement.names):
             return knob
