@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from kg.changes_compare import compare
+from kg.changes_message import is_announced, is_nameless, named_by
 from kg.model import Change, ChangeType
 
 RESTORES: Final = re.compile(
@@ -17,19 +18,6 @@ RESTORES: Final = re.compile(
     r"|(go|going|went|switch|back) back to|back to (the )?(base\w*|best|previous|original))\b",
     re.I,
 )
-# What a message says an edit without a knob is for; a first match wins.
-PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
-    (re.compile(r"\b(bug\s?fix|fix(es|ed)?|bug|hotfix)\b", re.I), "other.bugfix",
-     ChangeType.REPLACE),
-    (re.compile(r"\b(refactor\w*|wrap\w*|clean\w*|renam\w*|reorgani\w*|simplif\w*|guard|import\w*"
-                r"|mov(e|ed|ing)|extract\w*|tidy|format\w*|lint\w*|reindent)\b", re.I),
-     "other.refactor", ChangeType.NO_EFFECT),
-    (re.compile(r"\b(docs?|comments?|docstrings?|readme|typo)\b", re.I), "other.docs",
-     ChangeType.NO_EFFECT),
-    (re.compile(r"\b(gpus?|cuda|mps|rocm|windows|macos|port(ed|ing)?|support|fallback|environment"
-                r"|setup|hardware|vram|oom|compat\w*)\b", re.I),
-     "other.environment", ChangeType.NO_EFFECT),
-)  # fmt: skip
 
 
 def judge(
@@ -41,7 +29,7 @@ def judge(
     version this one was really made from, and that the message does not mention, is a silent
     undo of the parent's edit.
     """
-    found = [with_purpose(change, message) for change in found]
+    found = [named_by(change, message) for change in found]
     restores = bool(RESTORES.search(message))
     base = real_base(before, after, history)
     if base is None:
@@ -59,7 +47,7 @@ def judge(
     ]
     known = {change.knob for change in judged}
     judged += [
-        with_purpose(idea, message)
+        named_by(idea, message)
         for knob, idea in ideas.items()
         if knob not in known and knob not in undone
     ]
@@ -82,21 +70,6 @@ def aside(found: list[Change], message: str) -> list[Change]:
         else replace(change, silent=True)
         for change in found
     ]
-
-
-def is_nameless(knob: str) -> bool:
-    """Tell whether a knob only says where code changed, not what: two edits blend into one."""
-    return knob.endswith((".structure", ".stream", ".scheme", ".groups", ".update", "unspecified"))
-
-
-def with_purpose(change: Change, message: str) -> Change:
-    """Name an edit that has no knob by the purpose its message states."""
-    if change.knob not in ("other.unspecified", "other.refactor"):
-        return change
-    for pattern, knob, kind in PURPOSES:
-        if pattern.search(message):
-            return replace(change, knob=knob, change_type=kind)
-    return change
 
 
 def as_revert(change: Change, *, silent: bool) -> Change:
@@ -142,35 +115,3 @@ def code_lines(source: str) -> frozenset[tuple[str, int]]:
 
 
 COMMENT: Final = re.compile(r"#[^'\"]*$")
-
-
-# Words of knob names that a message leaves out.
-FILLERS: Final = frozenset(
-    {"ratio", "frac", "steps", "size", "sizes", "muon", "std", "base", "total"}
-)
-SYNONYMS: Final = {
-    "attn": "attention", "emb": "embedding", "embed": "embedding", "embeds": "embedding",
-    "embeddings": "embedding", "wte": "embedding", "wd": "decay", "ve": "value", "betas": "beta1",
-    "activations": "activation", "dim": "width", "layers": "depth", "normalization": "norm",
-    "norms": "norm", "schedules": "schedule", "initialization": "init",
-}  # fmt: skip
-WORD: Final = re.compile(r"[a-z]+\d*|\d+(?:\.\d+)?(?:e-?\d+)?")
-
-
-def is_announced(change: Change, message: str) -> bool:
-    """Tell whether a message mentions a change: its source name, its values, or its words."""
-    text = " ".join(message.lower().replace("_", " ").split())
-    name = change.path.lower().replace("_", " ").partition("[")[0]
-    if len(name) > 3 and re.search(rf"\b{re.escape(name)}\b", text):
-        return True
-    told = {SYNONYMS.get(word, word) for word in WORD.findall(text)}
-    values = {str(value).lower() for value in (change.old, change.new) if value}
-    if len(values) == 2 and all(
-        re.search(rf"(?<![\w.]){re.escape(v)}(?![\w.])", text) for v in values
-    ):
-        return True
-    *owners, last = change.knob.split(".")
-    words = {SYNONYMS.get(word, word) for word in last.split("_")} - FILLERS
-    if len(owners) > 1 or last in ("scale", "total", "device", "structure"):
-        words |= {SYNONYMS.get(owners[-1].split("_")[-1], owners[-1].split("_")[-1])}
-    return bool(words) and words <= told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -36,6 +35,8 @@ class Feature:
 @cache
 def features() -> tuple[Feature, ...]:
     """Read features.toml once."""
+    import tomllib
+
     text = Path(__file__).with_name("features.toml").read_text(encoding="utf-8")
     return tuple(feature(entry) for entry in tomllib.loads(text)["feature"])
 

@@ -1,0 +1,113 @@
+"""What a message tells about a change: that it is announced, what it is for, what it is called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from typing import Final
+
+from kg.idioms_features import features
+from kg.knobs import component_of, rules
+from kg.model import Change, ChangeType
+
+# What a message says an edit without a knob is for; a first match wins.
+PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
+    (re.compile(r"\b(bug\s?fix|fix(es|ed)?|bug|hotfix)\b", re.I), "other.bugfix",
+     ChangeType.REPLACE),
+    (re.compile(r"\b(refactor\w*|wrap\w*|clean\w*|renam\w*|reorgani\w*|simplif\w*|guard|import\w*"
+                r"|mov(e|ed|ing)|extract\w*|tidy|format\w*|lint\w*|reindent)\b", re.I),
+     "other.refactor", ChangeType.NO_EFFECT),
+    (re.compile(r"\b(docs?|comments?|docstrings?|readme|typo)\b", re.I), "other.docs",
+     ChangeType.NO_EFFECT),
+    (re.compile(r"\b(gpus?|cuda|mps|rocm|windows|macos|port(ed|ing)?|support|fallback|environment"
+                r"|setup|hardware|vram|oom|compat\w*)\b", re.I),
+     "other.environment", ChangeType.NO_EFFECT),
+)  # fmt: skip
+# Words of knob names that a message leaves out.
+FILLERS: Final = frozenset(
+    {"ratio", "frac", "steps", "size", "sizes", "muon", "std", "base", "total"}
+)
+SYNONYMS: Final = {
+    "attn": "attention", "emb": "embedding", "embed": "embedding", "embeds": "embedding",
+    "embeddings": "embedding", "wte": "embedding", "wd": "decay", "ve": "value", "betas": "beta1",
+    "activations": "activation", "dim": "width", "layers": "depth", "normalization": "norm",
+    "norms": "norm", "schedules": "schedule", "initialization": "init",
+}  # fmt: skip
+WORD: Final = re.compile(r"[a-z]+\d*|\d+(?:\.\d+)?(?:e-?\d+)?")
+NAMELESS: Final = (".structure", ".stream", ".scheme", ".groups", ".update", "unspecified")
+
+
+def is_nameless(knob: str) -> bool:
+    """Tell whether a knob only says where code changed, not what: two edits blend into one."""
+    return knob.endswith(NAMELESS)
+
+
+def named_by(change: Change, message: str) -> Change:
+    """Name an edit that the code places but does not name, by what its message calls it.
+
+    The component stays the code's: only a knob of that component is taken, and only if the
+    message has all the words of one knob and of no other. Without a component, the message
+    can still state a purpose.
+    """
+    if change.knob in ("other.unspecified", "other.refactor"):
+        for pattern, knob, kind in PURPOSES:
+            if pattern.search(message):
+                return replace(change, knob=knob, change_type=kind)
+    elif message and is_nameless(change.knob):
+        told = words_of(message)
+        fitting = [
+            knob
+            for knob in known_knobs()
+            if component_of(knob) == change.component
+            and (wanted := knob_words(knob))
+            and all(any(alike(word, other) for other in told) for word in wanted)
+        ]
+        if len(fitting) == 1:
+            return replace(change, knob=fitting[0])
+    return change
+
+
+@cache
+def known_knobs() -> tuple[str, ...]:
+    """Return every knob that has a name of its own."""
+    found = {*rules().names.values(), *rules().switches, *(rule.knob for rule in features())}
+    return tuple(sorted(found))
+
+
+def alike(word: str, other: str) -> bool:
+    """Compare two words by their stems: `sparsity` and `sparse`."""
+    return word == other or (min(len(word), len(other)) > 4 and word[:5] == other[:5])
+
+
+def words_of(text: str) -> set[str]:
+    """Return the words of a message, synonyms made one."""
+    plain = text.lower().replace("_", " ")
+    return {SYNONYMS.get(word, word) for word in WORD.findall(plain)}
+
+
+def knob_words(knob: str) -> set[str]:
+    """Return the words of a knob that a message about it has."""
+    *owners, last = knob.split(".")
+    words = {SYNONYMS.get(word, word) for word in last.split("_")} - FILLERS
+    if len(owners) > 1 or last in ("scale", "total", "device", "structure"):
+        words.add(SYNONYMS.get(owners[-1].split("_")[-1], owners[-1].split("_")[-1]))
+    return words
+
+
+def is_announced(change: Change, message: str) -> bool:
+    """Tell whether a message mentions a change: its source name, its values, or its words."""
+    text = " ".join(message.lower().replace("_", " ").split())
+    name = change.path.lower().replace("_", " ").partition("[")[0]
+    if len(name) > 3 and re.search(rf"\b{re.escape(name)}\b", text):
+        return True
+    values = {str(value).lower() for value in (change.old, change.new) if value}
+    if len(values) == 2 and all(stands_in(value, text) for value in values):
+        return True
+    words = knob_words(change.knob)
+    return bool(words) and words <= words_of(message)
+
+
+def stands_in(value: str, text: str) -> bool:
+    """Tell whether a text has a value as a word of its own."""
+    return re.search(rf"(?<![\w.]){re.escape(value)}(?![\w.])", text) is not None
