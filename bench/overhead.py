@@ -15,7 +15,7 @@ from pathlib import Path
 from flows import campaign
 from flows.experiment import Proposal
 from flows.lab import Lab, open_lab
-from tests.conftest import FILES, TRAIN, git
+from tests.conftest import TRAIN, make_repository
 
 NIGHT = int(os.environ.get("NIGHTLAB_BENCH_NIGHT", "300"))
 STEPS = ("git", "dvc", "results", "graph")
@@ -25,7 +25,7 @@ def main() -> None:
     """Print the overhead by step, early and late in a night, and through Prefect."""
     logging.getLogger("flows").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as directory:
-        lab = small_lab(Path(directory) / "night")
+        lab = open_lab(make_repository(Path(directory) / "night"))
         campaign.start(lab, "bench", campaign.Wishes())
         spent = [one(lab, number) for number in range(1, NIGHT + 1)]
         early, late = spent[1:11], spent[-10:]
@@ -39,18 +39,7 @@ def main() -> None:
             f"late / early: {ratio:.2f} (bar: 1.5); all: {median(spent, 'overhead'):.3f} s (bar: 2)"
         )
     with tempfile.TemporaryDirectory() as directory:
-        through_prefect(small_lab(Path(directory) / "served"))
-
-
-def small_lab(place: Path) -> Lab:
-    """Make a committed repository whose trainer takes 50 ms."""
-    for name, text in FILES.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(text)
-    git(place, "init", "-q", "-b", "main")
-    git(place, "add", "-A")
-    git(place, "commit", "-qm", "Begin")
-    return open_lab(place)
+        through_prefect(open_lab(make_repository(Path(directory) / "served")))
 
 
 def one(lab: Lab, number: int) -> dict[str, float]:

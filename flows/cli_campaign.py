@@ -31,6 +31,12 @@ def describe(commands: Any) -> None:
         "--force", action="store_true", help="run it although check advises not to"
     )
     attempt.add_argument("--because", metavar="WHY", help="the reason for --force, recorded")
+    describe_batch(commands)
+    describe_views(commands)
+
+
+def describe_batch(commands: Any) -> None:
+    """Add what runs many experiments, with or without a server."""
     run = add(commands, "run", "commands:run", "run a batch of experiments by a researcher")
     run.add_argument("tag", help="campaign autoresearch/TAG, started if it is new")
     run.add_argument("-n", "--experiments", type=positive, default=None, metavar="N")
@@ -39,6 +45,13 @@ def describe(commands: Any) -> None:
     run.add_argument("--seed", type=int, default=0, help="of the built-in researcher")
     run.add_argument("--no-prefect", action="store_true", help="without a Prefect server")
     wishes(run)
+    serve = add(commands, "serve", "commands:serve", "serve Prefect, its UI and two deployments")
+    serve.add_argument("--port", type=positive, help="default: nightlab.toml")
+    add(commands, "demo", "demo:demo", "run a short campaign and show what it learned")
+
+
+def describe_views(commands: Any) -> None:
+    """Add what shows and measures a campaign."""
     log = add(commands, "log", "commands:log", "list the experiments")
     log.add_argument("tag", nargs="?", help="campaign (default: all)")
     log.add_argument("--tag", dest="tag_option", help=argparse.SUPPRESS)
@@ -47,9 +60,6 @@ def describe(commands: Any) -> None:
     noise = add(commands, "noise", "measure:noise_command", "measure the noise floor of a campaign")
     noise.add_argument("tag", nargs="?", help="campaign (default: the last one)")
     noise.add_argument("--seeds", type=positive, default=3, metavar="K", help="runs in all")
-    add(commands, "demo", "demo:demo", "run a short campaign and show what it learned")
-    serve = add(commands, "serve", "commands:serve", "serve Prefect, its UI and two deployments")
-    serve.add_argument("--port", type=positive, help="default: nightlab.toml")
 
 
 def add(commands: Any, name: str, call: str, text: str) -> argparse.ArgumentParser:

@@ -85,8 +85,7 @@ def begin(lab: Lab, campaign: Campaign, proposal: Proposal, budget: float | None
     known = [*ledger.names(repository, campaign.tag), *pending_names(lab, campaign.tag)]
     seq = max((parts[1] for name in known if (parts := ledger.name_parts(name))), default=-1) + 1
     accepted = accepted_entry(lab, campaign, parent)
-    before = repository.read(parent, campaign.task.target) or b""
-    edit = measure(before, proposal.source) if seq else Size(0, 0, 0)
+    edit = size_of(lab, campaign, parent, proposal) if seq else Size(0, 0, 0)
     facts = Facts(
         name=ledger.name_of(campaign.tag, seq),
         campaign=campaign.tag,
@@ -205,6 +204,11 @@ def verdict_of(lab: Lab, campaign: Campaign, attempt: Attempt, metrics: dict[str
             verdict = replace(verdict, status=Status.DISCARD, reason=reason)
     reason = marked(verdict.reason, verdict.delta, noise_of(lab, campaign.tag))
     return replace(verdict, reason=reason)
+
+
+def size_of(lab: Lab, campaign: Campaign, parent: str, proposal: Proposal) -> Size:
+    """Measure an edit against the version it was made from."""
+    return measure(lab.repository.read(parent, campaign.task.target) or b"", proposal.source)
 
 
 def measure(before: bytes, after: bytes) -> Size:

@@ -144,14 +144,6 @@ def record(repository: Repository, entry: Entry, depth: int) -> ExperimentRecord
         text(repository.read(commit, facts.target))
         for commit in (entry.commit, entry.parent_commit)
     )
-    numbers = {
-        key: float(value)
-        for key, value in metrics.items()
-        if isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and key not in NOT_NUMBERS
-        and key != facts.metric
-    }
     seed = metrics.get("seed")
     return ExperimentRecord(
         name=facts.name,
@@ -176,12 +168,22 @@ def record(repository: Repository, entry: Entry, depth: int) -> ExperimentRecord
         device=metrics.get("device"),
         isolation=metrics.get("isolation"),
         manifest=metrics.get("manifest"),
-        summary=numbers,
+        summary=numbers_of(facts, metrics),
         source=source,
         parent_source=parent_source,
         forced_because=facts.forced_because,
         history=tuple(versions(repository, entry.parent_commit, facts.target, depth)),
     )
+
+
+def numbers_of(facts: Facts, metrics: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers of a result beside its metric."""
+    left_out = (*NOT_NUMBERS, facts.metric)
+    return {
+        key: float(value)
+        for key, value in metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and key not in left_out
+    }
 
 
 def versions(repository: Repository, commit: str, target: str, depth: int) -> Iterator[str]:

@@ -88,10 +88,8 @@ def git(place: Path, *words: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A committed repository with a fast trainer."""
-    place = tmp_path / "user"
+def make_repository(place: Path) -> Path:
+    """Make a committed repository with a fast trainer."""
     for name, text in FILES.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text)
@@ -99,6 +97,12 @@ def root(tmp_path: Path) -> Path:
     git(place, "add", "-A")
     git(place, "commit", "-qm", "Begin")
     return place
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A committed repository with a fast trainer."""
+    return make_repository(tmp_path / "user")
 
 
 @pytest.fixture

@@ -81,33 +81,37 @@ def start(
     Raises:
         CommandNotFound: The program does not exist or cannot be executed.
     """
+    marker = marker or uuid.uuid4().hex
+    begun = time.monotonic()
+    child = spawn(command, cwd, log, {**env, MARKER: marker, "PYTHONUNBUFFERED": "1"})
+    try:
+        reason = wait(child, log, begun, limit_seconds, watch)
+    finally:
+        kill_group(child)
+        reap(marker)
+    return finished(child, log, time.monotonic() - begun, reason)
+
+
+def spawn(command: str, cwd: Path, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the process in a session of its own, its output going to the log."""
     words = shlex.split(command)
     if words and words[0] in ("python", "python3"):
         words[0] = sys.executable
-    marker = marker or uuid.uuid4().hex
     inherited = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
-    environment = {**inherited, **env, MARKER: marker, "PYTHONUNBUFFERED": "1"}
     log.parent.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
-    with log.open("wb") as stream:
-        try:
-            child = subprocess.Popen(
+    try:
+        with log.open("wb") as stream:
+            return subprocess.Popen(
                 words,
                 cwd=cwd,
-                env=environment,
+                env={**inherited, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        except (OSError, ValueError, IndexError) as error:
-            raise CommandNotFound(words, str(error)) from error
-        try:
-            reason = wait(child, log, begun, limit_seconds, watch)
-        finally:
-            kill_group(child)
-            reap(marker)
-    return finished(child, log, time.monotonic() - begun, reason)
+    except (OSError, ValueError, IndexError) as error:
+        raise CommandNotFound(words, str(error)) from error
 
 
 def wait(
