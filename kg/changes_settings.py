@@ -82,9 +82,11 @@ def difference(old: list[Setting], new: list[Setting]) -> Difference | None:
     if not both and not single:
         return None
     chosen = max(both or single, key=lambda found: found.weight)
+    grouped = " > group " in (chosen.new or chosen.old).path  # type: ignore[union-attr]
     if not both:
         chosen = as_override(chosen, old, new)
-    grouped = " > group " in (chosen.new or chosen.old).path  # type: ignore[union-attr]
+        if not grouped and (chosen.old is None or chosen.new is None):
+            chosen = by_speakers(old, new) or chosen
     split = is_split(old, new) or (grouped and not both and bool(old) and bool(new))
     return Difference(
         chosen.old,
@@ -93,6 +95,17 @@ def difference(old: list[Setting], new: list[Setting]) -> Difference | None:
         tuple(found.old for found in both + single if found.old is not None),
         tuple(found.new for found in both + single if found.new is not None),
     )
+
+
+def by_speakers(old: list[Setting], new: list[Setting]) -> Difference | None:
+    """Compare the places that speak for a knob: a literal may take over from a constant."""
+    if not old or not new:
+        return None
+    before, after = max(old, key=weight), max(new, key=weight)
+    if before.exact or after.exact:
+        return None  # a feature in two places is in two places
+    acting = before.effective is not False and after.effective is not False
+    return None if not acting or same(before, after) else Difference(before, after)
 
 
 def as_override(found: Difference, old: list[Setting], new: list[Setting]) -> Difference:

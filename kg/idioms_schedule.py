@@ -26,6 +26,7 @@ SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\*\*"), "power"),
     (re.compile(r"sigmoid"), "sigmoid"),
 )
+DECAY: Final = "regularization.weight_decay.matrix"
 RATE_LOCALS: Final = frozenset({"lrm", "lr_mult", "lr_factor", "lr_multiplier", "lr_scale_now"})
 
 
@@ -109,6 +110,10 @@ def decay_shape(
     for scope in roles.scopes(Role.DECAY_SCHEDULE):
         setting = function_shape(program, scope, "schedule.weight_decay")
         if setting is not None and writes:
+            last = last_value(program.by_scope[scope])
+            if isinstance(last, ast.Constant):  # `return 0.1` stands in for the constant
+                knob, site = DECAY, Site(f"{scope} > value", scope, setting.span, Rank.IDIOM)
+                yield make_setting(program, names, knob, last, site)
             kinds = sorted(kind for write in writes for kind in write.kinds or ("all",))
             yield replace(setting, token=f"{setting.token} {kinds}")
             return

@@ -40,6 +40,7 @@ HOLDERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 )
 
 
+ALIASES: Final = {"learning_rate": "lr", "epsilon": "eps"}
 MAX_GROUPS = 200  # more are no parameter groups; real files have at most 20
 # Names of a whole model: its parameters are one group.
 WHOLE: Final = frozenset({"model", "self", "net", "raw_model", "module", "network", "gpt"})
@@ -117,11 +118,13 @@ def add_plain_group(
     groups: list[Group], statement: Statement, call: ast.Call, kind: str, names: Names
 ) -> None:
     """Append the group that `AdamW(model.parameters(), lr=...)` makes without any dict."""
-    entries = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    entries = {ALIASES.get(k.arg, k.arg): k.value for k in call.keywords if k.arg}
     params = call.args[0] if call.args else entries.get("params")
-    if params is None or (kind in {group.kind for group in groups} and not entries):
+    if kind in {group.kind for group in groups} and not entries:
         return
-    if any(reaches_dicts(params, group, statement) for group in groups):
+    # Without parameters (MLX and Keras hand them over later) or over dicts: defaults for all.
+    shared = params is None or any(reaches_dicts(params, group, statement) for group in groups)
+    if shared or params is None:
         held = "all" if entries else ""
     else:
         held = holder_of(params, statement, names)
