@@ -37,11 +37,12 @@ def judge(
     ideas = {change.knob: change for change in compare(base, after)}
     undone = {change.knob: change for change in compare(before, base)}
     if not ideas or not undone:
-        return [as_revert(change, silent=False) for change in found] if restores else found
+        taken_back = base == history[0] and all(change.change_type in DROPS for change in found)
+        if restores or taken_back:
+            return [as_revert(change, silent=False) for change in found]
+        return found
     judged = [
-        change
-        if change.knob in ideas or (not restores and is_announced(change, message))
-        else as_revert(change, silent=not restores)
+        change if change.knob in ideas else restored(change, message, restores)
         for change in found
         if change.knob in ideas or change.knob in undone or not is_nameless(change.knob)
     ]
@@ -56,6 +57,20 @@ def judge(
         for knob, change in undone.items()
         if knob not in known and knob not in ideas
     ]
+
+
+DROPS: Final = frozenset({ChangeType.REMOVE, ChangeType.DISABLE})
+
+
+def restored(change: Change, message: str, restores: bool) -> Change:
+    """Judge a change that returns to the version an edit was made from.
+
+    A value that the message announces is a value tried again; a part that it announces to be
+    dropped is still the parent's edit undone.
+    """
+    if restores or not is_announced(change, message):
+        return as_revert(change, silent=not restores)
+    return as_revert(change, silent=False) if change.change_type in DROPS else change
 
 
 def aside(found: list[Change], message: str) -> list[Change]:
