@@ -38,6 +38,7 @@ SECTIONS: dict[str, Section] = {
         ["import_history", "--repo", HISTORY],
         (NEEDS_HISTORY,),
     ),
+    "fuzz": ("2,000 mutated trainers through the builder", ["fuzz"], ()),
     "reminders": (
         "check and recall on the public reference night",
         ["check_recall", "--repo", HISTORY, "--results", str(DATA / "h100_mar8.results.tsv")],
