@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterable
 from functools import lru_cache
 
 from kg.changes_settings import Difference, differences, to_change
+from kg.changes_tidy import (
+    is_loose,
+    is_port,
+    is_structural,
+    lines_in,
+    lines_of,
+    of_port,
+    port_change,
+    tidy,
+)
 from kg.config import Analysis, analysis
 from kg.config_names import callee
-from kg.idioms_init import SHARED
-from kg.knobs import component_of, is_unknown
+from kg.knobs import component_of
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
-from kg.settings import Rank, Setting
-from kg.structure import Cluster, Homes, changed_statements, clusters, is_report, span_lines
+from kg.settings import Setting
+from kg.structure import Cluster, Homes, changed_statements, clusters, is_report
 from kg.structure_knobs import NAMELESS, UNSPECIFIED, knob_of, structural_changes
 from kg.structure_near import feature_near
 from kg.structure_same import says_the_same
@@ -48,6 +55,8 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
         if not (belongs(knob, g, known) or within(g, *respelt) or says_the_same(g))
     ]
     named = [(beside(knob, g, old, new), g) for knob, g in named]
+    if is_port(groups):
+        return (*map(to_change, of_port(known)), port_change(groups))
     kept, named = settle(loose, named, where)
     records = [to_change(difference) for difference in [*known, *kept]]
     records += structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
@@ -120,35 +129,8 @@ def passes_argument(group: Cluster, known: list[Difference]) -> bool:
     )
 
 
-def is_structural(difference: Difference) -> bool:
-    """Tell whether a difference is one of shape, not of a number."""
-    sides = [side for side in (difference.old, difference.new) if side is not None]
-    return any(side.rank is Rank.IDIOM for side in sides) and (
-        len(sides) == 1 or not all(side.number is not None for side in sides)
-    )
-
-
 # Components whose class is small: its constructor and forward pass belong together.
 BRANCHES = frozenset({"attention", "mlp", "norm", "residual", "regularization"})
-
-
-def is_loose(difference: Difference) -> bool:
-    """Tell whether a setting is no canonical knob: it belongs to the edit it is part of."""
-    side = difference.new or difference.old
-    return is_unknown(difference.knob) or (side is not None and side.secondary)
-
-
-def lines_of(found: list[Difference]) -> tuple[set[int], set[int]]:
-    """Return the lines of both versions that differing settings account for."""
-    return (
-        lines_in(place for difference in found for place in difference.places),
-        lines_in(place for difference in found for place in difference.new_places),
-    )
-
-
-def lines_in(places: Iterable[Setting]) -> set[int]:
-    """Return the lines of some settings."""
-    return {line for place in places for span in place.lines() for line in span_lines(span)}
 
 
 def settle(
@@ -170,64 +152,6 @@ def settle(
         kept.append(difference)
         settled.update(id(home) for home in homes)
     return kept, [(knob, group) for knob, group in named if id(group) not in settled]
-
-
-def tidy(found: list[Difference], where: Homes) -> list[Difference]:
-    """Drop the differences that are only part of another: one edit, one record."""
-    knobs = {difference.knob for difference in found}
-    dropped: set[str] = set()
-    if "init.distribution" in knobs:
-        # `s` of a uniform draw is sqrt(3) of a normal's: the same width in other words
-        dropped |= {d.knob for d in found if d.knob in SHARED and not two_numbers(d)}
-    if "embedding.tying" in knobs:
-        dropped |= {d.knob for d in found if one_sided(d) and OUTPUT.search(path_of(d))}
-    if any(d.knob == "embedding.value_embeds.placement" and one_sided(d) for d in found):
-        dropped |= {d.knob for d in found if one_sided(d) and TABLES.search(d.knob)}
-    if "optimizer.kind" in knobs:
-        dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
-    if "schedule.muon_momentum" in knobs:
-        dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
-    leading = [d for d in found if is_structural(d) and component_of(d.knob) in LEADING]
-    led = {id(group) for difference in leading for group in where.of(*lines_of([difference]))}
-    leaders = {difference.knob for difference in leading}
-    for difference in found:
-        if difference.knob in leaders or not follows(difference) or not one_sided(difference):
-            continue
-        if led & {id(group) for group in where.of(*lines_of([difference]))}:
-            dropped.add(difference.knob)
-    return [difference for difference in found if difference.knob not in dropped]
-
-
-# A new module brings its own initial values and parameter groups.
-LEADING = frozenset({"attention", "mlp", "embedding", "head", "norm", "residual", "position"})
-
-
-def follows(difference: Difference) -> bool:
-    """Tell whether a setting can come with a module."""
-    return difference.knob.startswith("init.") or " > group " in path_of(difference)
-
-
-def one_sided(difference: Difference) -> bool:
-    """Tell whether a knob is set in one version only, at the places that differ."""
-    return difference.old is None or difference.new is None
-
-
-OUTPUT = re.compile(r"group (lm_head|embedding)|lm_head_std|wte_std")
-TABLES = re.compile(r"value_embeds(?!\.placement)|ve_gate")
-
-
-def two_numbers(difference: Difference) -> bool:
-    """Tell whether both sides have a number, and not the same one."""
-    old, new = difference.old, difference.new
-    if old is None or new is None or old.number is None or new.number is None:
-        return False
-    return old.number != new.number
-
-
-def path_of(difference: Difference) -> str:
-    """Return where a difference is."""
-    side = difference.new or difference.old
-    return side.path if side is not None else ""
 
 
 def without_effect(groups: list[Cluster]) -> Change:

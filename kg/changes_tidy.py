@@ -1,0 +1,142 @@
+"""One edit, one record: what belongs to another difference, and what a port is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from kg.changes_settings import Difference
+from kg.idioms_init import SHARED
+from kg.knobs import component_of, is_unknown
+from kg.model import Change, ChangeType, OptimizerScope
+from kg.settings import Rank, Setting
+from kg.structure import Cluster, Homes, span_lines
+from kg.structure_knobs import PORT, is_environment
+
+
+def is_structural(difference: Difference) -> bool:
+    """Tell whether a difference is one of shape, not of a number."""
+    sides = [side for side in (difference.old, difference.new) if side is not None]
+    return any(side.rank is Rank.IDIOM for side in sides) and (
+        len(sides) == 1 or not all(side.number is not None for side in sides)
+    )
+
+
+def is_loose(difference: Difference) -> bool:
+    """Tell whether a setting is no canonical knob: it belongs to the edit it is part of."""
+    side = difference.new or difference.old
+    return is_unknown(difference.knob) or (side is not None and side.secondary)
+
+
+def lines_of(found: list[Difference]) -> tuple[set[int], set[int]]:
+    """Return the lines of both versions that differing settings account for."""
+    return (
+        lines_in(place for difference in found for place in difference.places),
+        lines_in(place for difference in found for place in difference.new_places),
+    )
+
+
+def lines_in(places: Iterable[Setting]) -> set[int]:
+    """Return the lines of some settings."""
+    return {line for place in places for span in place.lines() for line in span_lines(span)}
+
+
+def tidy(found: list[Difference], where: Homes) -> list[Difference]:
+    """Drop the differences that are only part of another: one edit, one record."""
+    knobs = {difference.knob for difference in found}
+    dropped: set[str] = set()
+    if "init.distribution" in knobs:
+        # `s` of a uniform draw is sqrt(3) of a normal's: the same width in other words
+        dropped |= {d.knob for d in found if d.knob in SHARED and not two_numbers(d)}
+    if "embedding.tying" in knobs:
+        dropped |= {d.knob for d in found if one_sided(d) and OUTPUT.search(path_of(d))}
+    if any(d.knob == "embedding.value_embeds.placement" and one_sided(d) for d in found):
+        dropped |= {d.knob for d in found if one_sided(d) and TABLES.search(d.knob)}
+    if "optimizer.kind" in knobs:
+        dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
+    if "schedule.muon_momentum" in knobs:
+        dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
+    leading = [d for d in found if is_structural(d) and component_of(d.knob) in LEADING]
+    led = {id(group) for difference in leading for group in where.of(*lines_of([difference]))}
+    leaders = {difference.knob for difference in leading}
+    for difference in found:
+        if difference.knob in leaders or not follows(difference) or not one_sided(difference):
+            continue
+        if led & {id(group) for group in where.of(*lines_of([difference]))}:
+            dropped.add(difference.knob)
+    return [difference for difference in found if difference.knob not in dropped]
+
+
+# A new module brings its own initial values and parameter groups.
+LEADING = frozenset({"attention", "mlp", "embedding", "head", "norm", "residual", "position"})
+
+
+def follows(difference: Difference) -> bool:
+    """Tell whether a setting can come with a module."""
+    return difference.knob.startswith("init.") or " > group " in path_of(difference)
+
+
+def one_sided(difference: Difference) -> bool:
+    """Tell whether a knob is set in one version only, at the places that differ."""
+    return difference.old is None or difference.new is None
+
+
+OUTPUT = re.compile(r"group (lm_head|embedding)|lm_head_std|wte_std")
+
+
+TABLES = re.compile(r"value_embeds(?!\.placement)|ve_gate")
+
+
+def two_numbers(difference: Difference) -> bool:
+    """Tell whether both sides have a number, and not the same one."""
+    old, new = difference.old, difference.new
+    if old is None or new is None or old.number is None or new.number is None:
+        return False
+    return old.number != new.number
+
+
+def path_of(difference: Difference) -> str:
+    """Return where a difference is."""
+    side = difference.new or difference.old
+    return side.path if side is not None else ""
+
+
+# A port to another machine edits dozens of lines about it; 40 statements leave no room for less.
+PORT_LINES = 20
+PORT_SIZE = 40
+
+
+def is_port(groups: list[Cluster]) -> bool:
+    """Tell whether an edit as a whole moves the script to another machine."""
+    statements = [statement for group in groups for statement in group.statements()]
+    machine = sum(is_environment(statement) for statement in statements)
+    return machine >= PORT_LINES and len(statements) >= PORT_SIZE
+
+
+def of_port(found: list[Difference]) -> list[Difference]:
+    """Keep what a port sets anew in the open, and the attention kernel: the rest is the port."""
+    return [
+        difference
+        for difference in found
+        if difference.knob == "attention.backend"
+        or (
+            difference.old is not None
+            and difference.new is not None
+            and difference.old.rank is difference.new.rank is Rank.CONSTANT
+        )
+    ]
+
+
+def port_change(groups: list[Cluster]) -> Change:
+    """Return the record of a port."""
+    places = [s for group in groups for s in group.statements()]
+    first = min(places, key=lambda statement: statement.span)
+    return Change(
+        knob=PORT,
+        component=component_of(PORT),
+        change_type=ChangeType.NO_EFFECT,
+        optimizer_scope=OptimizerScope.NONE,
+        old=None,
+        new=None,
+        path=first.scope,
+    )
