@@ -13,6 +13,7 @@ from kg.changes_tidy import (
     lines_in,
     lines_of,
     of_port,
+    path_of,
     port_change,
     tidy,
 )
@@ -99,6 +100,8 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
     """
     if passes_argument(group, known):
         return True
+    if knob == "optimizer.loop" and any(" > group " in path_of(d) for d in known):
+        return True  # what the loop makes of a group's new entry
     scopes = {statement.scope for statement in group.statements()}
     if "" in scopes or knob == "other.environment":
         return False
@@ -147,6 +150,11 @@ def settle(
     for difference in loose:
         lines = lines_of([difference])
         homes = where.of(*lines)
+        if homes and {open_ids.get(id(home)) for home in homes} == {"optimizer.groups"}:
+            if difference.knob.endswith("_lr"):  # a new group: its rate stands for it
+                kept.append(difference)
+                settled.update(id(home) for home in homes)
+            continue
         if homes and all(open_ids.get(id(home), "") != UNSPECIFIED for home in homes):
             continue
         kept.append(difference)

@@ -48,6 +48,8 @@ def tidy(found: list[Difference], where: Homes) -> list[Difference]:
     if "init.distribution" in knobs:
         # `s` of a uniform draw is sqrt(3) of a normal's: the same width in other words
         dropped |= {d.knob for d in found if d.knob in SHARED and not two_numbers(d)}
+    if any(d.knob == "optimizer.lr_scale_reference" and one_sided(d) for d in found):
+        dropped.add("optimizer.lr_scale_exponent")
     if "embedding.tying" in knobs:
         dropped |= {d.knob for d in found if one_sided(d) and OUTPUT.search(path_of(d))}
     if any(d.knob == "embedding.value_embeds.placement" and one_sided(d) for d in found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -83,6 +84,10 @@ def group_knob(group: Group, key: str) -> str:
         return f"regularization.weight_decay.{holder(group.holder).decay}"
     if key in GROUP_KNOBS:
         return GROUP_KNOBS[key]
+    if re.search(r"wd|decay", key):
+        return f"regularization.weight_decay.{holder(group.holder).decay}"
+    if re.search(r"(^|_)lr(_|$)", key):
+        return holder(group.holder).lr
     if group.kind == "muon" and not key.startswith("muon_"):
         return f"optimizer.muon_{key}"
     return f"optimizer.{key}"

@@ -115,7 +115,8 @@ def decay_shape(
                 knob, site = DECAY, Site(f"{scope} > value", scope, setting.span, Rank.IDIOM)
                 yield make_setting(program, names, knob, last, site)
             kinds = sorted(kind for write in writes for kind in write.kinds or ("all",))
-            yield replace(setting, token=f"{setting.token} {kinds}")
+            spans = (*setting.covers, *(write.statement.span for write in writes))
+            yield replace(setting, token=f"{setting.token} {kinds}", covers=spans)
             return
     first = optimizers.groups[0].statement
     span = writes[0].statement.span if writes else first.span

@@ -250,14 +250,17 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
             node = node.elt  # `[b.gate for b in self.transformer.h]` holds gates
             if not any(pattern.match(node.attr) for pattern, _ in HOLDERS):
                 return node.attr
-        for name in held_names(node, statement.scope, names):
+        chosen = filtered_by(node)
+        if chosen:
+            return chosen
+        for name in held_names(node, statement, names):
             for pattern, held in HOLDERS:
                 if pattern.match(name):
                     return held
         for name in node_names(node):
             if name not in seen:
                 seen.add(name)
-                pending += sources(name, statement.scope, names)
+                pending += sources(name, statement, names)
     for part in ast.walk(params):
         if isinstance(part, ast.Attribute) and part.attr in ("parameters", "named_parameters"):
             whole = isinstance(part.value, ast.Name) and part.value.id in WHOLE
@@ -266,21 +269,39 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
     return re.sub(r"_?(params?|parameters|group)$", "", words[0]) if words else ""
 
 
-def held_names(node: ast.expr, scope: str, names: Names) -> Iterator[str]:
+def filtered_by(node: ast.expr) -> str:
+    """Return what `[p for n, p in ... if "ve_gate" in n]` picks, "" for a part of the layers."""
+    for test in node.generators[0].ifs if isinstance(node, ast.ListComp) else ():
+        if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In):
+            word = test.left.value if isinstance(test.left, ast.Constant) else None
+            if isinstance(word, str) and not LAYER_PART.search(word):
+                known = next((held for pattern, held in HOLDERS if pattern.match(word)), None)
+                return known or re.sub(r"\W+", "_", word).strip("_")
+    return ""
+
+
+LAYER_PART: Final = re.compile(r"attn|attention|mlp|ffn|c_q|c_k|c_v|c_fc|c_proj|weight|^h\.|block")
+
+
+def held_names(node: ast.expr, statement: Statement, names: Names) -> Iterator[str]:
     """Yield the attributes of an expression, and the names that stand for nothing else."""
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute):
             yield inner.attr
-        elif isinstance(inner, ast.Name) and not sources(inner.id, scope, names):
+        elif isinstance(inner, ast.Name) and not sources(inner.id, statement, names):
             yield inner.id
 
 
-def sources(name: str, scope: str, names: Names) -> list[ast.expr]:
-    """Return the expressions a name's value comes from: its definition, what it loops over."""
-    found = [
-        bound.node.iter
-        for bound in names.locals.get((scope, name), ())
-        if isinstance(bound.node, ast.For)
-    ]
-    bound = names.definition(ast.Name(id=name), scope)
-    return found if bound is None else [*found, bound[0]]
+def sources(name: str, statement: Statement, names: Names) -> list[ast.expr]:
+    """Return the expressions a name's value comes from: its last assignment, what it loops over."""
+    found: list[ast.expr] = []
+    for bound in names.locals.get((statement.scope, name), ()):
+        if bound.span[0] > statement.span[0]:
+            break
+        if isinstance(bound.node, ast.For):
+            found.append(bound.node.iter)
+        else:
+            values = (v for t, v in assignments(bound.node) if is_name(t) and t.id == name)
+            found = [*values] or found
+    outer = names.definition(ast.Name(id=name), statement.scope) if not found else None
+    return found if outer is None else [outer[0]]

@@ -150,8 +150,10 @@ def is_literal(node: ast.expr) -> bool:
 def mentions_layer(node: ast.expr, names: Names | None = None, scope: str = "") -> bool:
     """Tell whether an expression depends on the index of a layer or the shape of a matrix."""
     found = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-    if names is not None and any(names.is_looped(name, scope) for name in found):
-        return True
+    if names is not None and scope:
+        found |= names.roots(node, scope)
+        if any(names.is_looped(name, scope) for name in found):
+            return True
     return bool(found & LAYER_NAMES)
 
 

@@ -289,6 +289,67 @@ def test_an_edit_without_a_knob_gets_the_purpose_its_message_states() -> None:
     assert [c.knob for c in changes(GPT, fixed)] == ["other.unspecified"]
 
 
+def test_decay_by_layer_is_a_split_that_the_loop_overwrites() -> None:
+    whole = """        for shape in sorted({p.shape for p in matrices}):
+            same = [p for p in matrices if p.shape == shape]
+"""
+    split = """        for i, block in enumerate(self.h):
+            share = 1 - 0.5 * i / len(self.h)
+            same = list(block.parameters())
+"""
+    after = edited((whole, split), ("=weight_decay))", "=weight_decay * share))"))
+    (found,) = changes(GPT, after)
+    assert (found.knob, found.change_type) == (
+        "regularization.weight_decay.matrix",
+        ChangeType.RESTRUCTURE,
+    )
+    assert found.effective is False
+    line = after.splitlines()[(found.overridden_at or 0) - 1]
+    assert line.strip() == 'group["weight_decay"] = get_weight_decay(progress)'
+
+
+def test_a_tuned_threshold_is_a_change_of_the_feature_it_belongs_to() -> None:
+    noisy = edited(
+        (
+            STEP,
+            "    spread = 0.01 * (1 - progress)\n    for p in model.parameters():\n"
+            "        p.grad.add_(torch.randn_like(p.grad) * spread)\n" + STEP,
+        )
+    )
+    (found,) = changes(noisy, edited(("spread = 0.01", "spread = 0.02"), source=noisy))
+    assert (found.knob, found.change_type.value) == ("regularization.gradient_noise", "increase")
+    assert (found.old, found.new) == ("0.01", "0.02")
+
+
+def test_an_edit_the_code_only_places_is_named_by_its_message() -> None:
+    after = edited(("y = flash_attn_func(q,", "y = flash_attn_func(q.roll(1, 2),"))
+    plain = changes(GPT, after)
+    told = changes(GPT, after, message="try qk mixing across heads")
+    assert [c.knob for c in plain] == ["attention.structure"]
+    assert [(c.knob, c.component) for c in told] == [("attention.qk_mixing", "attention")]
+
+
+def test_a_constant_set_again_in_a_branch_acts_on_some_machines_only() -> None:
+    after = edited(("\n\n@dataclass", "\nif memory() < 6:\n    DEPTH = 2\n\n\n@dataclass"))
+    found = [c for c in changes(GPT, after) if c.knob == "model.depth"]
+    assert [(c.old, c.new, c.change_type.value, c.effective) for c in found] == [
+        ("6", "2", "decrease", None)
+    ]
+
+
+def test_a_port_is_one_change_and_the_constants_it_sets() -> None:
+    lines = "".join(f"device_{i} = torch.cuda.get_device_name({i})\n" for i in range(45))
+    after = edited(
+        ("DEVICE_BATCH_SIZE = 16", "DEVICE_BATCH_SIZE = 4"),
+        ("torch.manual_seed(42)\n", lines + "torch.manual_seed(42)\n"),
+        ("model = torch.compile(model, dynamic=False)\n", ""),
+    )
+    assert {(c.knob, c.change_type.value) for c in changes(GPT, after)} == {
+        ("other.environment", "no_effect"),
+        ("batch.device", "decrease"),
+    }
+
+
 def test_scripts_of_other_kinds_keep_their_own_names() -> None:
     before = "STOP_LOSS = 0.02\nmodel = Ridge(alpha=10.0)\ntrade(model, STOP_LOSS)\n"
     after = "STOP_LOSS = 0.01\nmodel = Ridge(alpha=3.0, solver='svd')\ntrade(model, STOP_LOSS)\n"
