@@ -174,7 +174,8 @@ def related(graph: Graph, ideas: Iterable[Idea]) -> list[Board]:
     counts: Counter[str] = Counter()
     for idea in ideas:
         for one in check_fleet.attempts(graph, idea.knob):
-            same = same_edit(idea.direction, idea.new, one.key.direction, one.trial.new, ROUNDED)
+            tried = (one.key.direction, one.trial.new)
+            same = same_edit(idea.direction, idea.new, *tried, ROUNDED, idea.knob)
             counts[one.campaign] += 1000 if same else 1
     best = sorted(counts, key=lambda tag: (-counts[tag], tag))[:CAMPAIGNS]
     return [graph.board(tag) for tag in best]
@@ -223,6 +224,7 @@ def with_fleet(graph: Graph, advice: Advice, campaign: str, proposal: Proposal) 
                 one.key.direction,
                 one.trial.new,
                 proposal.tolerance,
+                idea.knob,
             )
         ]
         if same:

@@ -61,7 +61,8 @@ class Case:
     def same(self, idea: Idea, pair: Tried) -> bool:
         """Tell whether an attempt led to the setting an idea leads to."""
         key, trial = pair
-        return same_edit(idea.direction, idea.new, key.direction, trial.new, self.tolerance)
+        tried = (key.direction, trial.new)
+        return same_edit(idea.direction, idea.new, *tried, self.tolerance, idea.knob)
 
     def failed(self, pair: Tried) -> bool:
         """Tell whether an attempt was run to its end and not accepted."""

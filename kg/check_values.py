@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from kg.changes_message import is_nameless
 from kg.text_agree import amount
 from kg.vocab import Value
 
@@ -16,6 +17,7 @@ NEAR_STEP: Final = 0.25
 """Neighbours differ by at most this part of the step that was tried: 0.044 beside 0.04 -> 0.045."""
 NEAR_RATIO: Final = 0.02
 """Neighbours where the step is not known: within 2 %."""
+EVENTS: Final = frozenset({"bugfix", "docs", "environment", "refactor", "reset", "unparsed"})
 VALUELESS: Final = frozenset({"add", "remove", "enable", "disable"})
 """Edits that say all by their kind: removing a feature twice is the same edit twice."""
 
@@ -52,15 +54,28 @@ def same_edit(
     other_direction: str,
     other_new: Value | None,
     tolerance: float = EXACT,
+    knob: str = "",
 ) -> bool:
     """Tell whether two edits of one knob lead to the same setting.
+
+    A knob that only says where code changed, not what, names no setting two edits could share.
 
     >>> same_edit("increase", 0.9, "decrease", 0.9), same_edit("remove", None, "remove", None)
     (True, True)
     """
     if new is None and other_new is None:
-        return direction == other_direction and direction in VALUELESS
+        alike = direction == other_direction and direction in VALUELESS
+        return alike and not unnamed(knob)
     return same_value(new, other_new, tolerance)
+
+
+def unnamed(knob: str) -> bool:
+    """Tell whether a knob stands for any code, so that two edits of it need not be alike.
+
+    >>> unnamed("other.unspecified"), unnamed("attention.structure"), unnamed("head.softcap")
+    (True, True, False)
+    """
+    return is_nameless(knob) or knob.removeprefix("other.") in EVENTS
 
 
 def near_value(new: Value | None, tried: Value | None, base: Value | None) -> bool:

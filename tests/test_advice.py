@@ -83,3 +83,11 @@ def test_words_alone_are_checked_where_the_file_is_not_edited(night: Night) -> N
     night.answer("try", "-m", "depth 4 -> 1")
     verdict = night.answer("check", "--message", "depth 4 to 1", code=4)
     assert verdict["reasons"][0]["experiment"] == "t-0001"
+
+
+def test_two_edits_nobody_can_name_are_not_one_edit(night: Night) -> None:
+    night.edit(("    out = ", "    raise ValueError('too deep')\n    out = "))
+    assert night.answer("try", "-m", "raises")["status"] == "crash"
+    night.edit(("    out = ", "    import time; time.sleep(0.01)\n    out = "))
+    assert night.answer("check")["verdict"] in ("new", "near")
+    assert night.answer("try", "-m", "sleeps")["experiment"] == "t-0002"
