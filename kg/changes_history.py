@@ -114,18 +114,18 @@ def distance(one: str, other: str) -> int:
 
 
 @lru_cache(maxsize=256)
-def code_lines(source: str) -> frozenset[tuple[str, int]]:
+def code_lines(source: str) -> frozenset[str]:
     """Return the lines of a version, cut at commas and counted, without blank ones and comments.
 
     Parsing would be exact, but a history of thirty versions has to be compared in a millisecond.
     """
     seen: Counter[str] = Counter()
-    pieces: set[tuple[str, int]] = set()
+    pieces: set[str] = set()  # texts keep their hash, pairs would be hashed at each comparison
     for line in source.splitlines():
         for piece in COMMENT.sub("", line).rstrip().split(","):  # several keywords share a line
             if piece:
                 seen[piece] += 1
-                pieces.add((piece, seen[piece]))
+                pieces.add(f"{seen[piece]} {piece}")
     return frozenset(pieces)
 
 

@@ -1,0 +1,96 @@
+"""What a parameter group holds, read from where its parameters come from."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final, TypeGuard
+
+from kg.canonical import canonical
+from kg.config_names import Names, assignments
+from kg.overwrites import node_names
+from kg.program import Statement
+
+# What a group holds, by the attribute its parameters are taken from; a first match wins.
+HOLDERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (re.compile(r"^(lm_?head|unembed\w*|output_proj|out_head)$"), "lm_head"),
+    (re.compile(r"^(value_embeds?|value_embeddings?|ves?)$"), "value_embeds"),
+    (re.compile(r"^(resid_lambdas?|resid_scales?)$"), "resid_lambda"),
+    (re.compile(r"^(x0_lambdas?|x0_scales?)$"), "x0_lambda"),
+    (re.compile(r"^(wte|wpe|embed|embeds|embedding|tok_emb\w*|token_emb\w*)$"), "embedding"),
+    (re.compile(r"^(h|blocks|layers)$"), "matrix"),
+)
+# Names of a whole model: its parameters are one group.
+WHOLE: Final = frozenset({"model", "self", "net", "raw_model", "module", "network", "gpt"})
+
+
+def is_name(node: ast.expr) -> TypeGuard[ast.Name]:
+    """Tell whether a node is a plain name."""
+    return isinstance(node, ast.Name)
+
+
+def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
+    """Return what a group holds: the model attribute its parameters are taken from."""
+    pending, seen = [params], set[str]()
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, ast.ListComp) and isinstance(node.elt, ast.Attribute):
+            node = node.elt  # `[b.gate for b in self.transformer.h]` holds gates
+            if not any(pattern.match(node.attr) for pattern, _ in HOLDERS):
+                return node.attr
+        chosen = filtered_by(node)
+        if chosen:
+            return chosen
+        for name in held_names(node, statement, names):
+            for pattern, held in HOLDERS:
+                if pattern.match(name):
+                    return held
+        for name in node_names(node):
+            if name not in seen:
+                seen.add(name)
+                pending += sources(name, statement, names)
+    for part in ast.walk(params):
+        if isinstance(part, ast.Attribute) and part.attr in ("parameters", "named_parameters"):
+            whole = isinstance(part.value, ast.Name) and part.value.id in WHOLE
+            return "all" if whole else canonical(part.value).rpartition(".")[2]
+    words = list(node_names(params))
+    return re.sub(r"_?(params?|parameters|group)$", "", words[0]) if words else ""
+
+
+def filtered_by(node: ast.expr) -> str:
+    """Return what `[p for n, p in ... if "ve_gate" in n]` picks, "" for a part of the layers."""
+    for test in node.generators[0].ifs if isinstance(node, ast.ListComp) else ():
+        if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In):
+            word = test.left.value if isinstance(test.left, ast.Constant) else None
+            if isinstance(word, str) and not LAYER_PART.search(word):
+                known = next((held for pattern, held in HOLDERS if pattern.match(word)), None)
+                return known or re.sub(r"\W+", "_", word).strip("_")
+    return ""
+
+
+LAYER_PART: Final = re.compile(r"attn|attention|mlp|ffn|c_q|c_k|c_v|c_fc|c_proj|weight|^h\.|block")
+
+
+def held_names(node: ast.expr, statement: Statement, names: Names) -> Iterator[str]:
+    """Yield the attributes of an expression, and the names that stand for nothing else."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute):
+            yield inner.attr
+        elif isinstance(inner, ast.Name) and not sources(inner.id, statement, names):
+            yield inner.id
+
+
+def sources(name: str, statement: Statement, names: Names) -> list[ast.expr]:
+    """Return the expressions a name's value comes from: its last assignment, what it loops over."""
+    found: list[ast.expr] = []
+    for bound in names.locals.get((statement.scope, name), ()):
+        if bound.span[0] > statement.span[0]:
+            break
+        if isinstance(bound.node, ast.For):
+            found.append(bound.node.iter)
+        else:
+            values = (v for t, v in assignments(bound.node) if is_name(t) and t.id == name)
+            found = [*values] or found
+    outer = names.definition(ast.Name(id=name), statement.scope) if not found else None
+    return found if outer is None else [outer[0]]
