@@ -11,7 +11,7 @@ from typing import Final
 
 from kg.changes_compare import compare
 from kg.changes_message import is_announced, is_nameless, named_by
-from kg.model import Change, ChangeType
+from kg.model import Change, ChangeType, OptimizerScope
 
 RESTORES: Final = re.compile(
     r"\b(revert\w*|restor\w*|undo\w*|undid|discard\w*|roll(ed|ing)?[ -]?back|rollback"
@@ -30,6 +30,8 @@ def judge(
     undo of the parent's edit.
     """
     found = [named_by(change, message) for change in found]
+    if RESETS.search(message) and any(distance(earlier, after) == 0 for earlier in history):
+        return reset(found)
     restores = bool(RESTORES.search(message))
     base = real_base(before, after, history)
     if base is None:
@@ -57,6 +59,20 @@ def judge(
         for knob, change in undone.items()
         if knob not in known and knob not in ideas
     ]
+
+
+RESETS: Final = re.compile(r"\breset(s|ting)?\b", re.I)
+MANY = 3  # knobs that a reset names one by one; more are one reset
+
+
+def reset(found: list[Change]) -> list[Change]:
+    """Return the reverts that a reset to an earlier version makes, as one change if many."""
+    reverts = [as_revert(change, silent=False) for change in found]
+    if len(reverts) <= MANY:
+        return reverts
+    first = reverts[0]
+    whole = replace(first, knob="other.reset", component="other", old=None, new=None, path="")
+    return [replace(whole, optimizer_scope=OptimizerScope.NONE, effective=True)]
 
 
 DROPS: Final = frozenset({ChangeType.REMOVE, ChangeType.DISABLE})

@@ -277,6 +277,14 @@ def test_a_commit_that_says_so_reverts() -> None:
         assert [(c.change_type.value, c.silent) for c in found] == [("revert", False)]
 
 
+def test_a_reset_of_many_knobs_is_one_change() -> None:
+    far = edited(*[(old, new) for old, new, _ in NUMBERS[:6]])
+    found = changes(far, GPT, message="reset to the baseline", history=[GPT])
+    assert [(c.knob, c.change_type.value) for c in found] == [("other.reset", "revert")]
+    near = changes(FAILED, GPT, message="reset to the baseline", history=[GPT])
+    assert [(c.knob, c.change_type.value) for c in near] == [("position.rope_base", "revert")]
+
+
 def test_an_old_value_tried_again_is_no_revert() -> None:
     again = changes(FAILED, GPT, message="rope base 500 -> 10000", history=[GPT])
     assert [c.change_type.value for c in again] == ["increase"]
