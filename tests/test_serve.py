@@ -227,7 +227,8 @@ def test_a_web_page_without_the_password_is_refused(night: Night) -> None:
 def test_killing_serve_and_its_server_in_mid_batch_loses_nothing(night: Night) -> None:
     flow = night.api("/flows/name/research")["id"]
     stale = night.api("/flow_runs/", {"flow_id": flow, "state": {"type": "RUNNING"}})["id"]
-    run = night.start(tag="cut", experiments=3)
+    # long enough to be still at work when the next server is up, 5 s later (11 s more are waited)
+    run = night.start(tag="cut", experiments=24)
     night.wait(lambda: night.names("cut"))
     assert night.process is not None
     night.process.kill()  # the server ends with it, the batch does not
@@ -235,7 +236,7 @@ def test_killing_serve_and_its_server_in_mid_batch_loses_nothing(night: Night) -
     assert running_server(night.lab) is None
     night.serve()
     night.completed(run)
-    assert night.names("cut") == ["cut-0000", "cut-0001", "cut-0002", "cut-0003"]
+    assert night.names("cut") == [f"cut-{number:04d}" for number in range(25)]
     assert night.state(stale)["type"] == "CRASHED"
     assert night.state(stale)["message"].startswith("its process ended without a word")
 
