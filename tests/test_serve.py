@@ -139,7 +139,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
             with suppress(psutil.Error):
                 process.kill()
         if served.process is not None:
-            served.process.wait(10)
+            served.process.wait(60)
         served.lab.repository.close()
 
 
