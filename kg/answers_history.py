@@ -15,9 +15,9 @@ from kg.answering import (
     within_noise,
 )
 from kg.answers_fleet import best_of_fleet, leader_row, leaders, progress_of_fleet
-from kg.board import Board, EvidenceKey, Regime, Row, Trial
+from kg.board import Board, EvidenceKey, Outcome, Regime, Row, Trial
 from kg.query import Asked
-from kg.repeats import justification
+from kg.since import justification
 
 
 def cite(row: Row) -> dict[str, Any]:
@@ -125,12 +125,30 @@ def attempts_in(asked: Asked, board: Board) -> Rows:
         for trial in board.evidence[key]
         if fits is None or fits(trial.new)
     ]
-    since = [f"{name} ({by})" for name, by in justification(board, (knob,))]
-    rows = []
-    for key, trial in sorted(found, key=lambda pair: (pair[1].order, pair[0])):
-        row = attempt_row(asked, board, key, trial)
-        rows.append({**row, "retry": since})
-    return rows
+    known: dict[tuple[str, frozenset[str]], list[str]] = {}
+    return [
+        {**attempt_row(asked, board, key, trial), "retry": retry(board, key, trial, known)}
+        for key, trial in sorted(found, key=lambda pair: (pair[1].order, pair[0]))
+    ]
+
+
+def retry(
+    board: Board,
+    key: EvidenceKey,
+    trial: Trial,
+    known: dict[tuple[str, frozenset[str]], list[str]],
+) -> list[str]:
+    """Return what has changed since a failed attempt and bears on trying it again.
+
+    Counted from the last attempt in the direction, so attempts with the same company share it.
+    """
+    if trial.outcome == Outcome.IMPROVED:
+        return []
+    company = frozenset(other.knob for other, _ in board.pairs[trial.name])
+    if (key.direction, company) not in known:
+        found = justification(board, (key,), board.names[trial.name])
+        known[key.direction, company] = [f"{knob} ({by})" for knob, by in found]
+    return known[key.direction, company]
 
 
 def attempt_row(asked: Asked, board: Board, key: EvidenceKey, trial: Trial) -> dict[str, Any]:

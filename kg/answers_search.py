@@ -29,7 +29,7 @@ def repeats(asked: Asked) -> tuple[Rows, bool]:
 def retried(board: Board) -> list[Repeat]:
     """Return the repeats of a campaign, found once per board."""
     if "repeats" not in board.memo:
-        early, found = Board(board.campaign), []
+        early, found = Board(board.campaign, spans=board.regimes), []
         for row in board.rows:
             trials = board.pairs.get(row.name, [])
             if repeat := repeat_of(early, row, trials):

@@ -149,6 +149,11 @@ def test_only_what_changes_the_problem_of_a_knob_bears_on_it(
     advice = asked(made, source(**{**switch, "lr": 0.9}), moved, campaign="t")
     assert [d.why for d in advice.differences if d.bears] == ([why] if why else [])
     assert advice.verdict is (Advised.RETRY_JUSTIFIED if why else Advised.REPEAT)
+    again = (source(**{**switch, "lr": 0.9}), 1.02, DISCARD)
+    run = memory(tmp_path / "run", night(FAILED, (moved, 0.99, KEEP), again))
+    (told,) = run.ask("repeats").rows  # what was run is judged by the rules it was advised by
+    assert told["justified"] is bool(why)
+    assert [by for by in told["justified_by"] if by.endswith("(t-0002)")] == told["justified_by"]
 
 
 def test_a_setting_that_came_back_to_its_old_value_justifies_nothing(tmp_path: Path) -> None:
