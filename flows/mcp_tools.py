@@ -39,7 +39,12 @@ def visible(text: str) -> str:
 
 def answer_json(answer: Answer) -> dict[str, Any]:
     """Return the answer to a question as `nightlab ask --json` prints it."""
-    return {"question": answer.question, "columns": list(answer.columns), "rows": answer.rows}
+    return {
+        "question": answer.question,
+        "columns": list(answer.columns),
+        "rows": answer.rows,
+        "truncated": answer.truncated,
+    }
 
 
 def questions_json() -> dict[str, Any]:

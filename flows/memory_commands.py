@@ -74,6 +74,8 @@ def ask(options: argparse.Namespace) -> int:
     answer_table(out(), answer.columns, answer.rows)
     if not answer.rows:
         notes().print("nothing known about that")
+    if answer.truncated:
+        notes().print(f"cut at {len(answer.rows)} rows; ask for more with limit=")
     return 0
 
 

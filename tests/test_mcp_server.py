@@ -201,6 +201,20 @@ def test_without_a_question_the_questions_are_listed_with_examples(store: Path) 
     assert {"best", "dead-ends", "conflicts", "timeline"} <= set(listed)
 
 
+@pytest.mark.parametrize(("limit", "cut"), [(1, True), (1000, False)])
+def test_agents_and_people_are_told_whether_an_answer_was_cut(
+    store: Path, capsys: pytest.CaptureFixture[str], limit: int, cut: bool
+) -> None:
+    question = {"question": "unexplored", "arguments": {"limit": limit}}
+    ((_, (_, text)),) = inside(store, ("ask", question))
+    words = ["ask", "unexplored", f"limit={limit}", "--store", str(store)]
+    assert main([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told, told["truncated"]) == (json.loads(text), cut)
+    assert main(words) == 0
+    assert ("cut at 1 rows; ask for more with limit=" in capsys.readouterr().err) == cut
+
+
 def test_the_schema_tells_terms_counts_and_examples(store: Path) -> None:
     ((_, (_, text)),) = inside(store, ("schema", {}))
     assert "lab:Experiment (6): One version of the target file" in text

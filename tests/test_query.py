@@ -79,6 +79,19 @@ def test_limits_cut_and_say_so():
     assert (len(answer.rows), answer.truncated) == (2, True)
 
 
+@pytest.mark.parametrize("name", sorted(questions()))
+def test_an_answer_is_called_cut_exactly_where_a_limit_cut_it(name):
+    given = arguments_for(name, 9)
+    if "limit" not in {argument.name for argument in questions()[name].arguments}:
+        assert not ask(FULL, name, given).truncated
+        return
+    size = len(ask(FULL, name, {**given, "limit": "100000"}).rows)
+    assert size
+    for limit in {1, max(1, size - 1), size, size + 1}:
+        answer = ask(FULL, name, {**given, "limit": str(limit)})
+        assert (len(answer.rows), answer.truncated) == (min(limit, size), limit < size)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
