@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.errors import LexiconError
-from kg.knobs import component_of
+from kg.knobs import component_of, rules
 from kg.lexicon import SCHEME, add_alias, load, merge, parse, read_aliases
 from kg.text_match import LONGEST, find, index_of
 from kg.text_tokens import keeps, key_of, tokenize
@@ -59,6 +60,18 @@ KNOBS = """
 
 def test_every_knob_of_the_inventory_has_a_concept() -> None:
     assert [name for name in KNOBS if LEXICON.knob(name) is None] == []
+
+
+def test_every_knob_the_source_reader_can_name_has_a_concept() -> None:
+    assert sorted(name for name in named_in_reader() if LEXICON.knob(name) is None) == []
+
+
+def named_in_reader() -> set[str]:
+    """Return every whole knob name written in the reader's code and tables."""
+    prefixes = "|".join(rules().components)
+    knob = re.compile(rf'"((?:{prefixes})\.[a-z0-9_.]*[a-z0-9_])"')
+    sources = [*TURTLE.parent.glob("*.py"), *TURTLE.parent.glob("*.toml")]
+    return {name for path in sources for name in knob.findall(path.read_text(encoding="utf-8"))}
 
 
 def test_every_knob_has_a_definition_a_component_and_other_names() -> None:
