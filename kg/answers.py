@@ -10,9 +10,11 @@ from kg.answers_fleet import seen_by
 from kg.answers_history import attempts, best, progress, timeline
 from kg.answers_pairs import common, relations
 from kg.answers_search import best_before, hypotheses, repeats, sweeps, unexplored
+from kg.attribution import attribution
 
 FINISH: dict[str, Finish] = {
     "attempts": attempts,
+    "attribution": attribution,
     "best": best,
     "best-before": best_before,
     "by-agent": partial(seen_by, field="agent"),

@@ -11,7 +11,7 @@ from histories import line
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.attribution import ENOUGH, NEVER, Credit, attribute, ridge, robust
+from kg.attribution import ENOUGH, NEVER, Credit, credits_of, ridge, robust
 from kg.memory import Memory
 from kg.model import ExperimentRecord, Status
 
@@ -41,7 +41,7 @@ def told(
 def credited(place: Path, records: list[ExperimentRecord]) -> dict[str, Credit]:
     memory = Memory(place / "graph")
     memory.add_all(records)
-    return {row.knob: row for row in attribute(memory, "t")}
+    return {row.knob: row for row in credits_of(memory.graph().board("t"))}
 
 
 def made_up(seed: int, size: int = 60, noise: float = 0.0005) -> list[ExperimentRecord]:
@@ -52,7 +52,7 @@ def made_up(seed: int, size: int = 60, noise: float = 0.0005) -> list[Experiment
 
 
 def test_an_empty_campaign_credits_nothing(tmp_path: Path) -> None:
-    assert attribute(Memory(tmp_path / "graph"), "t") == []
+    assert Memory(tmp_path / "graph").ask("attribution").rows == []
 
 
 def test_an_isolated_effect_is_the_mean_over_isolated_edits_alone(tmp_path: Path) -> None:
@@ -137,14 +137,19 @@ def test_crashes_interruptions_and_seeds_count_nowhere(tmp_path: Path) -> None:
     assert rows["model.depth"].n == 1
 
 
-def test_rows_are_json_and_the_most_tried_comes_first(tmp_path: Path) -> None:
+def test_the_question_answers_in_plain_values_the_most_tried_first(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "graph")
     memory.add_all(made_up(4))
-    rows = attribute(memory, "t")
-    assert [row.n for row in rows] == sorted((row.n for row in rows), reverse=True)
-    assert json.loads(json.dumps(rows[0].to_json()))["experiment"] == rows[0].experiment
-    early = attribute(memory, "t", as_of=5)
-    assert max(int(name[-4:]) for row in early for name in row.experiments) <= 5
+    rows = memory.ask("attribution", campaign="t").rows
+    assert [row["n"] for row in rows] == sorted((row["n"] for row in rows), reverse=True)
+    assert json.loads(json.dumps(rows)) == rows
+    assert rows == memory.ask("attribution").rows  # the only campaign there is
+    early = memory.ask("attribution", campaign="t", as_of=5).rows
+    assert max(int(name[-4:]) for row in early for name in row["experiments"]) <= 5
+    narrow = {"knob": "model.depth", "component": "model_size", "direction": "increase"}
+    (depth,) = memory.ask("attribution", narrow).rows
+    assert depth in rows
+    assert memory.ask("attribution", {**narrow, "direction": "decrease"}).rows == []
 
 
 @given(st.integers(0, 1000), st.floats(0.001, 1000))

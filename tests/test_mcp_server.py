@@ -158,7 +158,7 @@ def test_texts_of_the_memory_are_marked_and_hide_nothing(store: Path) -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "names"),
     [
-        ("ask", {"question": "nope"}, "ask one of: attempts, best, best-before"),
+        ("ask", {"question": "nope"}, "ask one of: attempts, attribution, best"),
         ("ask", {"question": "attempts"}, "needs knob=; ask as in"),
         ("ask", {"question": "best", "arguments": {"x": 1}}, "it takes component, "),
         ("ask", {"question": "best", "campaign": "zz"}, "it has mar8"),

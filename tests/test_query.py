@@ -174,6 +174,15 @@ def test_the_query_of_common_finds_the_settings_its_answer_lists():
     assert {(row["what"], row["left"], row["right"]) for row in rows} == wanted
 
 
+def test_the_query_of_attribution_finds_the_experiments_its_answer_lists():
+    scope = {"scope": vocab.campaign("mar8"), "until": Literal(2**53)}
+    found = run(FULL.store, bind(questions()["attribution"].sparql, scope))
+    answer = ask(FULL, "attribution", {"limit": "1000"}, campaign="mar8")
+    wanted = {(row["knob"], name) for row in answer.rows for name in row["experiments"]}
+    assert {(row["edited"], row["experiment"]) for row in found} >= wanted
+    assert len(wanted) > 10
+
+
 def test_the_query_of_improved_while_finds_the_experiments_its_answer_lists():
     depth = vocab.knob("model.depth")
     scope = {"scope": vocab.campaign("mar8"), "until": Literal(2**53), "knob": depth}
