@@ -10,7 +10,6 @@ from flows import campaign, ledger
 from flows.errors import CampaignError, NotAdvised
 from flows.lab import Campaign, Lab, open_lab
 from flows.ledger import Entry
-from flows.noise import noise_of
 from flows.output import emit, out
 from kg.check import check
 from kg.check_model import Advice, Advised
@@ -33,7 +32,6 @@ def check_command(options: argparse.Namespace) -> int:
         campaign=tag,
         message=options.message or "",
         as_of=options.as_of,
-        noise=threshold(lab, tag),
     )
     if options.json:
         emit(advice.to_json())
@@ -56,7 +54,6 @@ def recall_command(options: argparse.Namespace) -> int:
         idea=options.idea or "",
         tokens=options.tokens,
         campaign=tag,
-        noise=threshold(lab, tag),
     )
     if options.json:
         emit(digest.to_json())
@@ -65,12 +62,6 @@ def recall_command(options: argparse.Namespace) -> int:
     else:
         sys.stderr.write("nothing is known yet\n")
     return 0
-
-
-def threshold(lab: Lab, tag: str | None) -> float | None:
-    """Return what an effect must exceed in a campaign whose noise was measured."""
-    noise = noise_of(lab, tag) if tag else None
-    return noise.threshold if noise else None
 
 
 def tag_of(lab: Lab, tag: str | None) -> str | None:
@@ -107,8 +98,7 @@ def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str
     """
     new, old = ledger.text(source), ledger.text(accepted)
     memory = open_memory(lab.graph)
-    limit = threshold(lab, place.tag)
-    advice = check(memory, new, old, campaign=place.tag, message=message, noise=limit)
+    advice = check(memory, new, old, campaign=place.tag, message=message)
     if advice.verdict in STOPS:
         raise NotAdvised(advice.summary, advice.exit_code, advice.to_json())
     return advice

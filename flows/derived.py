@@ -12,6 +12,7 @@ from flows.errors import FlowError
 from flows.experiment import Clock
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
+from flows.noise import floors_of
 from kg.errors import KgError
 from kg.memory import Memory, open_memory
 from kg.model import ExperimentRecord
@@ -54,19 +55,31 @@ def expected(error: Exception) -> bool:
     return isinstance(error, KgError | OSError | Timeout)
 
 
+def remember_noise(lab: Lab, tag: str) -> None:
+    """Tell the graph the noise of a campaign that was just measured."""
+    try:
+        open_memory(lab.graph).measure(tag, floors_of(lab, tag))
+    except (KgError, OSError, Timeout) as error:
+        log.warning("graph: %s; run `nightlab kg rebuild`", error)
+
+
 def catch_up(lab: Lab, memory: Memory) -> int:
     """Add every experiment the graph does not have; the number added."""
     known = set(memory.names())
     new = [entry for entry in ledger.entries(lab.repository) if entry.facts.name not in known]
     memory.add_all([record_of(lab, entry) for entry in new])
+    for tag in sorted({entry.facts.campaign for entry in new}):
+        memory.measure(tag, floors_of(lab, tag))
     return len(new)
 
 
 def rebuild(lab: Lab) -> int:
     """Rebuild the graph and every results.tsv from the ledger; the number of experiments."""
     found = list(all_records(lab))
-    open_memory(lab.graph).rebuild(found)
-    for tag in sorted({record.campaign for record in found}):
+    tags = sorted({record.campaign for record in found})
+    floors = [floor for tag in tags for floor in floors_of(lab, tag)]
+    open_memory(lab.graph).rebuild(found, floors=floors)
+    for tag in tags:
         write_results(lab, tag)
     return len(found)
 

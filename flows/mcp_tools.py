@@ -115,10 +115,10 @@ class Tools:
         from kg.check import check
 
         memory, _ = self.open()
-        source, accepted, tag, noise = self.proposal(file, campaign, bool(message))
+        source, accepted, tag = self.proposal(file, campaign, bool(message))
         if source is None and not message:
             raise FlowError("check: there is no file to judge here; give a message or a file")
-        advice = check(memory, source, accepted, campaign=tag, message=message, noise=noise)
+        advice = check(memory, source, accepted, campaign=tag, message=message)
         return advice.to_json()
 
     def recall(self, idea: str, tokens: int, campaign: str | None) -> str:
@@ -126,26 +126,26 @@ class Tools:
         from kg.recall import recall
 
         memory, _ = self.open()
-        source, _, tag, noise = self.proposal(None, campaign, False)
-        digest = recall(memory, source, idea=idea, tokens=tokens, campaign=tag, noise=noise)
+        source, _, tag = self.proposal(None, campaign, False)
+        digest = recall(memory, source, idea=idea, tokens=tokens, campaign=tag)
         return digest.text or "nothing is known yet"
 
     def proposal(
         self, file: str | None, campaign: str | None, message: bool
-    ) -> tuple[str | None, str | None, str | None, float | None]:
-        """Return the edited source, the accepted one, the campaign and its noise."""
-        from flows.advice import sources, tag_of, threshold
+    ) -> tuple[str | None, str | None, str | None]:
+        """Return the edited source, the accepted one and the campaign."""
+        from flows.advice import sources, tag_of
 
         memory, lab = self.open()
         if lab is None:
             if campaign:
                 check_known(memory, None, campaign)
-            return None, None, campaign, None
+            return None, None, campaign
         tag = tag_of(lab, campaign)
         if campaign:
             check_known(memory, lab, campaign)
         path = None if file is None else str(inside(lab.root, file))
-        return *sources(lab, tag, path, message), tag, threshold(lab, tag)
+        return *sources(lab, tag, path, message), tag
 
     def schema(self) -> str:
         """Return classes, predicates, counts and ten examples, as `nightlab kg schema` does."""

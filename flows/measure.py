@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from flows.campaign import current_tag, held, open_campaign
+from flows.derived import remember_noise
 from flows.errors import CampaignError
 from flows.lab import Lab, open_lab
 from flows.noise import FIRST_SEED, Noise, keep, measured, noise_of, run_seed
@@ -58,6 +59,7 @@ def measure_noise(lab: Lab, tag: str, seeds: int = 3, watch: Watch | None = None
         for seed in wanted:
             if seed not in known:
                 keep(lab, run_seed(lab, campaign, tip, seed, budget, watch))
+    remember_noise(lab, tag)
     noise = noise_of(lab, tag)
     if noise is None or noise.freedom < 1:
         said = noise.failed[-1].problem if noise and noise.failed else "no run has a result"

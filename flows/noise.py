@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from flows.errors import RefTaken
 from flows.lab import Campaign, Lab
 from flows.layout import lay_out
+from kg.model import NoiseFloor
 from trainer.run import Watch
 from trainer.stage import Job, environment, run_stage
 
@@ -243,10 +244,34 @@ def noise_of(lab: Lab, tag: str) -> Noise | None:
 
     Of measurements under several conditions the last one's count.
     """
+    return next(reversed(noises_of(lab, tag)), None)
+
+
+def noises_of(lab: Lab, tag: str) -> list[Noise]:
+    """Return the noise of a campaign under each condition it was measured under, the last last."""
     runs = list(measured(lab, tag))
+    failed = tuple(run for run in runs if run.value is None)
     valued = [run for run in runs if run.value is not None]
-    if not runs:
-        return None
-    conditions = (valued or runs)[-1].conditions
-    same = tuple(run for run in valued if run.conditions == conditions)
-    return Noise(tag, conditions, same, tuple(run for run in runs if run.value is None))
+    latest = {run.conditions: place for place, run in enumerate(valued or runs)}
+    return [
+        Noise(tag, under, tuple(run for run in valued if run.conditions == under), failed)
+        for under in sorted(latest, key=latest.__getitem__)
+    ]
+
+
+def floors_of(lab: Lab, tag: str) -> list[NoiseFloor]:
+    """Return what the memory is told of a campaign's noise."""
+    return [
+        NoiseFloor(
+            tag,
+            noise.conditions.metric,
+            noise.conditions.device,
+            noise.conditions.manifest,
+            noise.conditions.profile,
+            noise.floor,
+            noise.threshold,
+            len(noise.runs),
+        )
+        for noise in noises_of(lab, tag)
+        if noise.floor is not None and noise.threshold is not None
+    ]

@@ -56,6 +56,7 @@ class Board:
     spent: float = 0.0  # seconds, interrupted runs included
     spread: float = 0.0  # sum of squared differences between two runs of one program
     pairings: int = 0  # how many such differences there are
+    threshold: float | None = None  # what an effect must exceed, where the noise was measured
     best: dict[Scale, Row] = field(default_factory=dict)
     accepted: Row | None = None
     programs: dict[str, Row] = field(default_factory=dict)
@@ -124,10 +125,17 @@ class Board:
 
     @property
     def noise(self) -> float | None:
-        """Return the noise floor in the metric's units, None while it was never measured.
+        """Return what an effect must exceed in the metric's units, None while nobody knows.
 
-        It is the root mean square difference between two runs of one program: runs of equal
-        fingerprint, and runs where only the seed was changed.
+        The measured threshold where there is one, else what the experiments themselves show.
+        """
+        return self.seen_noise if self.threshold is None else self.threshold
+
+    @property
+    def seen_noise(self) -> float | None:
+        """Return the root mean square difference between two runs of one program.
+
+        Runs of equal fingerprint, and runs where only the seed was changed.
         """
         return math.sqrt(self.spread / self.pairings) if self.pairings else None
 

@@ -162,7 +162,7 @@ def summary_quads(campaign: NamedNode, board: Board) -> Iterator[Quad]:
             (LAB.discarded, Literal(tally["discard"])),
             (LAB.crashes, Literal(tally["crash"])),
             (LAB.seconds, double(float(f"{board.spent:.12g}"))),
-            (LAB.noiseFloor, double(board.noise)),
+            (LAB.noiseFloor, double(board.seen_noise)),
             (LAB.baseline, vocab.experiment(board.rows[0].name)),
             (LAB.accepted, vocab.experiment(board.accepted.name) if board.accepted else None),
         ],

@@ -70,9 +70,13 @@ class Graph:
         return self.columns
 
     def noise(self, name: str) -> float | None:
-        """Return the noise floor of an experiment's campaign."""
+        """Return what an effect must exceed in an experiment's campaign, as `Board.noise` does."""
         tag = self.value(vocab.experiment(name), LAB.inCampaign)
-        floor = None if tag is None else self.value(vocab.campaign(tag), LAB.noiseFloor)
+        if tag is None:
+            return None
+        campaign = vocab.campaign(tag)
+        floor = self.value(campaign, LAB.noiseThreshold)
+        floor = self.value(campaign, LAB.noiseFloor) if floor is None else floor
         return None if floor is None else float(floor)
 
     def context(self, name: str) -> dict[str, Value]:

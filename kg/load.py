@@ -31,7 +31,7 @@ def load_board(store: Store, tag: str) -> Board:
     """Return the board of a campaign."""
     campaign = vocab.campaign(tag)
     counted = load_trials(store, campaign)
-    board = Board(tag)
+    board = Board(tag, threshold=load_threshold(store, campaign))
     for row in load_rows(store, campaign):
         board.note(row)
         board.count(row, counted.get(row.name, ()))
@@ -41,7 +41,7 @@ def load_board(store: Store, tag: str) -> Board:
 
 def cut(board: Board, until: int) -> Board:
     """Return a board as it was after experiment ``until``."""
-    early = Board(board.campaign)
+    early = Board(board.campaign, threshold=board.threshold)
     for row in board.rows:
         if row.entry.seq > until:
             break
@@ -54,6 +54,12 @@ def cut(board: Board, until: int) -> Board:
         if regime.since <= until
     ]
     return early
+
+
+def load_threshold(store: Store, campaign: NamedNode) -> float | None:
+    """Return what an effect must exceed by a measurement, None where there was none."""
+    found = texts(store, campaign, LAB.noiseThreshold)
+    return float(found[0]) if found else None
 
 
 def load_rows(store: Store, campaign: NamedNode) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,9 @@ from pyoxigraph import RdfFormat, Store, serialize
 from kg import ingest, store
 from kg.board import Board
 from kg.facts import Facts, Reader
+from kg.floor import floor_quads, stale_quads
 from kg.graph import Graph
-from kg.model import ExperimentRecord
+from kg.model import ExperimentRecord, NoiseFloor
 from kg.query import Answer, ask
 from kg.shapes import check_store
 from kg.sparql import Limits, SparqlAnswer, sparql
@@ -64,12 +65,34 @@ class Memory:
             return len(fresh)
 
     def rebuild(
-        self, records: Iterable[ExperimentRecord], progress: ingest.Progress | None = None
+        self,
+        records: Iterable[ExperimentRecord],
+        progress: ingest.Progress | None = None,
+        floors: Iterable[NoiseFloor] = (),
     ) -> int:
         """Make the graph anew beside the present one, then swap them; return its size."""
         stream, workers = ingest.stream_workers(records)
         with store.replacing(self.directory) as graph:
-            return ingest.build(graph, ingest.understand(stream, self.reader, workers), progress)
+            facts = ingest.understand(stream, self.reader, workers)
+            count = ingest.build(graph, facts, progress)
+            store.bulk(graph, floor_quads(floors))
+            return count
+
+    def measure(self, campaign: str, floors: Sequence[NoiseFloor]) -> None:
+        """Hold a campaign's effects against measured noise from now on, the last floor's.
+
+        Raises:
+            KgError: A floor is no number above or equal to zero, or another writer holds the
+                memory for a minute.
+            MemoryBroken: The store is damaged or of another format.
+        """
+        fresh = set(floor_quads(floors))
+        with store.writing(self.directory) as graph:
+            stale = stale_quads(graph, campaign)
+            if fresh != stale:
+                store.announce(self.directory)
+                store.apply(graph, fresh - stale, stale - fresh)
+                store.publish(self.directory, graph)
 
     def graph(self) -> Graph:
         """Return the latest snapshot, opened once and again only after something was added."""

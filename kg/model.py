@@ -63,6 +63,20 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseFloor:
+    """What another seed alone does to a metric, measured under one set of conditions."""
+
+    campaign: str
+    metric: str
+    device: str  # "" if it was not told
+    manifest: str  # hash of the data, "" if it was not told
+    profile: str
+    floor: float  # standard deviation over seeds, in the metric's units
+    threshold: float  # what an effect must exceed to be more than noise, in the metric's units
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentRecord:
     """One experiment as the ledger knows it: everything the graph is built from.
 

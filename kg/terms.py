@@ -60,6 +60,7 @@ class LAB(metaclass=Closed):
     Experiment: NamedNode
     Hypothesis: NamedNode
     Knob: NamedNode
+    NoiseFloor: NamedNode
     Regime: NamedNode
     Repeat: NamedNode
     Sweep: NamedNode
@@ -141,6 +142,12 @@ class LAB(metaclass=Closed):
     best: NamedNode
     accepted: NamedNode
     noiseFloor: NamedNode
+    noiseThreshold: NamedNode
+    floorIn: NamedNode
+    profile: NamedNode
+    deviation: NamedNode
+    threshold: NamedNode
+    runs: NamedNode
     experiments: NamedNode
     kept: NamedNode
     discarded: NamedNode

@@ -11,7 +11,7 @@ from conftest import CONFIG, TRAIN, git
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows import campaign
+from flows import campaign, derived
 from flows.campaign import Wishes, held, open_campaign
 from flows.errors import CampaignError
 from flows.experiment import Proposal
@@ -29,6 +29,7 @@ from flows.noise import (
     noise_of,
     within_noise,
 )
+from kg.memory import open_memory
 
 BRANCH = "refs/heads/autoresearch/t"
 SEEDED = TRAIN.replace("SEED = 42", 'SEED = int(os.environ.get("NIGHTLAB_SEED") or 42)').replace(
@@ -224,3 +225,9 @@ def test_a_verdict_inside_the_noise_says_so(root: Path) -> None:
     source = noisy.replace("MATRIX_LR = 0.04", "MATRIX_LR = 0.045").encode()
     _, done = campaign.attempt(lab, "t", lambda place, old: Proposal(source, "a little"))
     assert "within-noise: 2 floors are 0.020000 over 3 runs" in done.entry.metrics["reason"]
+    memory = open_memory(lab.graph)
+    (told,) = memory.ask("attempts", {"knob": "optimizer.matrix_lr"}).rows
+    assert told["within_noise"] is True  # the questions use the floor the verdict used
+    live = memory.dump()
+    derived.rebuild(lab)
+    assert memory.dump() == live

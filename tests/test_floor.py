@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from told import STORY
+
+from kg.errors import KgError
+from kg.floor import floor_quads
+from kg.memory import Memory
+from kg.model import NoiseFloor
+
+
+def floor(deviation: float, device: str = "cpu", campaign: str = "t") -> NoiseFloor:
+    return NoiseFloor(campaign, "val_bpb", device, "m", "cpu", deviation, 2 * deviation, 3)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    made = Memory(tmp_path / "graph")
+    made.add_all(STORY)
+    return made
+
+
+def within(memory: Memory, question: str = "progress", **arguments: str) -> list[bool | None]:
+    return [row["within_noise"] for row in memory.ask(question, arguments, campaign="t").rows]
+
+
+def test_every_answer_uses_the_measured_floor_once_there_is_one(memory: Memory) -> None:
+    assert within(memory) == [None, False, False, False]  # by the rerun with another seed
+    memory.measure("t", [floor(0.006)])
+    assert within(memory) == [None, True, True, True]
+    assert within(memory, "attempts", knob="model.depth") == [True, None]
+    assert [row["within_noise"] for row in memory.ask("progress").rows] == [False]  # -0.020
+    memory.measure("t", [floor(0.02)])
+    assert [row["within_noise"] for row in memory.ask("progress").rows] == [True]
+
+
+def test_the_last_of_several_floors_counts_and_all_are_kept(memory: Memory) -> None:
+    memory.measure("t", [floor(1.0, "cuda"), floor(0.0)])
+    assert within(memory) == [None, False, False, False]
+    query = "SELECT ?device ?d { ?n a lab:NoiseFloor ; lab:device ?device ; lab:deviation ?d }"
+    assert sorted(row["device"] for row in memory.sparql(query).rows) == ["cpu", "cuda"]
+    assert memory.check() == []
+
+
+def test_measuring_again_leaves_nothing_of_the_earlier_floor(memory: Memory) -> None:
+    before = memory.dump()
+    memory.measure("t", [floor(1.0, "cuda")])
+    memory.measure("t", [floor(0.001)])
+    once = Memory(memory.directory.parent / "once")
+    once.rebuild(STORY, floors=[floor(0.001)])
+    assert memory.dump() == once.dump() != before
+    memory.measure("t", [])
+    assert memory.dump() == before
+
+
+def test_an_experiment_added_after_a_measurement_is_held_against_it(memory: Memory) -> None:
+    early = Memory(memory.directory.parent / "early")
+    early.add_all(STORY[:5])
+    early.measure("t", [floor(0.001)])
+    early.add_all(STORY[5:])
+    memory.measure("t", [floor(0.001)])
+    assert early.dump() == memory.dump()
+    assert within(early) == within(memory)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True).filter(lambda x: not 0.0 <= x < math.inf))
+def test_what_is_no_spread_is_refused(deviation: float) -> None:
+    with pytest.raises(KgError, match="no spread; measure it again"):
+        list(floor_quads([floor(deviation)]))
