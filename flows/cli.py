@@ -22,7 +22,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 could not, 2 misused."""
-    options = build_parser().parse_args(arguments)
+    options = parsed(build_parser(), arguments)
     if not getattr(options, "call", None):
         options.help()
         return MISUSED
@@ -47,6 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"nightlab {options.name}: this is a bug: {kind}: {error}; "
             "run it again with NIGHTLAB_DEBUG=1 and report the traceback",
         )
+
+
+def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line; `ask best --tag t limit=3` gives its arguments after options too.
+
+    argparse takes a list of words in one piece only (bpo-14191).
+    """
+    options, late = parser.parse_known_args(arguments)
+    more = [word for word in late if "=" in word and not word.startswith("-")]
+    if late and (more != late or not hasattr(options, "arguments")):
+        parser.error(f"unrecognized arguments: {' '.join(late)}")
+    if late:
+        options.arguments += late
+    return options
 
 
 def is_ours(error: Exception) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import TRAIN
 
-from flows.cli import build_parser, main
+from flows.cli import build_parser, main, parsed
 
 HEAVY = ("torch", "prefect", "dvc", "spacy", "rdflib", "pyoxigraph", "optuna", "matplotlib")
 
@@ -37,6 +37,32 @@ def test_no_command_is_misuse_and_prints_help(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as stop:
         main(["no-such-command"])
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ask", "attempts", "knob=model.depth", "limit=3", "--tag", "t"],
+        ["ask", "attempts", "--tag", "t", "knob=model.depth", "limit=3"],
+        ["ask", "attempts", "knob=model.depth", "--tag", "t", "limit=3"],
+    ],
+)
+def test_a_question_takes_its_arguments_before_and_after_options(words: list[str]) -> None:
+    options = parsed(build_parser(), words)
+    assert options.question == "attempts"
+    assert (options.campaign, options.arguments) == ("t", ["knob=model.depth", "limit=3"])
+
+
+@pytest.mark.parametrize(
+    "words", [["ask", "best", "--nope"], ["noise", "t", "x=1"], ["ask", "a", "b=1", "--x=2"]]
+)
+def test_an_option_nobody_knows_is_misuse(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parsed(build_parser(), words)
+    assert stop.value.code == 2
+    assert f"unrecognized arguments: {words[-1]}" in capsys.readouterr().err
 
 
 def test_an_error_is_one_line_and_with_json_also_data(
