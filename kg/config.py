@@ -21,7 +21,8 @@ from kg.idioms_residual import residual_settings
 from kg.idioms_schedule import schedule_settings
 from kg.knobs import component_of, is_unknown
 from kg.optimizers import Optimizers, read_optimizers
-from kg.program import KEPT, MAX_SOURCE, Program, parse, paused_collection
+from kg.parsing import KEPT, MAX_SOURCE, parse, paused_collection
+from kg.program import Program
 from kg.roles import Roles
 from kg.settings import Rank, Setting
 

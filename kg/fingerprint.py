@@ -6,7 +6,8 @@ import ast
 import hashlib
 from functools import lru_cache
 
-from kg.program import digest, parse
+from kg.parsing import digest, parse
+from kg.program import Unit
 
 UNPARSED_PREFIX = "unparsed:"
 
@@ -46,16 +47,28 @@ def size(source: str) -> tuple[int, int]:
     }
     if program is None:
         return len(coded), 0
-    nodes = 0
+    nodes = 1  # the module
+    for unit in program.units:
+        if unit.size is None:
+            unit.size = unit_size(unit)
+        told, texts = unit.size
+        nodes += told
+        coded.difference_update(texts)
+    return len(coded), nodes
+
+
+def unit_size(unit: Unit) -> tuple[int, frozenset[int]]:
+    """Return the AST nodes of a unit, and the lines of its docstrings and bare texts."""
+    nodes, texts = 0, set[int]()
     # Contexts and operators are left out: they say nothing that their parents do not.
-    for node in ast.walk(program.tree):
+    for node in (inner for outer in unit.body for inner in ast.walk(outer)):
         if isinstance(node, LIGHT):
             continue
         nodes += 1
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             nodes -= 2  # the statement and, when its turn comes, the text in it
-            coded.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return len(coded), nodes
+            texts.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return nodes, frozenset(texts)
 
 
 LIGHT = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)

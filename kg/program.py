@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import ast
-import gc
-import hashlib
-import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 from kg.canonical import Canon
 
-# Characters; the largest of 883 real train.py files has 45,000, and 256 KiB take 4 s at worst.
-MAX_SOURCE = 1 << 18
-# Versions kept parsed: a tree is 3 MB of small objects, and the garbage collector walks them all.
-KEPT = 24
 MAX_NESTING = 60  # blocks within blocks; real files stay below 12
 # Functions that only hold the script's body: their statements belong to the module.
 MAIN_NAMES: Final = frozenset(
@@ -44,18 +34,51 @@ class Statement:
     decorators: tuple[str, ...] = ()
 
 
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Unit:
+    """Statements of the module that stand together, read through once.
+
+    Versions of a file that have the same lines at the same place share the unit and its nodes.
+    """
+
+    body: list[ast.stmt]
+    statements: list[Statement] = field(default_factory=list)
+    functions: list[tuple[str, Function]] = field(default_factory=list)
+    classes: list[tuple[str, ast.ClassDef]] = field(default_factory=list)
+    layout: list[str] = field(default_factory=list)  # depth and text of each statement
+    size: tuple[int, frozenset[int]] | None = None  # kg.fingerprint's count, once it is asked for
+
+    def __post_init__(self) -> None:
+        """Index the statements; raises RecursionError if they nest too deep."""
+        index_block(self, self.body, "", (), 0)
+
+
 @dataclass(slots=True, eq=False)
 class Program:
     """Everything later stages ask about one version of a target file."""
 
     lines: list[str]
-    tree: ast.Module
+    units: list[Unit]
     statements: list[Statement] = field(default_factory=list)
     functions: dict[str, Function] = field(default_factory=dict)
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     by_scope: dict[str, list[Statement]] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
-    layout: list[str] = field(default_factory=list)  # depth and text of each statement
+    layout: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Put the units together in the order of the file."""
+        for unit in self.units:
+            self.statements += unit.statements
+            self.layout += unit.layout
+            self.classes.update(unit.classes)
+            for name, function in unit.functions:
+                if name in MAIN_NAMES:
+                    self.functions.setdefault(name, function)
+                else:
+                    self.functions[name] = function
+        for statement in self.statements:
+            self.by_scope.setdefault(statement.scope, []).append(statement)
 
     def source(self, node: ast.AST) -> str:
         """Return the literal source of an expression, in one line, strings without quotes."""
@@ -92,69 +115,8 @@ def cut(line: str, start: int, end: int | None) -> str:
     return line.encode("utf-8", "replace")[start:end].decode("utf-8", "replace")
 
 
-def parse(source: str) -> Program | None:
-    """Return the program of a source text, None if Python cannot parse it (or it is too large).
-
-    The last versions are kept, keyed by the text, so a history parses each once.
-    """
-    if len(source) > MAX_SOURCE:
-        return None
-    return parse_cached(source)
-
-
-@lru_cache(maxsize=KEPT)
-def parse_cached(source: str) -> Program | None:
-    """Parse and index one version."""
-    with paused_collection():
-        tree = syntax_tree(source)
-        if tree is None:
-            return None
-        program = Program(LINE_END.split(source), tree)
-        try:
-            index_block(program, tree.body, "", (), 0)
-        except RecursionError:
-            return None
-    for statement in program.statements:
-        program.by_scope.setdefault(statement.scope, []).append(statement)
-    return program
-
-
-@contextmanager
-def paused_collection() -> Iterator[None]:
-    """Keep the garbage collector off while thousands of objects are made that all live on.
-
-    A tree of 5,600 nodes triggers 8 collections that find nothing: half the time of parsing.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
-# ast counts lines at \n, \r\n and \r only; str.splitlines would also break at form feeds.
-LINE_END: Final = re.compile(r"\r\n|\r|\n")
-
-
-def syntax_tree(source: str) -> ast.Module | None:
-    """Parse a source text without ever raising or warning."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source.removeprefix("\ufeff"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        return None
-
-
-def digest(source: str) -> str:
-    """Return the SHA-256 of a source text, surrogates included."""
-    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def index_block(
-    program: Program, body: list[ast.stmt], scope: str, parents: tuple[ast.stmt, ...], depth: int
+    unit: Unit, body: list[ast.stmt], scope: str, parents: tuple[ast.stmt, ...], depth: int
 ) -> None:
     """Index the statements of one block and, below them, of theirs."""
     if depth > MAX_NESTING:
@@ -162,27 +124,27 @@ def index_block(
     for node in body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue  # a docstring or a bare literal: no effect
-        add_statement(program, node, scope, parents, depth)
-        inner, enclosing = scope_within(program, node, scope, parents)
+        add_statement(unit, node, scope, parents, depth)
+        inner, enclosing = scope_within(unit, node, scope, parents)
         for label, block in blocks(node):
             if label and block:
-                program.layout.append(f"{depth}{label}")
-            index_block(program, block, inner, enclosing, depth + 1)
+                unit.layout.append(f"{depth}{label}")
+            index_block(unit, block, inner, enclosing, depth + 1)
 
 
 def scope_within(
-    program: Program, node: ast.stmt, scope: str, parents: tuple[ast.stmt, ...]
+    unit: Unit, node: ast.stmt, scope: str, parents: tuple[ast.stmt, ...]
 ) -> tuple[str, tuple[ast.stmt, ...]]:
     """Return the scope and the enclosing statements of a statement's own blocks."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         if not scope and node.name in MAIN_NAMES and not isinstance(node, ast.ClassDef):
-            program.functions.setdefault(node.name, node)
+            unit.functions.append((node.name, node))
             return "", ()
         name = f"{scope}.{node.name}" if scope else node.name
         if isinstance(node, ast.ClassDef):
-            program.classes[name] = node
+            unit.classes.append((name, node))
         else:
-            program.functions[name] = node
+            unit.functions.append((name, node))
         return name, ()
     return scope, (*parents, node)
 
@@ -199,14 +161,14 @@ def blocks(node: ast.stmt) -> Iterator[tuple[str, list[ast.stmt]]]:
 
 
 def add_statement(
-    program: Program, node: ast.stmt, scope: str, parents: tuple[ast.stmt, ...], depth: int
+    unit: Unit, node: ast.stmt, scope: str, parents: tuple[ast.stmt, ...], depth: int
 ) -> None:
     """Write one statement's canonical text and record it."""
     canon = Canon()
     text, last = header(canon, node)
     decorators = tuple(canon.text(item) for item in getattr(node, "decorator_list", []))
-    program.layout.append(f"{depth}{text}{'@'.join(('', *decorators))}")
-    program.statements.append(
+    unit.layout.append(f"{depth}{text}{'@'.join(('', *decorators))}")
+    unit.statements.append(
         Statement(
             node, scope, text, (node.lineno, last), parents, frozenset(canon.names),
             tuple(canon.calls), decorators,
