@@ -58,23 +58,32 @@ def content(text: str) -> list[str]:
     return [lemma for lemma in key_of(text) if lemma.isalnum() and lemma not in SMALL]
 
 
+def weights(tokens: Sequence[Token], lexicon: Lexicon) -> dict[str, float]:
+    """Return the words of a text that carry meaning, and how much: the rarer, the more.
+
+    A word that no knob has weighs as the rarest.
+    """
+    known = glosses(lexicon)
+    rarest = math.log(1 + len(known.knobs))
+    wanted = [t.lemma for t in tokens if t.kind == "word" and t.lemma not in SMALL]
+    return {word: known.rarity.get(word, rarest) for word in wanted}
+
+
 def nearest(
     tokens: Sequence[Token], lexicon: Lexicon, candidates: Sequence[str] | None = None, top: int = 3
 ) -> tuple[tuple[str, float], ...]:
     """Return the knobs whose words cover most of the text's weight, best first.
 
-    The score is the share of the text's weight (rare words weigh more; a word no knob has
-    weighs as the rarest) that a knob's own words cover, 0 to 1.
+    The score is the share of the text's weight that a knob's own words cover, 0 to 1.
     """
     known = glosses(lexicon)
-    wanted = {t.lemma for t in tokens if t.kind == "word" and t.lemma not in SMALL}
-    rarest = math.log(1 + len(known.knobs))
-    total = sum(known.rarity.get(word, rarest) for word in wanted)
+    wanted = weights(tokens, lexicon)
+    total = sum(wanted.values())
     if not total:
         return ()
     names = [name for name in candidates if name in known.knobs] if candidates else known.knobs
     scores = {
-        name: sum(known.rarity[word] for word in wanted if word in known.knobs[name]) / total
+        name: sum(wanted[word] for word in wanted if word in known.knobs[name]) / total
         for name in names
     }
     ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
