@@ -76,6 +76,7 @@ class Try(NamedTuple):
     isolated: bool
     old: Value | None
     new: Value | None
+    told: str = ""  # the direction as it was told, where the old value was inferred
 
     def key(self, scale: Scale) -> EvidenceKey:
         """Return what the outcome of this edit is summed under."""
@@ -153,6 +154,7 @@ class Trial(NamedTuple):
     delta: float | None
     old: Value | None
     new: Value | None
+    told: str = ""  # as of `Try`
 
     @property
     def order(self) -> tuple[int, str]:

@@ -8,7 +8,8 @@ from typing import Any
 from pyoxigraph import NamedNode, Store
 
 from kg import vocab
-from kg.board import Board, Entry, EvidenceKey, Regime, Row, Trial, Try, in_order
+from kg.board import Board, Entry, EvidenceKey, Regime, Row, Trial, in_order
+from kg.outcome import as_told
 from kg.packed import evidence_key, unpack_rows, unpack_trials
 from kg.terms import KNOBS, LAB, PROV
 from kg.vocab import Value, name_of, python
@@ -115,6 +116,6 @@ def entries_of(board: Board) -> Iterator[Entry]:
     """Yield what a board was made of, to make it anew in another order."""
     for row in board.rows:
         pairs = board.pairs.get(row.name, ())
-        tries = tuple(Try(*key[2:], trial.old, trial.new) for key, trial in pairs)
+        tries = tuple(as_told(key, trial) for key, trial in pairs)
         settings = None if row.entry.lost else board.settings(row)
         yield row.entry._replace(tries=tries, settings=settings)

@@ -22,6 +22,8 @@ from kg.board import (
 from kg.facts import Edit, Facts
 from kg.vocab import Value
 
+DIRECTED = ("increase", "decrease")
+
 
 def entry_of(facts: Facts) -> Entry:
     """Return what a campaign has to know of an experiment."""
@@ -65,12 +67,16 @@ def finite(number: float | None) -> float | None:
 def try_of(edit: Edit, isolated: bool) -> Try:
     """Return an edit without its whereabouts."""
     change = edit.change
-    directed = edit.direction in ("increase", "decrease")
-    to = "" if directed or edit.new is None else str(edit.new)[:80]
+    to = goal(edit.direction, edit.new)
     scope = str(change.optimizer_scope)
     return Try(
         change.component, change.knob, edit.direction, to, scope, isolated, edit.old, edit.new
     )
+
+
+def goal(direction: str, new: Value | None) -> str:
+    """Return the new value an edit without a direction is known by, "" for all others."""
+    return "" if direction in DIRECTED or new is None else str(new)[:80]
 
 
 def row_of(board: Board, entry: Entry) -> Row:
@@ -102,9 +108,34 @@ def completed(board: Board, entry: Entry) -> Entry:
     if not entry.lost:
         return entry
     known: dict[str, Value | None] = {k: regime.value for k, regime in board.config().items()}
+    tries = tuple(inferred(tried, known.get(tried.knob)) for tried in entry.tries)
     known |= {tried.knob: tried.new for tried in entry.tries}
     settings = tuple(pair(k, v) for k, v in sorted(known.items()) if v is not None)
-    return entry._replace(settings=settings or None)
+    return entry._replace(settings=settings or None, tries=tries)
+
+
+def inferred(tried: Try, held: Value | None) -> Try:
+    """Return an edit whose message gives only the new value as one from what was accepted.
+
+    "depth 10" while depth was 9 is an increase: so it counts with the others.
+    """
+    if tried.old is not None or tried.new is None or held is None or tried.told:
+        return tried
+    direction = tried.direction
+    if direction == "replace" and not isinstance(held, str) and not isinstance(tried.new, str):
+        if held == tried.new:
+            return tried
+        direction = "increase" if tried.new > held else "decrease"
+    to = goal(direction, tried.new)
+    return tried._replace(old=held, direction=direction, to=to, told=tried.direction)
+
+
+def as_told(key: EvidenceKey, trial: Trial) -> Try:
+    """Return an edit as its experiment told it, without what was inferred."""
+    tried = Try(*key[2:], trial.old, trial.new)
+    if not trial.told:
+        return tried
+    return tried._replace(old=None, direction=trial.told, to=goal(trial.told, trial.new))
 
 
 def deviation(board: Board, entry: Entry) -> dict[str, Value | None] | None:
@@ -160,7 +191,7 @@ def trials_of(entry: Entry, row: Row) -> list[tuple[EvidenceKey, Trial]]:
     if not row.attempt:
         return []
     head = (entry.seq, entry.name, entry.commit, row.outcome, row.delta)
-    return in_order((t.key(entry.scale), Trial(*head, t.old, t.new)) for t in entry.tries)
+    return in_order((t.key(entry.scale), Trial(*head, t.old, t.new, t.told)) for t in entry.tries)
 
 
 def turn(board: Board, entry: Entry) -> list[tuple[Regime | None, Regime]]:

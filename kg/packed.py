@@ -41,7 +41,7 @@ def unpack_rows(texts: Iterable[str]) -> list[Row]:
 
 def pack_trial(trial: Trial) -> Literal:
     """Return a trial as a literal."""
-    return pack(trial)
+    return pack(trial if trial.told else trial[:-1])
 
 
 def unpack_trials(texts: Iterable[str]) -> list[Trial]:

@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from histories import asked, line
+from histories import added, asked, built, dump, line
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from told import CRASH, DECAY, DISCARD, KEEP, LR, STORY, source
 
 from kg.errors import BadArgument
@@ -145,3 +147,41 @@ def test_repeats_are_found_in_wordings_alone_and_the_justified_one_is_told_apart
         (6, "t-0003", []),
         (7, "t-0001", [f"{DECAY} (t-0005)"]),
     ]
+
+
+TOLD = [
+    ("baseline with depth 8", 1.0, KEEP),
+    ("depth 8 to 9", 0.99, KEEP),
+    ("depth 10", 1.1, DISCARD),  # from 9, says the line
+    ("depth 7, too shallow", 1.2, DISCARD),
+    ("window pattern SSSSL", 1.1, DISCARD),  # nobody ever said what it was
+    ("raise depth to 12", 1.3, DISCARD),
+]
+
+
+def in_words(told):
+    """Return a campaign of which only the descriptions are left."""
+    found = line([(None, value, status) for _, value, status in told])
+    return [
+        replace(record, source=None, parent_source=None, description=message)
+        for record, (message, _, _) in zip(found, told, strict=True)
+    ]
+
+
+def test_a_new_value_alone_is_an_edit_of_what_was_accepted():
+    rows = asked(in_words(TOLD), "attempts", knob="model.depth").rows
+    assert [(row["seq"], row["old"], row["new"], row["direction"]) for row in rows[-4:]] == [
+        (1, 8, 9, "increase"),
+        (2, 9, 10, "increase"),
+        (3, 9, 7, "decrease"),
+        (5, 9, 12, "increase"),
+    ]
+    (window,) = asked(in_words(TOLD), "attempts", knob="attention.window_pattern").rows
+    assert (window["old"], window["direction"]) == (None, "replace")
+
+
+@given(st.permutations(range(len(TOLD))))
+@settings(max_examples=20, deadline=None)
+def test_what_is_inferred_does_not_depend_on_the_order_of_adding(order):
+    records = in_words(TOLD)
+    assert dump(added(records[place] for place in order)) == dump(built(records))
