@@ -218,9 +218,17 @@ def one_number(old: list[str], new: list[str]) -> tuple[str, str] | None:
         (before, after)
         for one, other in zip(old, new, strict=True)
         for before, after in zip(NUMBER.findall(one), NUMBER.findall(other), strict=True)
-        if before != after
+        if value_of(before) != value_of(after)
     }
     return pairs.pop() if len(pairs) == 1 else None
+
+
+def value_of(number: str) -> float | str:
+    """Return what a number literal comes to, so that `15` is `15.0`; other texts stay."""
+    try:
+        return float(number)
+    except ValueError:
+        return number
 
 
 NUMBER: Final = re.compile(r"(?<![\w.])\d[\d.]*(?:e[-+]?\d+)?(?![\w.])", re.I)

@@ -99,18 +99,18 @@ def name_settings(
     if isinstance(value, ast.Dict):
         yield from dict_settings(program, names, statement, name, value)
         return
-    if not once and any(isinstance(parent, ast.For | ast.While) for parent in statement.parents):
+    if not once and in_loop(statement):
         return  # rewritten as the loop runs: a schedule, read from the shape of the code
     knob = knob_named(name, scope) or (knob_of_name(name) if name.isupper() else None)
     constant = name.isupper() or (not scope and knob is not None)
     if not once and not constant:
         return  # a counter or an accumulator, not a setting
-    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
-        return  # passes on what another setting holds
+    opaque = False
     if not is_literal(value):
-        if knob is None and not name.isupper():
-            return
-        if isinstance(names.value(value, scope), Unfoldable) and not names.probe(value, scope):
+        known = knob is not None or name.isupper()
+        opaque = not is_computed(names, value, scope)
+        in_the_open = constant and not scope and knob is not None and not in_loop(statement)
+        if not known or (opaque and not in_the_open):
             return
     elif knob is None and (NEVER_SETTINGS.match(name) or is_switch(value)):
         return
@@ -123,10 +123,30 @@ def name_settings(
     setting = make_setting(program, names, knob or unknown_knob(path), value, site)
     setting = overridden_field(names, setting, scope, name) if in_class else setting
     guarded = any(isinstance(parent, ast.If) for parent in statement.parents)
-    setting = replace(setting, guarded=guarded and not once)
+    setting = replace(setting, guarded=guarded and not once, hidden=opaque)
+    if isinstance(value, ast.IfExp):
+        setting = replace(setting, effective=None)  # one of two values, as the machine has it
+    elif opaque:
+        setting = replace(setting, probe=())
     if not in_class and is_unread(program, scope, name):
         setting = replace(setting, effective=False)
     yield from split_tuple(program, setting, value)
+
+
+def in_loop(statement: Statement) -> bool:
+    """Tell whether a statement runs again and again."""
+    return any(isinstance(parent, ast.For | ast.While) for parent in statement.parents)
+
+
+def is_computed(names: Names, value: ast.expr, scope: str) -> bool:
+    """Tell whether an expression is arithmetic that can be followed, not a lookup or a call.
+
+    What cannot be followed (`tokenizer.get_vocab_size()`) is only compared, so that a literal
+    in its place is seen; a plain name passes on what another setting holds.
+    """
+    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+        return False
+    return not isinstance(names.value(value, scope), Unfoldable) or bool(names.probe(value, scope))
 
 
 def overridden_field(names: Names, setting: Setting, owner: str, name: str) -> Setting:
@@ -154,15 +174,33 @@ def attribute_settings(
     if is_literal(value) and not is_switch(value):
         setting = make_setting(program, names, knob or unknown_knob(path), value, site)
         yield from split_tuple(program, setting, value)
-    elif knob is not None and isinstance(value, ast.BinOp | ast.Call):
-        number, rest = coefficient(value)
-        if number is None or not rest:
-            setting = make_setting(program, names, knob, value, site)
-            if setting.probe or setting.number is not None:
-                yield setting
-            return
-        setting = make_setting(program, names, knob, number, site)
-        yield replace(setting, rank=Rank.LOCAL, literal=False, token=f"{setting.folded}*{rest}")
+    elif knob is not None and not passes_on(knob, value):
+        yield from computed_setting(program, names, knob, value, site)
+
+
+def computed_setting(
+    program: Program, names: Names, knob: str, value: ast.expr, site: Site
+) -> Iterator[Setting]:
+    """Yield a setting that is computed: its own factor where it has one, else the whole."""
+    if not isinstance(value, ast.BinOp | ast.Call | ast.Attribute | ast.Name):
+        return
+    number, rest = coefficient(value)
+    if not rest or (number is None and knob not in MULTIPLES):
+        setting = make_setting(program, names, knob, value, site)
+        if setting.probe or setting.number is not None:
+            yield setting
+        return
+    setting = make_setting(program, names, knob, number or value, site)
+    shown, factor = (setting.value, setting.folded) if number is not None else ("1", 1)
+    yield replace(
+        setting,
+        value=shown,
+        folded=factor,
+        rank=Rank.LOCAL,
+        literal=False,
+        token=f"{factor}*{rest}",
+        probe=(),
+    )
 
 
 def argument_settings(program: Program, names: Names, statement: Statement) -> Iterator[Setting]:
@@ -192,6 +230,16 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
 def sets_something(called: str, value: ast.expr) -> bool:
     """Tell whether an unknown keyword is a setting: a number or text given to a constructor."""
     return called[:1].isupper() or not isinstance(value, ast.Constant) or not is_flag(value)
+
+
+# Lengths that stand as a multiple of another setting: a missing factor counts as 1.
+MULTIPLES: Final = frozenset({"position.rotary_cache_len"})
+
+
+def passes_on(knob: str, value: ast.expr) -> bool:
+    """Tell whether `self.n_head = config.n_head` only hands on a setting of the same name."""
+    name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
+    return bool(name) and knob_named(name) in (knob, None)
 
 
 def is_flag(value: ast.Constant) -> bool:

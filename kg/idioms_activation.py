@@ -248,12 +248,13 @@ def expand_local(
                 break
             node = key[0]
             used += [s for s in program.by_scope.get(scope, []) if node in ast.walk(s.node)]
-        elif isinstance(node, ast.Name) and len(names.locals.get((scope, node.id), ())) == 1:
-            statement = names.locals[scope, node.id][0]
-            if not isinstance(statement.node, ast.Assign):
+        elif isinstance(node, ast.Name) and names.locals.get((scope, node.id)):
+            first, *later = names.locals[scope, node.id]
+            rounds = all(node.id in s.names and "//" in s.text for s in later)
+            if not isinstance(first.node, ast.Assign) or not rounds:
                 break
-            used.append(statement)
-            node = statement.node.value
+            used += [first, *later]
+            node = first.node.value
         else:
             break
     return node, used
@@ -272,4 +273,20 @@ def width_ratio(
     top, bottom = names.probe(hidden, scope), names.probe(width, scope)
     if not top or not bottom or not bottom[-1]:
         return "", None
-    return program.source(hidden), round(top[-1] / bottom[-1], 4)
+    ratio = top[-1] / bottom[-1]
+    return as_fraction(ratio) or program.source(hidden), round(ratio, 4)
+
+
+def as_fraction(ratio: float) -> str:
+    """Return `8/3` or `2.5` for a ratio that is one, "" for any other.
+
+    >>> as_fraction(21845 / 8192), as_fraction(2.5), as_fraction(3.14159)
+    ('8/3', '2.5', '')
+    """
+    if abs(ratio * 4 - round(ratio * 4)) < ROUNDED:
+        return f"{round(ratio * 4) / 4:g}"
+    thirds = round(ratio * 3)
+    return f"{thirds}/3" if abs(ratio * 3 - thirds) < 3 * ROUNDED else ""
+
+
+ROUNDED: Final = 0.02  # a width of 8192 rounded to a multiple of 128 is off by at most 1/64

@@ -27,6 +27,8 @@ SDP_SWITCH: Final = re.compile(r"enable_(cudnn|flash|math|mem_efficient)_sdp\((T
 ROTATES: Final = re.compile(r"rotary|rope|rotate", re.I)
 # Casts and devices inside the rotary functions say nothing about the encoding.
 CASTS: Final = re.compile(r"\.(bfloat16|float|half|double)\(\)|\.to\([^()]*\)|,?device=[\w.]+")
+FORMAT: Final = re.compile(r"^[\w?]+=.*torch\.(bfloat16|float\d+|half)\b")  # `cast = torch.half if`
+OWN_NAME: Final = re.compile(r"\?\d+")  # a dropped line takes its names with it
 
 
 def attention_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
@@ -152,7 +154,8 @@ def position_settings(program: Program, roles: Roles) -> Iterator[Setting]:
     value = "rope" if applied else "none"
     value += "(some layers)" if any("layer" in guard for guard in guards) else ""
     bodies = [body_text(program, scope) for scope in roles.scopes(Role.ROTARY)]
-    texts = [CASTS.sub("", line) for body in bodies for line in body.splitlines()]
+    lines = [line for body in bodies for line in body.splitlines() if not FORMAT.match(line)]
+    texts = [CASTS.sub("", OWN_NAME.sub("?", line)) for line in lines]
     texts = [text for text in texts if not text.startswith(("(Assert", "If "))]
     calls = [canonical(c) for s in applied for c in s.calls if ROTATES.search(callee(c))]
     token = "\n".join([value, *texts, *calls, *guards])

@@ -13,7 +13,16 @@ from kg.config_names import Names, callee
 from kg.fold import number_of
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
-from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value, mentions_layer
+from kg.settings import (
+    Rank,
+    Setting,
+    Site,
+    coefficient,
+    make_setting,
+    make_value,
+    mentions_layer,
+    with_constants,
+)
 
 # What is initialised, by the attributes on the way to the weight; a first match wins.
 TARGETS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
@@ -130,7 +139,7 @@ def draw_settings(
     if draw.value is None:
         yield make_value(draw.knob, draw.kind, site)
         return
-    factor, rest = coefficient(own_scale(names, draw.value, scope))
+    factor, rest = coefficient(with_constants(names, own_scale(names, draw.value, scope), scope))
     if rest and draw.knob in SHARED | {"init.c_proj"}:
         setting = make_setting(program, names, draw.knob, factor or draw.value, site)
         shown = setting.value if factor is not None else "1"
@@ -171,7 +180,7 @@ def scale_settings(program: Program, names: Names, statement: Statement) -> Iter
         node.value, SCALE_NAMES
     ):
         return
-    number, rest = coefficient(node.value)
+    number, rest = coefficient(with_constants(names, node.value, statement.scope))
     site = Site(f"{statement.scope} > {name}", statement.scope, statement.span, Rank.LOCAL)
     if not rest:
         return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
 from kg.canonical import canonical
-from kg.config_names import Names
+from kg.config_names import Names, callee
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, number_of
 from kg.knobs import component_of
 from kg.model import OptimizerScope
@@ -89,22 +90,89 @@ LAYER_NAMES = frozenset({"i", "layer_idx", "layer_id", "layer", "idx", "shape", 
 
 def make_setting(program: Program, names: Names, knob: str, node: ast.expr, site: Site) -> Setting:
     """Build a setting from the expression that gives its value."""
-    literal = is_literal(node)
-    folded = fold(node) if literal else names.value(node, site.scope)
+    given = default_given(node)
+    literal = is_literal(given)
+    folded = fold(given) if literal else names.value(given, site.scope)
     return Setting(
         knob=knob,
         component=component_of(knob),
-        value=program.source(shown_node(names, node, site.scope, folded)),
+        value=shown_text(program, names, given, site.scope, folded),
         folded=folded,
         path=site.path,
         span=site.span,
         scope=site.scope,
         rank=site.rank,
-        token=canonical(node),
+        token=canonical(given),
         literal=literal,
-        probe=() if number_of(folded) is not None else names.probe(node, site.scope),
+        probe=() if number_of(folded) is not None else probe(names, given, site.scope),
         layered=not literal and mentions_layer(node, names, site.scope),
     )
+
+
+def default_given(node: ast.expr) -> ast.expr:
+    """Return what a value is unless someone says otherwise: the default of `environ.get`.
+
+    `int(os.environ.get("BATCH", "128"))` is 128 in every run that is recorded here.
+    """
+    call = node
+    while isinstance(call, ast.Call) and callee(call) in ("int", "float", "str") and call.args:
+        call = call.args[0]
+    if not isinstance(call, ast.Call) or callee(call) not in ("get", "getenv"):
+        return node
+    if not ENVIRONMENT.search(canonical(call.func)) or len(call.args) != 2:
+        return node
+    default = call.args[1]
+    while isinstance(default, ast.Call) and callee(default) == "str" and default.args:
+        default = default.args[0]
+    if call is not node and isinstance(default, ast.Constant) and isinstance(default.value, str):
+        number = fold(default.value)
+        if isinstance(number, int | float):
+            return ast.Constant(value=number)
+    return default
+
+
+ENVIRONMENT: Final = re.compile(r"environ|getenv")
+
+
+def probe(names: Names, node: ast.expr, scope: str) -> tuple[float, ...]:
+    """Return what to compare of an expression: its value at three sizes, or in either case."""
+    if not isinstance(node, ast.IfExp):
+        return names.probe(node, scope)
+    cases = [number_of(names.value(case, scope)) for case in (node.body, node.orelse)]
+    if cases[0] is None or cases[1] is None:
+        return ()
+    return (cases[0], cases[1], cases[1])
+
+
+def shown_text(
+    program: Program, names: Names, node: ast.expr, scope: str, folded: Value | Unfoldable
+) -> str:
+    """Return the source to show: of a computed value, with the numbers behind its constants."""
+    shown = shown_node(names, node, scope, folded)
+    plain = with_constants(names, shown, scope) if shown is node else shown
+    return (program.source(shown) if plain is shown else "") or ast.unparse(plain)
+
+
+class Constants(ast.NodeTransformer):
+    """Puts the number behind an upper-case name in its place."""
+
+    def __init__(self, names: Names, scope: str) -> None:
+        self.names, self.scope = names, scope
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Replace a constant by its literal."""
+        bound = self.names.definition(node, self.scope) if node.id.isupper() else None
+        return bound[0] if bound is not None and is_plain_number(bound[0]) else node
+
+
+def with_constants(names: Names, node: ast.expr, scope: str) -> ast.expr:
+    """Return `long_window // 8` for `long_window // DIVISOR`; the node itself without constants."""
+    if isinstance(node, ast.Name | ast.Constant) or not any(
+        isinstance(inner, ast.Name) and inner.id.isupper() for inner in ast.walk(node)
+    ):
+        return node
+    whole: ast.expr = Constants(names, scope).visit(copy.deepcopy(node))
+    return whole
 
 
 def shown_node(names: Names, node: ast.expr, scope: str, folded: Value | Unfoldable) -> ast.expr:

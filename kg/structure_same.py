@@ -7,7 +7,9 @@ import re
 from collections import Counter
 
 from kg.anonymous import in_order, numbered
+from kg.changes_settings import NUMBER, value_of
 from kg.config_names import assignments
+from kg.idioms_attention import FORMAT
 from kg.settings import is_literal
 from kg.structure import Cluster
 
@@ -16,19 +18,42 @@ def says_the_same(cluster: Cluster) -> bool:
     """Tell whether a group of edited statements only names a literal, or renames something."""
     if not cluster.removed or not cluster.added:
         return False
-    return without_constants(cluster) or is_renaming(cluster)
+    return without_constants(cluster) or is_renaming(cluster) or same_numbers(cluster)
 
 
+def same_numbers(cluster: Cluster) -> bool:
+    """Tell whether both sides are equal but for how their numbers are written: `15`, `15.0`."""
+    sides = [
+        Counter(plain(statement.text) for statement in statements)
+        for statements in (cluster.removed, cluster.added)
+    ]
+    return sides[0] == sides[1]
+
+
+def plain(text: str) -> str:
+    """Return a text with its numbers written one way."""
+    return NUMBER.sub(lambda found: repr(value_of(found.group())), text)
+
+
+UNBRACKETED = str.maketrans("", "", "()")
 CASTS = re.compile(r"\.(bfloat16|float|half|double)\(\)|\.to\((?:dtype=)?[\w.]*dtype[\w.]*\)")
+
+
+ITSELF = re.compile(r"^([\w.]+)=\1$")  # what is left of `logits = logits.float()`
 
 
 def only_casts(cluster: Cluster) -> bool:
     """Tell whether two sides differ only in casts to and from number formats."""
     sides = [
-        Counter(CASTS.sub("", text).replace("(", "").replace(")", "") for text in in_order(side))
+        Counter(
+            text
+            for line in in_order(side)
+            if not FORMAT.match(line)
+            and not ITSELF.match(text := CASTS.sub("", plain(line)).translate(UNBRACKETED))
+        )
         for side in (cluster.removed, cluster.added)
     ]
-    return bool(cluster.removed) and sides[0] == sides[1]
+    return any(CASTS.search(s.text) for s in cluster.statements()) and sides[0] == sides[1]
 
 
 def without_constants(cluster: Cluster) -> bool:
