@@ -132,18 +132,8 @@ def facts_json(facts: Facts) -> bytes:
 
 
 def record(repository: Repository, entry: Entry, depth: int) -> ExperimentRecord:
-    """Return an experiment as the graph wants it: numbers, facts and the sources compared.
-
-    Args:
-        repository: Where it lies.
-        entry: The experiment.
-        depth: Number of versions before the parent to give along.
-    """
+    """Return an experiment as the graph wants it, with so many versions before its parent."""
     facts, metrics = entry.facts, entry.metrics
-    source, parent_source = (
-        text(repository.read(commit, facts.target))
-        for commit in (entry.commit, entry.parent_commit)
-    )
     seed = metrics.get("seed")
     return ExperimentRecord(
         name=facts.name,
@@ -169,8 +159,8 @@ def record(repository: Repository, entry: Entry, depth: int) -> ExperimentRecord
         isolation=metrics.get("isolation"),
         manifest=metrics.get("manifest"),
         summary=numbers_of(facts, metrics),
-        source=source,
-        parent_source=parent_source,
+        source=text(repository.read(entry.commit, facts.target)),
+        parent_source=text(repository.read(entry.parent_commit, facts.target)),
         forced_because=facts.forced_because,
         history=tuple(versions(repository, entry.parent_commit, facts.target, depth)),
     )
