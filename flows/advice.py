@@ -8,12 +8,13 @@ from pathlib import Path
 
 from flows import campaign, ledger
 from flows.errors import CampaignError, NotAdvised
-from flows.lab import Campaign, Lab, open_lab
+from flows.lab import Campaign, Lab
 from flows.ledger import Entry
 from flows.output import emit, out
+from flows.stores import open_store
 from kg.check import check
 from kg.check_model import Advice, Advised
-from kg.memory import open_memory
+from kg.memory import Memory, open_memory
 from trainer.run import printable
 
 STOPS = (Advised.IDENTICAL, Advised.REPEAT)  # a dead end is said, and left to the agent
@@ -21,15 +22,16 @@ STOPS = (Advised.IDENTICAL, Advised.REPEAT)  # a dead end is said, and left to t
 
 def check_command(options: argparse.Namespace) -> int:
     """`nightlab check`: was it tried, what came of it, what has changed since."""
-    lab = open_lab()
+    memory, lab = open_store(options.store)
     tag = tag_of(lab, options.tag)
     source, accepted = sources(lab, tag, options.file, bool(options.message))
-    memory = open_memory(Path(options.store) if options.store else lab.graph)
+    if source is None and not options.message:
+        raise CampaignError("check: there is no file to judge here; give --message or --file")
     advice = check(
         memory,
         source,
         accepted,
-        campaign=tag,
+        campaign=options.tag or known(memory, tag),
         message=options.message or "",
         as_of=options.as_of,
     )
@@ -44,16 +46,15 @@ def recall_command(options: argparse.Namespace) -> int:
     """`nightlab recall`: what the memory has to say about the file as it is now, in few tokens."""
     from kg.recall import recall
 
-    lab = open_lab()
+    memory, lab = open_store(options.store)
     tag = tag_of(lab, options.tag)
     source, _ = sources(lab, tag, options.file, False)
-    memory = open_memory(Path(options.store) if options.store else lab.graph)
     digest = recall(
         memory,
         source,
         idea=options.idea or "",
         tokens=options.tokens,
-        campaign=tag,
+        campaign=options.tag or known(memory, tag),
     )
     if options.json:
         emit(digest.to_json())
@@ -64,9 +65,9 @@ def recall_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def tag_of(lab: Lab, tag: str | None) -> str | None:
+def tag_of(lab: Lab | None, tag: str | None) -> str | None:
     """Return the campaign meant; None where there is none, as after an import."""
-    if tag:
+    if tag or lab is None:
         return tag
     try:
         return campaign.current_tag(lab, Path.cwd())
@@ -74,16 +75,20 @@ def tag_of(lab: Lab, tag: str | None) -> str | None:
         return None
 
 
+def known(memory: Memory, tag: str | None) -> str | None:
+    """Return a campaign if the memory has it; None, all it has, if it is one of others."""
+    return tag if tag in memory.graph().campaigns() else None
+
+
 def sources(
-    lab: Lab, tag: str | None, file: str | None, message: bool
+    lab: Lab | None, tag: str | None, file: str | None, message: bool
 ) -> tuple[str | None, str | None]:
     """Return the edited and the accepted target; a message alone is judged without a source."""
-    if tag is None or lab.repository.resolve(f"refs/heads/autoresearch/{tag}") is None:
-        text = None if file is None else ledger.text(Path(file).read_bytes())
-        return text, None
+    tip = None if lab is None else lab.repository.resolve(f"refs/heads/autoresearch/{tag}")
+    if lab is None or tag is None or tip is None:
+        return None if file is None else ledger.text(Path(file).read_bytes()), None
     place, _ = campaign.open_campaign(lab, tag)
-    tip = lab.repository.resolve(place.ref)
-    accepted = ledger.text(campaign.read_target(lab, place, str(tip)))
+    accepted = ledger.text(campaign.read_target(lab, place, tip))
     if file is not None:
         return ledger.text(Path(file).read_bytes()), accepted
     source = ledger.text(campaign.edited(place))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.errors import CampaignError, FlowError, RepositoryError
-from kg.memory import Memory, open_memory
+from kg.memory import Memory
 
 if TYPE_CHECKING:
     from flows.endpoint_workers import Workers
@@ -77,18 +77,9 @@ class Tools:
             FlowError: There is neither a store nor a repository with a nightlab.toml.
         """
         if self.opened is None:
-            from flows.lab import open_lab
+            from flows.stores import open_store
 
-            lab = None
-            try:
-                lab = open_lab()
-            except FlowError:
-                if self.store is None:
-                    raise
-            if self.store is not None and not self.store.is_dir():
-                raise FlowError(f"store {str(self.store)!r}: does not exist; give a memory")
-            directory = self.store or (lab.graph if lab else Path())
-            self.opened = open_memory(directory), lab
+            self.opened = open_store(self.store)
         return self.opened
 
     def ask(
@@ -134,7 +125,7 @@ class Tools:
         self, file: str | None, campaign: str | None, message: bool
     ) -> tuple[str | None, str | None, str | None]:
         """Return the edited source, the accepted one and the campaign."""
-        from flows.advice import sources, tag_of
+        from flows.advice import known, sources, tag_of
 
         memory, lab = self.open()
         if lab is None:
@@ -145,7 +136,7 @@ class Tools:
         if campaign:
             check_known(memory, lab, campaign)
         path = None if file is None else str(inside(lab.root, file))
-        return *sources(lab, tag, path, message), tag
+        return *sources(lab, tag, path, message), campaign or known(memory, tag)
 
     def schema(self) -> str:
         """Return classes, predicates, counts and ten examples, as `nightlab kg schema` does."""

@@ -15,6 +15,7 @@ from typing import Any
 from flows.errors import FlowError
 from flows.mcp_tools import answer_json, questions_json
 from flows.output import emit, notes, out
+from flows.stores import named_store
 from kg.memory import Memory, open_memory
 
 
@@ -25,11 +26,7 @@ def memory_of(options: argparse.Namespace) -> Memory:
         FlowError: The store does not exist.
     """
     if options.store:
-        if not Path(options.store).is_dir():
-            raise FlowError(
-                f"store {options.store!r}: does not exist; give the directory of an import"
-            )
-        return open_memory(Path(options.store))
+        return named_store(options.store)
     from flows.lab import open_lab
 
     return open_memory(open_lab().graph)

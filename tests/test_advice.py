@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from conftest import TRAIN
+from told import STORY
 
 from flows.cli import main
+from kg.memory import Memory
 
 
 class Night:
@@ -91,3 +93,20 @@ def test_two_edits_nobody_can_name_are_not_one_edit(night: Night) -> None:
     night.edit(("    out = ", "    import time; time.sleep(0.01)\n    out = "))
     assert night.answer("check")["verdict"] in ("new", "near")
     assert night.answer("try", "-m", "sleeps")["experiment"] == "t-0002"
+
+
+def test_an_imported_memory_advises_outside_a_repository_and_inside_another(
+    night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Memory(tmp_path / "imported")
+    other.add_all(STORY)
+    words = ("--message", "embedding LR 0.8 to 0.9", "--store", str(other.directory))
+    assert night.answer("check", *words)["verdict"] == "near"  # it won there in the end
+    assert "t-0006" in night.answer("recall", "embedding LR", *words[2:])["text"]
+    monkeypatch.chdir(tmp_path)
+    assert night.answer("check", *words)["verdict"] == "near"
+    assert "t-0006" in night.answer("recall", "embedding LR", *words[2:])["text"]
+    said = night.answer("check", "--store", str(other.directory), code=1)["error"]
+    assert said == "check: there is no file to judge here; give --message or --file"
+    said = night.answer("check", "-m", "x", "--store", "nowhere", code=1)["error"]
+    assert said == "store 'nowhere': does not exist; give the directory of an import"
