@@ -15,7 +15,7 @@ from kg import text_match
 from kg.lexicon import Lexicon, load
 from kg.model import ChangeType
 from kg.text_agree import agree
-from kg.text_assemble import TAGS, UNDO, claims_of, settle_events
+from kg.text_assemble import TAGS, UNDO, claims_of, event_claim, settle_events
 from kg.text_binding import read
 from kg.text_clauses import Opening, fuse, opening, segments
 from kg.text_direction import verb_class
@@ -122,7 +122,7 @@ def last_resort(
     event = "unspecified" if undoes else TAGS.get(start.tag or "".join(words[:1]))
     if event is not None:
         kind = ChangeType.REVERT if undoes else ChangeType.NO_EFFECT
-        return [Claim(f"other.{event}", "other", kind, None, None, span, "lexicon", "tag", 0.8)], []
+        return [event_claim(event, kind, span)], []
     if all(word in NOTHING or word in METRICS for word in words):
         return [], []
     ranked = nearest(tokens, lexicon, candidates)

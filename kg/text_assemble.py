@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from kg.lexicon import Concept, Lexicon
 from kg.model import ChangeType
-from kg.text_binding import Draft, Reading
 from kg.text_clauses import Opening
 from kg.text_direction import Evidence, change_type
+from kg.text_drafts import Draft, Reading
 from kg.text_match import Index
 from kg.text_model import Claim, Unresolved
 from kg.text_quantity import Quantity
@@ -111,7 +111,7 @@ def evidence_of(
     draft: Draft, knob: Concept, reading: Reading, current: Mapping[str, float] | None
 ) -> Evidence:
     """Put together what decides the change type of a draft."""
-    quantity, hint = draft.quantity, draft.hint
+    quantity, hint, verb = draft.quantity, draft.hint, draft.verb
     new = quantity.new if quantity is not None and not quantity.paired else None
     if new is not None and new.unit == "+":
         quantity, hint = None, ChangeType.INCREASE  # "depth +1"
@@ -120,10 +120,15 @@ def evidence_of(
         quantity = stepped(draft, quantity) if steps else relative(draft, knob, quantity)
     elif quantity is None and knob.value_kind == "number":
         quantity = zero_in_name(draft, reading)
+    held = quantity is not None and draft.mention.start - 1 <= quantity.start < draft.mention.end
+    if held and draft.negated and knob.value_kind == "number":
+        verb, quantity = ChangeType.INCREASE, None  # "don't decay the LR to zero"
+    if draft.old_value is not None and knob.value_kind == "term":
+        verb = ChangeType.REPLACE  # "pre-norm instead of post-norm"
     value = draft.new_value.value if draft.new_value else None
     implied = ChangeType(value.implies) if value is not None and value.implies else None
     return Evidence(
-        verb=draft.verb,
+        verb=verb,
         quantity=quantity,
         old=draft.old,
         compared=draft.compared,
@@ -140,6 +145,10 @@ def expand(draft: Draft, knob: Concept, index: Index) -> Iterator[tuple[Draft, C
         return
     level = index.knobs.get(LEVELS.get(knob.name, ""))
     new = draft.quantity.new if draft.quantity else None
+    if level is not None and level.minimum is not None:
+        known = new is not None and new.value is not None and inside(level, new.value)
+        yield draft, (level if known else knob)  # "RoPE 100K", but "RoPE on 50% of the dims"
+        return
     share = new is not None and new.value is not None and 0 <= new.value <= 1
     if level is not None and new is not None and share and (new.unit != "%" or "lr" in knob.name):
         if knob.name != "schedule.lr_shape" or shaped(draft):
@@ -210,6 +219,9 @@ def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draf
     """
     events = [claim for claim in claims if is_event(claim)]
     changes = [claim for claim in claims if not is_event(claim)]
+    tagged = by_tag(changes, start, drafts)
+    if tagged is not None:
+        changes, events = [], [e for e in events if e.knob == tagged.knob] or events or [tagged]
     if not events:
         return changes
     backed = {draft.knob.name for draft in drafts if draft.quantity or draft.new_value}
@@ -223,6 +235,29 @@ def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draf
     ranks = {f"other.{name}": rank for rank, name in enumerate(EVENTS)}
     best = min(events, key=lambda claim: ranks.get(claim.knob, len(ranks)))
     return [best]
+
+
+def by_tag(changes: Sequence[Claim], start: Opening, drafts: Sequence[Draft]) -> Claim | None:
+    """Read "fix(train): ...", "docs: ..." as that, unless the text says what was set to what.
+
+    A fix may also switch something on or off; a refactoring only tells where it took place.
+    """
+    event = TAGS.get(start.tag)
+    if event is None or not changes:
+        return None
+    for draft in drafts:
+        told = draft.quantity is not None and draft.quantity.paired
+        if event == "bugfix":
+            valued = draft.quantity is not None and draft.quantity.new is not None
+            told = valued or draft.verb is not None or draft.new_value is not None
+        if told:
+            return None
+    return event_claim(event, ChangeType.NO_EFFECT, min(claim.span for claim in changes))
+
+
+def event_claim(event: str, kind: ChangeType, span: tuple[int, int]) -> Claim:
+    """Build the claim of a text that says by its tag or first word what kind of edit it is."""
+    return Claim(f"other.{event}", "other", kind, None, None, span, "lexicon", "tag", 0.8)
 
 
 def is_event(claim: Claim) -> bool:

@@ -3,65 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from kg.lexicon import Concept
 from kg.model import ChangeType
 from kg.text_clauses import Segment, context_from, is_place
-from kg.text_direction import verb_class
+from kg.text_direction import sense, verb_class
+from kg.text_drafts import Draft, Reading
 from kg.text_match import Index, Span
 from kg.text_mentions import PATTERN_KNOB, Mention, mentions, share_heads
 from kg.text_quantity import Quantity, as_window, quantities
 from kg.text_tokens import Token
-from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, NEUTRAL
-
-STRONG = frozenset(
-    {
-        ChangeType.ADD, ChangeType.REMOVE, ChangeType.ENABLE, ChangeType.DISABLE,
-        ChangeType.REPLACE, ChangeType.REVERT, ChangeType.RESTRUCTURE,
-    }
-)  # fmt: skip
-
-
-@dataclass(slots=True)
-class Draft:
-    """One mention with its evidence while a message is being read."""
-
-    mention: Mention
-    segment: int
-    claim: bool = True
-    verb: ChangeType | None = None
-    near_word: bool = False  # a verb or comparative stands right before the name
-    quantity: Quantity | None = None
-    old: Token | None = None
-    compared: Token | None = None
-    hint: ChangeType | None = None
-    old_value: Mention | None = None
-    new_value: Mention | None = None
-    by: str | None = None  # "by" before the value: "scale" for "scale LRs by 0.7", else "step"
-    place: bool = False  # "in the last 2 layers", "layer 7": where, not how many
-    mlp_width: bool = False  # "hidden" after an MLP's activation means the MLP's own width
-
-    @property
-    def knob(self) -> Concept:
-        """The knob, in its best reading."""
-        return self.mention.knob
-
-    @property
-    def backed(self) -> bool:
-        """Whether the text says more than the name: a value, or a verb that decides."""
-        return self.quantity is not None or self.verb in STRONG
-
-
-@dataclass(slots=True)
-class Reading:
-    """A message cut up: tokens, segments, and the drafts found in each."""
-
-    tokens: Sequence[Token]
-    segments: list[Segment]
-    openers: list[int] = field(default_factory=list)
-    drafts: list[Draft] = field(default_factory=list)
-    free: list[tuple[int, Quantity]] = field(default_factory=list)  # bound to no mention
+from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, NEGATIONS, NEUTRAL, PUSH
 
 
 def read(
@@ -118,12 +69,17 @@ def bind_values(tokens: Sequence[Token], segment: Segment, drafts: list[Draft]) 
         earlier = next((old for old in kept if old.knob.name == draft.knob.name), None)
         if draft.mention.value is not None:
             draft.new_value = draft.mention
-        if earlier is None or draft.new_value is None:
+        if earlier is None:
             kept.append(draft)
             continue
         between = tokens[(earlier.new_value or earlier.mention).end : draft.mention.start]
         words = {token.lemma for token in between}
-        if earlier.new_value is None:
+        if draft.new_value is None:
+            if "insteadof" in words:  # "pre-norm instead of post-norm"
+                earlier.old_value = draft.mention
+            else:
+                kept.append(draft)
+        elif earlier.new_value is None:
             earlier.new_value = draft.new_value
         elif words & {"insteadof", "vs"}:
             earlier.old_value = draft.new_value
@@ -242,24 +198,35 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
     tokens, segment = reading.tokens, reading.segments[draft.segment]
     start = previous.mention.end if previous else segment.start
     for position in range(draft.mention.start - 1, start - 1, -1):
-        kind = verb_class(tokens[position].lemma) if position not in named_at else None
+        kind = sense(tokens[position].lemma, draft.knob) if position not in named_at else None
         if kind is not None:
             draft.verb = kind
             draft.near_word = draft.mention.start - position <= 2
+            draft.negated = tokens[position].lemma in NEGATIONS
             return
         if tokens[position].lemma in FACTORS:
             draft.near_word = True
     for position in range(draft.mention.start, draft.mention.end):
         lemma = tokens[position].lemma
         if lemma in COMPARATIVES or lemma in {"deepen", "widen", "narrow", "expand"}:
-            draft.verb, draft.near_word = verb_class(lemma), True
+            draft.verb, draft.near_word = sense(lemma, draft.knob), True
             return
     if previous is not None and previous.quantity is None:
-        draft.verb = previous.verb
-    stop = reading.openers[draft.segment]
-    for position in range(draft.mention.end, min(stop, draft.mention.end + 5)):
-        kind = verb_class(tokens[position].lemma) if position not in named_at else None
-        if kind is not None and draft.verb is None:
+        draft.verb, draft.negated = previous.verb, previous.negated
+    if draft.verb is None:
+        verb_after(reading, draft, named_at)
+    before = tokens[start : draft.mention.start]
+    if draft.verb is None and any(token.lemma in PUSH for token in before):
+        draft.verb = ChangeType.INCREASE
+
+
+def verb_after(reading: Reading, draft: Draft, named_at: set[int]) -> None:
+    """Find the word after a mention that governs it: "depth up", "cooldown starts earlier"."""
+    stop = min(reading.openers[draft.segment], draft.mention.end + 5)
+    for position in range(draft.mention.end, stop):
+        lemma = reading.tokens[position].lemma
+        kind = sense(lemma, draft.knob) if position not in named_at else None
+        if kind is not None:
             draft.verb = kind
             draft.near_word = draft.near_word or position == draft.mention.end
             return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kg.text_match import Span
 from kg.text_tokens import Token
-from kg.text_words import CONTEXT, METRICS, PHRASES, REPLACE, words
+from kg.text_words import CONTEXT, INSTRUMENT, METRICS, PHRASES, REPLACE, words
 
 LABEL = (
     r"(?:exp(?:eriment)?|run|iter(?:ation)?|trial|attempt|idea|hypothesis|hyp|variant|ablation"
@@ -185,11 +185,12 @@ def context_from(
     open nothing ("WD 0.01 on lm_head", "from 0.5 to 0.7").
     """
     verbs = {tokens[position].lemma for position in range(segment.start, segment.end)}
+    tools = verbs & (REPLACE | INSTRUMENT)
     for position in range(segment.start, segment.end):
         if position in covered:
             continue
         lemma = tokens[position].lemma
-        if lemma in {"with", "for", "by", "met", "voor"} and verbs & REPLACE:
+        if lemma in {"with", "for", "by", "met", "voor"} and tools:
             continue
         if lemma in METRICS or (lemma in CONTEXT and not links(tokens, position, segment, spans)):
             return position

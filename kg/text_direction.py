@@ -15,14 +15,20 @@ from kg.text_quantity import Quantity
 from kg.text_tokens import Token
 from kg.text_words import (
     ADD,
+    ANOTHER,
     DECREASE,
     DISABLE,
+    EARLIER,
     ENABLE,
     INCREASE,
+    LATER,
     REMOVE,
     REPLACE,
     RESTRUCTURE,
     REVERT,
+    RUNS_IN,
+    RUNS_OUT,
+    SPEED,
 )
 
 VERBS: tuple[tuple[ChangeType, frozenset[str]], ...] = (
@@ -54,6 +60,32 @@ class Evidence:
 def verb_class(lemma: str) -> ChangeType | None:
     """Return the change a word names; None for any other word."""
     return next((kind for kind, words in VERBS if lemma in words), None)
+
+
+def sense(lemma: str, knob: Concept) -> ChangeType | None:
+    """Return the change a word names for one knob.
+
+    A faster learning rate is a higher one, an earlier cooldown a longer one, an extra norm a
+    norm that is added; any other word means what it means for all.
+    """
+    kind = verb_class(lemma)
+    if kind is not None and lemma in SPEED and knob.name.endswith("_lr"):
+        return opposite(kind)
+    if lemma == "different" and knob.name.endswith("_lr"):
+        return ChangeType.RESTRUCTURE  # "different LRs for Q and K"
+    if lemma in EARLIER | LATER and knob.name in RUNS_IN | RUNS_OUT:
+        longer = (lemma in EARLIER) == (knob.name in RUNS_OUT)
+        return ChangeType.INCREASE if longer else ChangeType.DECREASE
+    if lemma in ANOTHER and knob.value_kind == "term" and knob.reference is None:
+        return ChangeType.ADD
+    return kind
+
+
+def opposite(kind: ChangeType) -> ChangeType:
+    """Return decrease for increase and the other way round; anything else as it is."""
+    if kind is ChangeType.INCREASE:
+        return ChangeType.DECREASE
+    return ChangeType.INCREASE if kind is ChangeType.DECREASE else kind
 
 
 def change_type(knob: Concept, evidence: Evidence) -> ChangeType:
@@ -107,6 +139,10 @@ def of_number(knob: Concept, evidence: Evidence) -> ChangeType:
         return by_value
     if evidence.verb is ChangeType.RESTRUCTURE:
         return ChangeType.RESTRUCTURE
+    moved = {ChangeType.INCREASE, ChangeType.DECREASE}
+    if evidence.implied is not None and evidence.verb not in moved:
+        off = evidence.verb in {ChangeType.REMOVE, ChangeType.DISABLE}
+        return opposite(evidence.implied) if off else evidence.implied  # "drop GQA": more heads
     up = {ChangeType.INCREASE, ChangeType.ADD, ChangeType.ENABLE}
     if evidence.verb in up and not (evidence.verb is ChangeType.ADD and zero(evidence)):
         return ChangeType.INCREASE
@@ -114,10 +150,8 @@ def of_number(knob: Concept, evidence: Evidence) -> ChangeType:
         return ChangeType.DECREASE
     if evidence.hint is not None and evidence.hint in {ChangeType.INCREASE, ChangeType.DECREASE}:
         return evidence.hint
-    return (
-        evidence.implied
-        or from_reference(knob, evidence)
-        or (ChangeType.DECREASE if zero(evidence) else ChangeType.REPLACE)
+    return from_reference(knob, evidence) or (
+        ChangeType.DECREASE if zero(evidence) else ChangeType.REPLACE
     )
 
 

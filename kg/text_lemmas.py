@@ -7,6 +7,8 @@ harmless as long as it is the same odd form on both sides.
 
 from __future__ import annotations
 
+import re
+
 from kg.text_words import (
     ADD,
     COMPARATIVES,
@@ -24,16 +26,17 @@ from kg.text_words import (
 IRREGULAR: dict[str, str] = {
     "attn": "attention", "emb": "embedding", "embd": "embedding", "embed": "embedding",
     "embeds": "embedding", "embedded": "embedding", "embs": "embedding",
-    "embedder": "embedding", "normalization": "norm", "normalisation": "norm",
-    "normalized": "norm", "normalised": "norm", "normalize": "norm", "normalise": "norm",
-    "normalizing": "norm", "normed": "norm", "initialization": "init", "initialisation": "init",
-    "initialise": "init", "initialize": "init", "initialized": "init", "initialised": "init",
-    "inits": "init", "optimiser": "optimizer", "opt": "optimizer", "optim": "optimizer",
+    "embedder": "embedding", "normalization": "norm",
+    "normalized": "norm", "normalize": "norm", "normalizing": "norm", "normed": "norm",
+    "initialization": "init", "initialize": "init", "initialized": "init",
+    "initializing": "init", "inits": "init", "opt": "optimizer", "optim": "optimizer",
+    "orthogonalize": "orthogonalization", "orthogonalizing": "orthogonalization",
+    "orthogonalized": "orthogonalization", "deps": "dependency", "stochastically": "randomly",
     "sched": "schedule", "dimension": "dim", "dims": "dim", "dimensional": "dim",
     "convolution": "conv", "convolutional": "conv", "grad": "gradient", "grads": "gradient",
     "accum": "accumulation", "accumulate": "accumulation", "ckpt": "checkpoint",
     "temp": "temperature", "ctx": "context", "seq": "sequence", "len": "length",
-    "frac": "fraction", "regularisation": "regularization", "reg": "regularization",
+    "frac": "fraction", "reg": "regularization",
     "resid": "residual", "positional": "position", "pos": "position", "proj": "projection",
     "projs": "projection", "params": "param", "parameter": "param", "parameters": "param",
     "val": "val", "mult": "multiplier", "coef": "coefficient", "coeff": "coefficient",
@@ -73,7 +76,7 @@ IRREGULAR: dict[str, str] = {
     "modulation": "modulate", "pruned": "prune", "pruning": "prune", "averaging": "average",
     "averaged": "average", "scaled": "scale", "scaling": "scale", "smoothed": "smooth",
     "smoothing": "smooth", "checkpointing": "checkpoint", "saving": "save", "saved": "save",
-    "logged": "log", "logging": "log", "excluded": "exclude", "excluding": "exclude",
+    "logged": "log", "logging": "logging", "excluded": "exclude", "excluding": "exclude",
     "exclusion": "exclude", "recomputation": "recompute", "recomputing": "recompute",
     "skipping": "skip", "skipped": "skip", "sharpen": "sharp", "sharper": "sharp",
     "sharpness": "sharp", "sized": "size", "sizes": "size", "sizing": "size",
@@ -106,6 +109,8 @@ def verb_forms() -> dict[str, str]:
 
 
 LEMMAS = verb_forms() | IRREGULAR
+BRITISH = re.compile(r"(\w+(?:al|ant|ar|en|et|ic|il|im|om|or|tr))is(e[drs]?|ing|ations?)")
+"""Words that American English writes with a z: regularise, optimiser, tokenisation."""
 
 
 def lemma_of(word: str) -> str:
@@ -114,6 +119,9 @@ def lemma_of(word: str) -> str:
     >>> lemma_of("increased"), lemma_of("layers"), lemma_of("bias"), lemma_of("attn")
     ('increase', 'layer', 'bias', 'attention')
     """
+    british = BRITISH.fullmatch(word)
+    if british:
+        word = f"{british[1]}iz{british[2]}"
     known = LEMMAS.get(word)
     if known is not None:
         return known

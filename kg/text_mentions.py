@@ -14,6 +14,7 @@ from kg.lexicon import Concept
 from kg.text_clauses import EQUAL, Segment
 from kg.text_match import Index, Pattern, Span
 from kg.text_tokens import Token
+from kg.text_words import INSTRUMENT
 
 REACH = 4
 """Most names one pattern may span; the longest pattern has three terms."""
@@ -70,8 +71,14 @@ def mentions(
 
 
 def without_echoes(found: Sequence[Mention]) -> list[Mention]:
-    """Drop a one-term mention right beside a full name of its component: "WD warmup schedule"."""
-    full = [m for m in found if not (m.method == "lexicon" and len(m.terms) == 1)]
+    """Drop a vague mention right beside a full name of its component.
+
+    "WD warmup schedule" is one schedule, "anneal the LR all the way to zero" one final rate.
+    """
+    vague = {("schedule", "lr")}
+    full = [
+        m for m in found if not (m.method == "lexicon" and (len(m.terms) == 1 or m.terms in vague))
+    ]
     return [
         mention
         for mention in found
@@ -137,7 +144,7 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
     what comes next ("loop the last 2 blocks").
     """
     gap = tokens[left.end : right.start]
-    if len(gap) > GAP or any(token.lemma in STOPS for token in (*gap[:1], *gap[-1:])):
+    if len(gap) > GAP or stopped(tokens, left, gap):
         return False
     valued = any(token.kind in {"number", "window"} for token in gap)
     joined = any(token.lemma in LINKING or token.unit == "x" for token in gap)
@@ -147,6 +154,13 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
         and gap[-1].kind == "number"
     )
     return joined or not valued or counted
+
+
+def stopped(tokens: Sequence[Token], left: Span, gap: Sequence[Token]) -> bool:
+    """Tell whether a gap starts or ends with a word that cuts; not "regularize wte with WD"."""
+    ends = {token.lemma for token in (*gap[:1], *gap[-1:])} & STOPS
+    led = {token.lemma for token in tokens[max(left.start - REACH, 0) : left.start]}
+    return bool(ends - {"with"}) or ("with" in ends and not led & INSTRUMENT)
 
 
 def match(chosen: Sequence[Span], index: Index) -> tuple[Pattern, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from kg.model import ChangeType
-from kg.text_binding import STRONG, Draft, Reading
 from kg.text_clauses import EQUAL, Segment
 from kg.text_direction import verb_class
+from kg.text_drafts import STRONG, Draft, Reading
 from kg.text_quantity import compared_value, previous_value, skip_units
 from kg.text_tokens import Token
 from kg.text_words import (
@@ -20,6 +20,8 @@ from kg.text_words import (
     COST_UP,
     COSTLIER,
     EXCESS,
+    FAMILIES,
+    IDLE,
     KEEP,
     METRICS,
     NEUTRAL,
@@ -33,10 +35,11 @@ JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 def decide_roles(reading: Reading) -> None:
     """Mark the drafts that state a context or an outcome instead of a change."""
     inherited = False  # "with A and B": B is context too
+    trees = any(token.lemma in FAMILIES for token in reading.tokens)
     for number, segment in enumerate(reading.segments):
         mine = [draft for draft in reading.drafts if draft.segment == number]
         earlier = [d for d in reading.drafts if d.segment < number and d.claim]
-        inherited = inherited and segment.joined_by in JOINED
+        inherited = inherited and (segment.joined_by in JOINED or tight(reading, segment))
         for draft in mine:
             draft.claim = not (
                 in_context(reading, draft, mine)
@@ -45,6 +48,7 @@ def decide_roles(reading: Reading) -> None:
                 or secondary(reading, segment, draft, earlier)
                 or (draft.mention.weak and not strengthened(draft))
                 or measures(reading, draft)
+                or (trees and draft.knob.broader == "model_size")
             )
         if segment.depth == 0:
             inherited = reading.openers[number] < segment.end
@@ -52,7 +56,7 @@ def decide_roles(reading: Reading) -> None:
 
 def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
     """Tell whether a mention stands after a word of context or after "keep"."""
-    kept = stands_after(reading, draft, KEEP)
+    kept = stands_after(reading, draft, KEEP) and not replaced_adjective(reading, draft)
     opened = draft.mention.start >= reading.openers[draft.segment]
     return kept or (opened and not draft.mention.shared and not akin(mine, draft))
 
@@ -76,6 +80,26 @@ def stands_after(reading: Reading, draft: Draft, words: frozenset[str]) -> bool:
     """Tell whether one of some words stands before a mention in its segment."""
     start = reading.segments[draft.segment].start
     return any(reading.tokens[p].lemma in words for p in range(start, draft.mention.start))
+
+
+def replaced_adjective(reading: Reading, draft: Draft) -> bool:
+    """Tell "replace the fixed seed", "drop the same norm" from "fixed depth", "same width"."""
+    start = reading.segments[draft.segment].start
+    part = reading.tokens[start : draft.mention.start]
+    return any(
+        verb_class(word.lemma) in STRONG and adjective.lemma in {"fixed", "same", "unchanged"}
+        for word, adjective in pairwise(part)
+    )
+
+
+def tight(reading: Reading, segment: Segment) -> bool:
+    """Tell whether a plus without spaces joins a segment: "with GQA+SwiGLU", one condition."""
+    plus = reading.tokens[segment.start - 1]
+    if segment.joined_by != "+" or segment.start < 2:
+        return False
+    return reading.tokens[segment.start - 2].end == plus.start and (
+        plus.end == reading.tokens[segment.start].start
+    )
 
 
 def measures(reading: Reading, draft: Draft) -> bool:
@@ -144,7 +168,7 @@ def promote(reading: Reading) -> None:
     first = min(draft.segment for draft in usable)
     segment = reading.segments[first]
     before = reading.tokens[: segment.start if segment.depth else usable[0].mention.start]
-    idle = NOTHING | NEUTRAL | CONTEXT | COMPARATIVES
+    idle = NOTHING | NEUTRAL | CONTEXT | COMPARATIVES | IDLE
     silent = all(token.lemma in idle or token.kind != "word" for token in before)
     measured = any(token.lemma in METRICS for token in before)
     for draft in usable:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kg.text_lemmas import lemma_of
-from kg.text_words import NUMBER_WORDS
+from kg.text_words import ARTICLES, NUMBER_WORDS
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹−–—×≈∼“”‘’`", "0123456789---x~~\"\"'''")
 """One character for one character: offsets stay true. Superscripts get their ^ below."""
@@ -95,6 +95,7 @@ def key_of(label: str) -> tuple[str, ...]:
         return tuple(
             "<window>" if is_window(part) else lemma_of(part.lower())
             for part in label.replace("_", " ").split()
+            if part.lower() not in ARTICLES
         )
     return tuple(
         token.lemma for token in tokenize(label[:200]) if token.kind != "sign" or keeps(token)
@@ -153,11 +154,16 @@ def make(match: re.Match[str], text: str, kind: str, **facts: object) -> Token:
 
 
 def word(match: re.Match[str], text: str) -> list[Token]:
-    """Build a word; number words carry their value, window strings their own kind."""
+    """Build a word; number words carry their value, window strings their own kind.
+
+    Articles are no tokens: "tie the embeddings" is found by the label "tie embeddings".
+    """
     written = match[0]
     if is_window(written):
         return [make(match, text, "window", lemma="<window>", literal=written)]
     lower = written.lower()
+    if lower in ARTICLES:
+        return []
     value = NUMBER_WORDS.get(lower)
     literal = f"{value:g}" if value is not None else None
     lemma = lemma_of(lower)

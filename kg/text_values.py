@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kg.lexicon import Concept, Lexicon
 from kg.model import ChangeType
-from kg.text_binding import Draft, Reading
+from kg.text_drafts import Draft, Reading
 from kg.text_mentions import PATTERN_KNOB, Mention
 from kg.text_quantity import Quantity
 from kg.text_tokens import Token
@@ -16,8 +16,9 @@ from kg.text_tokens import Token
 LEVELS = {
     "schedule.weight_decay": "regularization.weight_decay.matrix",
     "schedule.lr_shape": "schedule.warmdown_ratio",
+    "position.encoding": "position.rope_base",
 }
-"""Knobs that take the number of a text about a schedule: "constant WD at 0.1" sets both."""
+"""Knobs that take the number of a text about another: "constant WD at 0.1", "RoPE 100K"."""
 
 
 def stepped(draft: Draft, quantity: Quantity) -> Quantity | None:

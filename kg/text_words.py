@@ -12,32 +12,36 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+ARTICLES = words("a an the")
+"""Words that say nothing: they are dropped from labels and messages alike."""
 INCREASE = words(
     """
-    additional amplify another append bigger boost breder bump deepen deeper dieper double
-    enlarge expand extend extra finer greater groter grow heavier higher hoger increase langer
-    larger lengthen lift longer looser meer more quadruple raise richer scale_up slower stack
-    strengthen stronger triple up verdubbel vergroot verhoog verleng widen wider
+    additional amplify another append beefier bigger boost breder bump deepen deeper dieper
+    double enlarge expand extend extra fatter finer greater groter grow heavier higher hoger
+    increase langer larger lengthen lift longer looser meer more quadruple raise richer scale_up
+    slower stack strengthen stronger thicker triple up verdubbel vergroot verhoog verleng widen
+    wider
     """
 )
 DECREASE = words(
     """
-    cut decrease dial_back down faster fewer gentler halve halveer kleiner korter lager less
-    lessen lighter lower milder minder narrow narrower ondieper quarter reduce scale_down
-    shallower shorten shorter shrink smaller softer squeeze tighten tighter trim verklein
-    verkort verlaag weaken weaker
+    cut decrease dial_back down faster fewer gentler halve halveer kleiner korter lager leaner
+    less lessen lighter lower milder minder narrow narrower ondieper quarter quicker reduce
+    scale_down shallower shorten shorter shrink skinnier slimmer smaller softer squeeze thinner
+    tighten tighter trim verklein verkort verlaag weaken weaker
     """
 )
 ADD = words(
     """
-    add apply attach bring implement include incorporate inject insert introduce
-    introduceer new toevoegen voeg
+    add apply attach augment bring enrich equip implement include incorporate inject insert
+    introduce introduceer new penalize regularize toevoegen voeg
     """
 )
 REMOVE = words(
     """
-    ablate delete discontinue drop eliminate exclude geen get_rid_of kill no omit prune remove
-    schrap skip strip verwijder w/o without zap zero_out zonder
+    ablate avoid delete discontinue dont drop eliminate exclude geen get_rid_of kill never no
+    no_longer no_more omit prune remove schrap skip strip verwijder w/o without zap zero_out
+    zonder
     """
 )
 ENABLE = words(
@@ -74,6 +78,8 @@ NEUTRAL = words(
     """
 )
 """Verbs that say nothing about what happens to their object."""
+INSTRUMENT = words("augment combine enrich equip extend init penalize regularize supplement")
+"""Verbs whose "with" names the change itself: "regularize the head with weight decay"."""
 KEEP = words(
     """
     behoud fixed gelijk hold holding keep keeping maintain same still unchanged zelfde
@@ -81,13 +87,33 @@ KEEP = words(
 )
 COMPARATIVES = words(
     """
-    additional another bigger breder deeper dieper extra faster fewer gentler greater groter
-    heavier higher hoger kleiner korter lager langer larger less lighter longer looser meer
-    milder minder more narrower ondieper shallower shorter slower smaller softer stronger
-    tighter weaker wider
+    additional another beefier bigger breder deeper dieper extra faster fatter fewer gentler
+    greater groter heavier higher hoger kleiner korter lager langer larger leaner less lighter
+    longer looser meer milder minder more narrower ondieper quicker shallower shorter skinnier
+    slimmer slower smaller softer stronger thicker thinner tighter weaker wider
     """
 )
 """Adjectives that give a direction to the noun they stand before."""
+PUSH = words("crank push pump")
+"""Verbs that raise unless another word says where to: "push depth", but "push WD lower"."""
+NEGATIONS = words("avoid dont geen never no no_longer no_more w/o without zonder")
+ANOTHER = words("additional another extra more new")
+"""Before a module that is there or not, these add it; they are no "more of it"."""
+FAMILIES = words(
+    """
+    booster catboost forest gbdt gbm gbr histgbt knn lasso lgb lgbm lightgbm regressor
+    rf ridge sklearn svm tree xgb xgboost
+    """
+)
+"""Models of another family: beside them "depth" is that of a tree."""
+SPEED = words("faster quicker slower")
+"""A rate gets faster by rising, a warmup by getting shorter."""
+EARLIER = words("earlier sooner vroeger eerder")
+LATER = words("delay later postpone")
+RUNS_OUT = words("schedule.warmdown_ratio schedule.warmdown_steps")
+"""Phases that last until the end: to start earlier is to last longer."""
+RUNS_IN = words("schedule.warmup_ratio schedule.warmup_steps schedule.muon_momentum_warmup_steps")
+"""Phases that last from the start: to end earlier is to be shorter."""
 CONTEXT = words(
     """
     above across after against allow allowing along are around as because before below beside
@@ -98,6 +124,8 @@ CONTEXT = words(
     """
 )
 """Words after which a segment states a condition or a reason, not a change."""
+IDLE = words("begin compute feed learn model now train")
+"""Words before a lone name that say no more than that there is a model."""
 METRICS = words(
     """
     accuracy bpb flop loss mae memory mfu outcome parameters params perplexity ppl result rmse
@@ -156,6 +184,12 @@ PHRASES: dict[tuple[str, ...], str] = {
     ("roll", "back"): "roll_back", ("put", "back"): "put_back", ("back", "to"): "back_to",
     ("return", "to"): "return_to", ("zero", "out"): "zero_out", ("dial", "back"): "dial_back",
     ("w", "/", "o"): "w/o", ("as", "opposed", "to"): "insteadof", ("terug", "naar"): "back_to",
-    ("switch", "to"): "switch_to", ("voeg", "toe"): "add",
+    ("switch", "to"): "switch_to", ("voeg", "toe"): "add", ("don", "t"): "dont",
+    ("do", "not"): "dont", ("no", "longer"): "no_longer", ("no", "more"): "no_more",
+    ("not", "any", "more"): "no_longer", ("stop", "use"): "remove", ("stop", "apply"): "remove",
+    ("ease", "off"): "dial_back", ("back", "off"): "dial_back", ("tone", "down"): "dial_back",
+    ("cut", "back"): "dial_back", ("ease", "off", "on"): "dial_back",
+    ("cut", "down", "on"): "dial_back", ("cut", "back", "on"): "dial_back",
+    ("scale", "back"): "scale_down",
 }  # fmt: skip
 """Several words that act as one."""

@@ -484,3 +484,130 @@ def change(knob: str, way: str, old: str | None = None, new: str | None = None) 
 )
 def test_text_and_diff_agree_or_not(text: str, changes: list[Change], expected: Agreement) -> None:
     assert agree(claims(text), changes) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cooldown begins earlier", [("schedule.warmdown_ratio", "increase")]),
+        ("delay the warmdown", [("schedule.warmdown_ratio", "decrease")]),
+        ("finish the warmup sooner", [("schedule.warmup_ratio", "decrease")]),
+        ("lm_head learns slower", [("optimizer.unembedding_lr", "decrease")]),
+        ("faster value embedding LR", [("optimizer.value_embeds_lr", "increase")]),
+        ("faster warmup", [("schedule.warmup_ratio", "decrease")]),
+        ("push the depth", [("model.depth", "increase")]),
+        ("push the matrix LR lower", [("optimizer.matrix_lr", "decrease")]),
+        ("ease off on weight decay", [("regularization.weight_decay.matrix", "decrease")]),
+        ("one extra norm after the MLP", [("norm.placement", "add")]),
+        ("add GQA", [("attention.n_kv_head", "decrease")]),
+        ("drop GQA", [("attention.n_kv_head", "increase")]),
+        ("post-norm rather than pre-norm", [("norm.placement", "replace")]),
+        ("different learning rates for Q and K", [("optimizer.matrix_lr", "restructure")]),
+        ("larger heads", [("attention.head_dim", "increase")]),
+        ("more heads", [("attention.n_head", "increase")]),
+        ("skinnier but deeper", [("model.width", "decrease"), ("model.depth", "increase")]),
+    ],
+)
+def test_a_word_means_what_it_means_for_its_knob(
+    text: str, expected: list[tuple[str, str]]
+) -> None:
+    assert sorted(said(text)) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("don't tie the embeddings", [("embedding.tying", "disable")]),
+        ("do not use QK norm", [("attention.qk_norm", "remove")]),
+        ("no longer clip gradients", [("optimizer.grad_clip", "remove")]),
+        ("no more dropout", [("regularization.dropout.residual", "remove")]),
+        ("never decay the LR to zero", [("schedule.final_lr_frac", "increase")]),
+        ("replace the fixed seed", [("other.seed", "replace")]),
+        ("deeper at the same width", [("model.depth", "increase")]),
+    ],
+)
+def test_negations_and_what_stays(text: str, expected: list[tuple[str, str]]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize("article", ["", "the ", "a ", "an "])
+def test_articles_do_not_hide_a_name(article: str) -> None:
+    assert said(f"tie {article}embeddings") == [("embedding.tying", "enable")]
+
+
+def test_british_spelling_is_read_like_american() -> None:
+    for american, british in [
+        ("regularize the head with weight decay", "regularise the head with weight decay"),
+        ("fewer orthogonalization iterations", "fewer orthogonalisation iterations"),
+        ("penalize logits with a z-loss", "penalise logits with a z-loss"),
+    ]:
+        assert said(american) == said(british) != []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("regularize lm_head with weight decay 0.01", ["regularization.weight_decay.lm_head"]),
+        ("equip attention with a short convolution", ["attention.short_conv"]),
+        ("depth 10, again with SwiGLU+warmup config", ["model.depth"]),
+        ("add SwiGLU + warmup 0.02", ["mlp.activation", "schedule.warmup_ratio"]),
+        ("embedding LR 0.8 with QK norm", ["optimizer.embedding_lr"]),
+    ],
+)
+def test_with_names_the_change_after_some_verbs_and_a_condition_after_others(
+    text: str, expected: list[str]
+) -> None:
+    assert [claim.knob for claim in claims(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_depth=7",
+        "xgboost depth 6 to 8",
+        "random forest, 300 trees, depth 12",
+        "log_income as target",
+        "rerun to measure noise",
+        "difference is within noise",
+    ],
+)
+def test_names_of_other_fields_are_no_knobs(text: str) -> None:
+    assert [claim for claim in claims(text) if claim.knob != "optimizer.all_lr"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fix(train): softcap and warmup", [("other.bugfix", "no_effect")]),
+        ("fix: warmup off by one", [("other.bugfix", "no_effect")]),
+        ("fix: warmup 0.1 to 0.05", [("schedule.warmup_ratio", "decrease")]),
+        ("fix: remove the softcap", [("head.softcap", "remove")]),
+        ("refactor: move the rotary embedding", [("other.refactor", "no_effect")]),
+        ("docs: explain the warmdown", [("other.docs", "no_effect")]),
+    ],
+)
+def test_a_tag_says_what_kind_of_edit_a_bare_name_stands_in(
+    text: str, expected: list[tuple[str, str]]
+) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "knob"),
+    [
+        ("RoPE 200K", "position.rope_base"),
+        ("RoPE 10k -> 50k", "position.rope_base"),
+        ("RoPE on 50% of the dims", "position.encoding"),
+        ("run attention and the MLP side by side", "residual.parallel_block"),
+        ("randomly skip whole blocks", "regularization.stochastic_depth"),
+        ("run every block twice", "model.layer_loops"),
+        ("skip a block", "model.depth"),
+        ("U-net skip connections", "residual.unet_skip"),
+        ("value residual", "residual.value_residual"),
+        ("value residual LR 0.5 -> 0.4", "optimizer.value_embeds_lr"),
+        ("softcap on the attention scores", "attention.softcap"),
+        ("multi head latent attention", "attention.latent"),
+    ],
+)
+def test_near_names_are_told_apart(text: str, knob: str) -> None:
+    assert [claim.knob for claim in claims(text)] == [knob]
