@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from story import Records, Story
 
+from flows import history
 from flows.lab import Lab, open_lab
 
 TRAIN = '''"""A trainer that knows its own loss."""
@@ -124,3 +126,17 @@ def edit(lab: Lab) -> Callable[..., bytes]:
         return source.encode()
 
     return replaced
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    """Return a foreign history that is still to be written."""
+    return Story(tmp_path / "foreign.git")
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> Records:
+    """Return what an import would have put into the memory."""
+    found = Records()
+    monkeypatch.setattr(history, "open_memory", lambda place: found)
+    return found
