@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,16 +20,31 @@ def changes(
 
     ``history`` holds earlier versions, newest first, without ``before``: with it, what only
     restores an earlier state is told from a new idea. A new or deleted file has no changes.
-    If one side does not parse there is exactly one change, `UNPARSED`. Never raises.
+    If one side does not parse there is exactly one change, `UNPARSED`. A commit (what has a
+    message) that leaves the program as it was is one change without effect. Never raises.
     """
     if before is None or after is None or before == after:
         return []
     if not (configuration(before).parsed and configuration(after).parsed):
         return [UNPARSED]
     if fingerprint(before) == fingerprint(after):
-        return []
+        return [without_code(before, after)] if message else []
     found = judge(compare(before, after), before, after, message, history)
     return sorted(found, key=place)
+
+
+def without_code(before: str, after: str) -> Change:
+    """Return the record of a commit that edits comments and docstrings, or only the layout."""
+    said = [re.sub(r"[\s'\"(),;\\]+", "", text) for text in (before, after)]
+    knob = "other.refactor" if said[0] == said[1] else "other.docs"
+    return Change(
+        knob=knob,
+        component="other",
+        change_type=ChangeType.NO_EFFECT,
+        optimizer_scope=OptimizerScope.NONE,
+        old=None,
+        new=None,
+    )
 
 
 def place(change: Change) -> tuple[int, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from kg.idioms_features import features
 from kg.knobs import component_of, rules
+from kg.lexicon import load_shipped
 from kg.model import Change, ChangeType
 
 # What a message says an edit without a knob is for; a first match wins.
@@ -105,7 +106,28 @@ def is_announced(change: Change, message: str) -> bool:
     if len(values) == 2 and all(stands_in(value, text) for value in values):
         return True
     words = knob_words(change.knob)
-    return bool(words) and words <= words_of(message)
+    if words and words <= words_of(message):
+        return True
+    labels = labels_of(change.knob)
+    return labels is not None and labels.search(text.replace("-", " ")) is not None
+
+
+@lru_cache(maxsize=1024)
+def labels_of(knob: str) -> re.Pattern[str] | None:
+    """Return a pattern of what people call a knob or one of its values: GQA, VE on all layers."""
+    lexicon = load_shipped()
+    values = (c for c in lexicon.concepts.values() if c.kind == "value" and c.broader == knob)
+    concept = lexicon.knob(knob)
+    named = (concept, *values) if concept is not None else tuple(values)
+    plain = {
+        " ".join(label.lower().replace("_", " ").replace("-", " ").split())
+        for found in named
+        for label in found.labels
+    }
+    if not plain:
+        return None
+    longest = sorted(plain, key=len, reverse=True)
+    return re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, longest))})(?![\w.])")
 
 
 def stands_in(value: str, text: str) -> bool:

@@ -180,13 +180,16 @@ def to_change(found: Difference) -> Change:
         raise ValueError(found)
     off_on = switch_values(found.knob)
     absent = off_on[0] if off_on else None
+    values = (shown(old, new) if old else absent, shown(new, old) if new else absent)
+    if old is not None and old.exact and values[0] == values[1]:
+        values = (None, None)  # its code differs, and no value says how
     return Change(
         knob=side.knob,
         component=side.component,
         change_type=change_type(found),
         optimizer_scope=side.optimizer_scope,
-        old=shown(old, new) if old else absent,
-        new=shown(new, old) if new else absent,
+        old=values[0],
+        new=values[1],
         effective=side.effective,
         path=side.path,
         old_span=old.span if old else None,
@@ -254,7 +257,7 @@ def change_type(found: Difference) -> ChangeType:
         if found.split:
             return ChangeType.RESTRUCTURE
         return ChangeType.ADD if old is None else ChangeType.REMOVE
-    if isinstance(old.folded, bool) and isinstance(new.folded, bool):
+    if isinstance(old.folded, bool) and isinstance(new.folded, bool) and old.folded != new.folded:
         return ChangeType.ENABLE if new.folded else ChangeType.DISABLE
     if old.parts != new.parts and old.number is None and not old.itemised:
         if old.parts < new.parts:

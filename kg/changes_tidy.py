@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from kg.changes_settings import Difference
 from kg.idioms_init import SHARED
@@ -58,6 +59,8 @@ def tidy(found: list[Difference], where: Homes) -> list[Difference]:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
     if "schedule.muon_momentum" in knobs:
         dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
+    if any(DROPOUTS.match(d.knob) and is_structural(d) for d in found):
+        dropped |= {d.knob for d in found if DROPOUTS.match(d.knob) and not is_structural(d)}
     leading = [d for d in found if is_structural(d) and component_of(d.knob) in LEADING]
     led = {id(group) for difference in leading for group in where.of(*lines_of([difference]))}
     leaders = {difference.knob for difference in leading}
@@ -66,7 +69,34 @@ def tidy(found: list[Difference], where: Homes) -> list[Difference]:
             continue
         if led & {id(group) for group in where.of(*lines_of([difference]))}:
             dropped.add(difference.knob)
-    return [difference for difference in found if difference.knob not in dropped]
+    return [*split_betas(d for d in found if d.knob not in dropped)]
+
+
+def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
+    """Join the betas of several groups that shared one: the pair is split, not three pairs set."""
+    apart: dict[str, list[Difference]] = {}
+    for difference in found:
+        owner = BETA.match(difference.knob)
+        sides = (difference.old, difference.new)
+        if owner and None not in sides and len({side.hidden for side in sides if side}) == 2:
+            apart.setdefault(owner.group(1), []).append(difference)
+        else:
+            yield difference
+    for number, parts in apart.items():
+        if len(parts) == 1:
+            yield parts[0]
+            continue
+        old, new = (
+            replace(side, knob=f"optimizer.adam_beta{number}", hidden=False)
+            for side in (parts[0].old, parts[0].new)
+            if side is not None
+        )
+        places = tuple(place for part in parts for place in part.places)
+        new_places = tuple(place for part in parts for place in part.new_places)
+        yield Difference(old, new, split=True, places=places, new_places=new_places)
+
+
+BETA = re.compile(r"optimizer\.(?!muon)\w+_beta(\d)$")
 
 
 # A new module brings its own initial values and parameter groups.
@@ -81,6 +111,9 @@ def follows(difference: Difference) -> bool:
 def one_sided(difference: Difference) -> bool:
     """Tell whether a knob is set in one version only, at the places that differ."""
     return difference.old is None or difference.new is None
+
+
+DROPOUTS = re.compile(r"regularization\.dropout\.")  # a rate, and where it is used
 
 
 OUTPUT = re.compile(r"group (lm_head|embedding)|lm_head_std|wte_std")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from kg.config_names import callee
-from kg.config_optimizer import Scopes
+from kg.config_optimizer import Scopes, scope_of
 from kg.knobs import component_of, unknown_knob
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
@@ -39,7 +39,7 @@ HARDWARE: Final = re.compile(r"'[^']*(rtx|gtx|h100|a100|b200|cuda|mps|xpu|rocm|n
 BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tuple(
     (re.compile(pattern), frozenset(roles), knob)
     for pattern, roles, knob in (
-        (r"^(cross_entropy|loss|nll_loss|targets)$", (Role.MODEL,), "loss.function"),
+        (r"^(cross_entropy|_?loss\w*|\w+_loss|targets)$", (Role.MODEL,), "loss.function"),
         (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
         (r"value_embed", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "embedding.value_embeds"),
         (r"^(wte|idx|embed\w*)$", (Role.MODEL,), "embedding.structure"),
@@ -93,10 +93,11 @@ def structural_changes(
         (PORT if k in ported else k, cluster) for k, cluster in kept
     ).items():
         change = structural_change(knob, group)
-        scope = (
-            new.of_place(knob, change.path) if group[0].added else old.of_place(knob, change.path)
-        )
-        yield replace(change, optimizer_scope=scope)
+        touched = {new.of_place(knob, s.scope) for cluster in group for s in cluster.added}
+        touched |= {old.of_place(knob, s.scope) for cluster in group for s in cluster.removed}
+        both = OptimizerScope.BOTH in touched
+        merged = OptimizerScope.BOTH if both else scope_of({scope.value for scope in touched})
+        yield replace(change, optimizer_scope=merged)
 
 
 def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
@@ -176,6 +177,8 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
         kind = ChangeType.ADD
     elif not added:
         kind = ChangeType.REMOVE
+    else:
+        kind = kind_by_names(group, removed, added)
     first = (added or removed)[0]
     return Change(
         knob=knob,
@@ -188,6 +191,18 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
         old_span=merged_spans(removed),
         new_span=merged_spans(added),
     )
+
+
+def kind_by_names(
+    group: list[Cluster], removed: list[Statement], added: list[Statement]
+) -> ChangeType:
+    """Tell a term put in or taken out from code rewritten: by the names that come and go."""
+    foreign = {name for cluster in group for name in cluster.names}
+    gone = {name for statement in removed for name in statement.names} & foreign
+    come = {name for statement in added for name in statement.names} & foreign
+    if bool(gone) == bool(come):
+        return ChangeType.REPLACE
+    return ChangeType.ADD if come else ChangeType.REMOVE
 
 
 def direction_of(old: str, new: str) -> ChangeType:

@@ -4,6 +4,7 @@ import pytest
 
 from kg.changes import changes
 from kg.idioms_activation import as_fraction
+from kg.model import ChangeType, OptimizerScope
 from tests.gpt_source import GPT, edited
 from tests.test_changes import short
 
@@ -84,3 +85,68 @@ def test_a_number_written_another_way_and_a_moved_cast_change_no_knob() -> None:
          "F.cross_entropy(logits.view(-1, logits.size(-1)).float(),"),
     )  # fmt: skip
     assert short(changes(GPT, cast)) == ["other.environment no_effect none None -> None"]
+
+
+DROPOUTS = (
+    ("DEPTH = 6  ", "DROPOUT = 0.1\nDEPTH = 6  "),
+    ("        self.n_head = config.n_head\n",
+     "        self.n_head = config.n_head\n        self.resid_drop = nn.Dropout(DROPOUT)\n"),
+    ("return self.c_proj(y.reshape(B, T, C))",
+     "return self.resid_drop(self.c_proj(y.reshape(B, T, C)))"),
+)  # fmt: skip
+
+
+def test_a_rate_and_the_dropout_that_reads_it_are_one_change() -> None:
+    assert short(changes(GPT, edited(*DROPOUTS))) == [
+        "regularization.dropout.residual add none None -> 0.1"
+    ]
+
+
+def test_a_shared_pair_of_betas_given_to_each_group_apart_is_split() -> None:
+    shared = "scale,\n                 betas=adam_betas"
+    own = "scale,\n                 betas=(0.8, {})"
+    split = GPT.replace(f"unembedding_lr * {shared}", f"unembedding_lr * {own.format(0.9)}")
+    split = split.replace(f"embedding_lr * {shared}", f"embedding_lr * {own.format(0.99)}")
+    assert [(c.knob, c.change_type) for c in changes(GPT, split)] == [
+        ("optimizer.adam_beta2", ChangeType.RESTRUCTURE)
+    ]
+
+
+def test_a_term_in_both_updates_touches_both_optimizers() -> None:
+    damped = edited(
+        ("1 - group[\"betas\"][0])\n", "1 - group[\"betas\"][0])\n            p.mul_(DAMPING)\n"),
+        ("alpha=group[\"lr\"])\n", "alpha=group[\"lr\"])\n            p.mul_(DAMPING)\n"),
+        ("DEPTH = 6  ", "DAMPING = 0.999\nDEPTH = 6  "),
+    )  # fmt: skip
+    (found,) = changes(GPT, damped)
+    assert (found.component, found.change_type) == ("optimizer", ChangeType.ADD)
+    assert found.optimizer_scope is OptimizerScope.BOTH
+
+
+def test_an_option_of_the_compiler_is_part_of_the_compilation() -> None:
+    tuned = edited(
+        ("torch.manual_seed(42)", "torch._inductor.config.max_fusion = True\ntorch.manual_seed(42)")
+    )
+    assert short(changes(GPT, tuned)) == ["precision.compile_mode add none None -> True"]
+
+
+def test_a_commit_that_only_edits_words_is_told_as_such() -> None:
+    said = edited(("# layers", "# how many layers"))
+    assert short(changes(GPT, said, message="say it better")) == [
+        "other.docs no_effect none None -> None"
+    ]
+    wide = edited(("DEPTH = 6  ", "DEPTH  =  6  "))
+    assert short(changes(GPT, wide, message="format")) == [
+        "other.refactor no_effect none None -> None"
+    ]
+    assert changes(GPT, said) == []
+
+
+def test_a_design_tried_again_under_its_usual_name_is_no_revert() -> None:
+    grouped = edited(("n_kv_head=heads", "n_kv_head=max(1, heads // 2)"))
+    again = edited(("softcap = 15", "softcap = 20"), source=grouped)
+    found = changes(GPT, again, message="GQA with a softcap of 20", history=[grouped, GPT])
+    assert {c.knob: c.change_type for c in found} == {
+        "attention.n_kv_head": ChangeType.DECREASE,
+        "head.softcap": ChangeType.INCREASE,
+    }
