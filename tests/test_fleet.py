@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from histories import built, records
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kg.graph import Graph
+from kg.query import ask
+
+ALONE = Graph(built(records("mar8", 24)))
+BOTH = Graph(built([*records("mar8", 24), *records("two", 24, seed=7)]))
+TAGS = ("mar8", "two")
+CONDITIONS = [
+    ("optimizer.matrix_lr", "0.04"),
+    ("optimizer.matrix_lr", "<0.04"),
+    ("model.depth", "!=8"),
+    ("model.depth", ">=9"),
+    ("attention.window_pattern", "SSSL"),
+    ("no.such_knob", "1"),
+]
+
+
+def rows(graph, condition, **scope):
+    knob, value = condition
+    return ask(
+        graph, "improved-while", {"knob": knob, "value": value, "limit": "500"}, **scope
+    ).rows
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(CONDITIONS), st.none() | st.integers(0, 24))
+def test_a_fleet_of_one_campaign_answers_as_that_campaign(condition, until):
+    campaign = rows(ALONE, condition, campaign="mar8", as_of=until)
+    assert rows(ALONE, condition, as_of=until) == campaign
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(CONDITIONS), st.none() | st.integers(0, 24))
+def test_a_fleet_counts_what_its_campaigns_count(condition, until):
+    def counted(tag):
+        found = rows(BOTH, condition, campaign=tag, as_of=until)
+        return {(r["knob"], r["direction"], r["to"]): (r["improved"], r["alone"]) for r in found}
+
+    apart, whole = [counted(tag) for tag in TAGS], counted(None)
+    assert whole.keys() == apart[0].keys() | apart[1].keys()
+    for edit, numbers in whole.items():
+        parts = [found.get(edit, (0, 0)) for found in apart]
+        assert numbers == tuple(map(sum, zip(*parts, strict=True)))
+
+
+def test_a_fleet_names_the_best_of_all_campaigns_first():
+    condition = ("model.depth", ">0")
+    apart = [row for tag in TAGS for row in rows(BOTH, condition, campaign=tag)]
+    found = rows(BOTH, condition)
+    assert len(found) > 5
+    for row in found:
+        same = [r for r in apart if all(r[k] == row[k] for k in ("knob", "direction", "to"))]
+        assert row["best_delta"] == min(r["best_delta"] for r in same)
+        assert row["experiment"] == row["experiments"][0]
+        assert set(row["values"]) == {value for r in same for value in r["values"]}
