@@ -250,6 +250,7 @@ def claim_quads(node: NamedNode, saying: Saying) -> Iterator[Quad]:
             (LAB.method, text(claim.method)),
             (LAB.score, double(claim.score)),
             (LAB.lexiconVersion, text(claim.lexicon)),
+            (LAB.tableVersion, text(claim.table)),
         ]
         yield from about(stated, pairs)
 

@@ -14,6 +14,7 @@ from kg.model import Change, OptimizerScope
 from kg.text import agree, resolve
 from kg.text_agree import opposed
 from kg.text_model import Claim
+from kg.text_semantic import Semantic, configured
 
 
 def lexicon() -> Lexicon:
@@ -36,15 +37,18 @@ def read_message(message: str, changes: Sequence[Change] | None) -> Saying:
     seconds to start (facts/entity-resolution.md).
     """
     touched = None if changes is None else [change.knob for change in changes]
-    found = resolve(message, lexicon(), candidates=touched, engine="light")
+    known, table = lexicon(), configured()
+    found = resolve(message, known, candidates=touched, engine="light", semantic=table)
     return Saying(
-        claims=tuple(stated(claim, changes, found.lexicon_version) for claim in found.claims),
+        claims=tuple(stated(claim, changes, known.version, table) for claim in found.claims),
         agreement=None if changes is None else str(agree(found.claims, changes)),
         unresolved=tuple(words.text for words in found.unresolved),
     )
 
 
-def stated(claim: Claim, changes: Sequence[Change] | None, version: str) -> Stated:
+def stated(
+    claim: Claim, changes: Sequence[Change] | None, version: str, semantic: Semantic | None
+) -> Stated:
     """Return one claim with whether the diff shows it."""
     shown = None
     if changes is not None:
@@ -58,7 +62,8 @@ def stated(claim: Claim, changes: Sequence[Change] | None, version: str) -> Stat
         old=claim.old,
         new=claim.new,
     )
-    return Stated(change, shown, claim.method, claim.score, version)
+    asked = semantic.table.version if semantic and claim.method == "semantic" else ""
+    return Stated(change, shown, claim.method, claim.score, version, asked)
 
 
 def scope_of(claim: Claim) -> OptimizerScope:

@@ -60,6 +60,7 @@ class Stated:
     method: str
     score: float
     lexicon: str
+    table: str = ""  # version of the word vectors that answered, where they did
 
 
 @dataclass(frozen=True, slots=True)

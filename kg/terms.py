@@ -134,6 +134,7 @@ class LAB(metaclass=Closed):
     method: NamedNode
     score: NamedNode
     lexiconVersion: NamedNode
+    tableVersion: NamedNode
     fromText: NamedNode
     # a hypothesis
     expectedDelta: NamedNode
@@ -154,7 +155,9 @@ class LAB(metaclass=Closed):
     crashes: NamedNode
     seconds: NamedNode
     logRow: NamedNode
+    standing: NamedNode
     trial: NamedNode
+    part: NamedNode
     to: NamedNode
     partOf: NamedNode
     campaigns: NamedNode

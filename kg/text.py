@@ -2,7 +2,8 @@
 
 normalise -> tokens and lemmas -> names (a spaCy SpanRuler, or the same table without spaCy) ->
 patterns of terms -> quantities -> role by clause -> direction. Rules only, deterministic; a
-text that none of them answers stays unresolved, with the three nearest knobs.
+text that none of them answers stays unresolved, with the three nearest knobs. Only where a
+table of word vectors was built (kg.text_semantic) may it still answer among the diff's knobs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kg import text_match
 from kg.lexicon import Lexicon, load
@@ -19,12 +21,16 @@ from kg.text_assemble import TAGS, UNDO, claims_of, event_claim, settle_events
 from kg.text_binding import read
 from kg.text_clauses import Opening, fuse, opening, segments
 from kg.text_direction import verb_class
+from kg.text_drafts import Draft, Reading
 from kg.text_gloss import clear_winner, nearest
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
 from kg.text_roles import decide_roles, outcomes, promote, settle_backends, settle_sizes
 from kg.text_tokens import Token, tokenize
 from kg.text_words import METRICS, NOTHING
+
+if TYPE_CHECKING:
+    from kg.text_semantic import Semantic
 
 __all__ = [
     "Agreement",
@@ -48,6 +54,7 @@ def resolve(
     candidates: Sequence[str] | None = None,
     current: Mapping[str, float] | None = None,
     engine: str = "spacy",
+    semantic: Semantic | None = None,
 ) -> Resolution:
     """Return what one text claims.
 
@@ -55,6 +62,7 @@ def resolve(
     definition answer where no name does. ``current`` are values of the file the text is about;
     they give a lone value its direction. ``engine`` is ``spacy`` (a SpanRuler) or ``light``
     (the same names without importing spaCy, for paths with a start-up bar); results are equal.
+    ``semantic`` is a table of word vectors to ask where neither names nor definitions answer.
     """
     text = text[:LONGEST]
     start = opening(text)
@@ -65,6 +73,18 @@ def resolve(
     spans = names(tokens, lexicon, index, engine)
     tokens, spans = fuse(tokens, text_match.with_knobs(spans, tokens, candidates or (), lexicon))
     reading = read(tokens, spans, segments(tokens, spans), index)
+    drafts = settled(reading, start)
+    claims, doubtful = claims_of(drafts, reading, lexicon, index, candidates, current)
+    claims = turned(settle_events(claims, start, drafts), start)
+    if not claims and not doubtful:
+        claims, doubtful = last_resort(text, start, tokens, lexicon, candidates, semantic)
+    context = {draft.knob.name for draft in reading.drafts if not draft.claim}
+    context -= {claim.knob for claim in claims}
+    return Resolution(tuple(claims), tuple(doubtful), tuple(sorted(context)), lexicon.version)
+
+
+def settled(reading: Reading, start: Opening) -> list[Draft]:
+    """Decide what every name is to the text, in place; return the drafts that claim a change."""
     decide_roles(reading)
     promote(reading)
     settle_backends(reading)
@@ -74,13 +94,7 @@ def resolve(
         outcomes(reading, draft)
         if start.tag in UNDO:
             draft.verb = ChangeType.REVERT
-    claims, doubtful = claims_of(drafts, reading, lexicon, index, candidates, current)
-    claims = turned(settle_events(claims, start, drafts), start)
-    if not claims and not doubtful:
-        claims, doubtful = last_resort(text, start, tokens, lexicon, candidates)
-    context = {draft.knob.name for draft in reading.drafts if not draft.claim}
-    context -= {claim.knob for claim in claims}
-    return Resolution(tuple(claims), tuple(doubtful), tuple(sorted(context)), lexicon.version)
+    return drafts
 
 
 def turned(claims: list[Claim], start: Opening) -> list[Claim]:
@@ -114,8 +128,9 @@ def last_resort(
     tokens: Sequence[Token],
     lexicon: Lexicon,
     candidates: Sequence[str] | None,
+    semantic: Semantic | None,
 ) -> tuple[list[Claim], list[Unresolved]]:
-    """Answer a text without a name: by its tag, by a definition among the diff's knobs, or not."""
+    """Answer a text without a name: by its tag, by what the diff's knobs mean, or not."""
     span = (start.offset, len(text))
     words = [token.lemma for token in tokens if token.kind == "word"]
     undoes = start.tag in UNDO or any(verb_class(word) is ChangeType.REVERT for word in words[:2])
@@ -126,15 +141,16 @@ def last_resort(
     if all(word in NOTHING or word in METRICS for word in words):
         return [], []
     ranked = nearest(tokens, lexicon, candidates)
-    winner = clear_winner(ranked) if candidates else None
+    winner, method = clear_winner(ranked) if candidates else None, "gloss"
+    if winner is None and semantic is not None:
+        (closest, winner), method = semantic.answer(tokens, lexicon, candidates), "semantic"
+        ranked = closest or ranked
     if winner is not None:
         kinds = [verb_class(word) for word in words]
         told = {None, ChangeType.REVERT}  # "look further back" reverts nothing
         kind = next((kind for kind in kinds if kind not in told), None) or ChangeType.REPLACE
         component = lexicon.component(winner)
-        return [
-            Claim(winner, component, kind, None, None, span, "gloss", "words", ranked[0][1])
-        ], []
+        return [Claim(winner, component, kind, None, None, span, method, "words", ranked[0][1])], []
     return [], [Unresolved(text[start.offset :].strip(), span, ranked)]
 
 

@@ -18,7 +18,7 @@ class Claim:
     old: str | None
     new: str | None
     span: tuple[int, int]  # characters of the text that name the knob
-    method: str  # alias | lexicon (composed) | gloss (by definition) | human (the user's alias)
+    method: str  # alias | lexicon (composed) | gloss (its definition) | semantic | human (an alias)
     rule: str  # the label or the pattern that matched
     score: float  # 1.0 a full name, 0.95 a pattern, 0.9 a vague name with a value; less: a guess
     factor: float | None = None  # the new value as a multiple of the old one ("2x", "halve")
