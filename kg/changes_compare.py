@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import lru_cache
 
 from kg.changes_settings import Difference, differences, to_change
@@ -20,11 +21,12 @@ from kg.changes_tidy import (
 from kg.config import Analysis, analysis
 from kg.config_names import callee
 from kg.knobs import component_of
+from kg.logged import only_logs
 from kg.model import Change, ChangeType, OptimizerScope
-from kg.program import Statement
+from kg.program import Program, Statement
 from kg.settings import Setting
 from kg.structure import Cluster, Homes, changed_statements, clusters, is_report
-from kg.structure_knobs import NAMELESS, UNSPECIFIED, knob_of, structural_changes
+from kg.structure_knobs import NAMELESS, PORT, UNSPECIFIED, knob_of, structural_changes
 from kg.structure_near import feature_near
 from kg.structure_same import says_the_same
 
@@ -62,7 +64,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     records = [to_change(difference) for difference in [*known, *kept]]
     records += structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
     if not records:
-        records.append(without_effect(groups))
+        records.append(without_effect(groups, old.program, new.program))
     return tuple(records)
 
 
@@ -102,8 +104,10 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
         return True
     if knob == "optimizer.loop" and any(" > group " in path_of(d) for d in known):
         return True  # what the loop makes of a group's new entry
+    if knob == PORT and any(difference.knob == "attention.backend" for difference in known):
+        return all(loads_kernel(statement) for statement in group.statements())
     scopes = {statement.scope for statement in group.statements()}
-    if "" in scopes or knob == "other.environment":
+    if "" in scopes or knob == PORT:
         return False
     homes: set[str] = set()
     for difference in known:
@@ -115,6 +119,14 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
             if component_of(difference.knob) in BRANCHES:
                 homes.add(f"{owner}.forward")
     return scopes <= homes
+
+
+def loads_kernel(statement: Statement) -> bool:
+    """Tell whether a statement only fetches an attention kernel, or says which one it is."""
+    return is_report(statement) or any(KERNEL.search(name) for name in statement.names)
+
+
+KERNEL = re.compile(r"^(fa\d|get_kernel|kernels|repo|cap)$|flash|fa3|flex_?att|sdpa", re.I)
 
 
 def passes_argument(group: Cluster, known: list[Difference]) -> bool:
@@ -162,24 +174,30 @@ def settle(
     return kept, [(knob, group) for knob, group in named if id(group) not in settled]
 
 
-def without_effect(groups: list[Cluster]) -> Change:
+def without_effect(groups: list[Cluster], old: Program, new: Program) -> Change:
     """Return the record of an edit that only moves, renames or reports."""
-    statements = [s for group in groups for s in group.statements()]
-    reports = bool(statements) and all(is_report(statement) for statement in statements)
-    knob = (
-        "evaluation.logging" if reports and any(prints(s) for s in statements) else "other.refactor"
-    )
+    removed = [s for group in groups for s in group.removed]
+    added = [s for group in groups for s in group.added]
+    reports = all(only_logs(s, new) for s in added) and all(only_logs(s, old) for s in removed)
+    knob, kind = "other.refactor", ChangeType.NO_EFFECT
+    if reports and any(prints(s) for s in (*added, *removed)):
+        knob, kind = "evaluation.logging", ChangeType.REPLACE
+        if not (added and removed):
+            kind = ChangeType.ADD if added else ChangeType.REMOVE
     return Change(
         knob=knob,
         component=component_of(knob),
-        change_type=ChangeType.REPLACE if knob == "evaluation.logging" else ChangeType.NO_EFFECT,
+        change_type=kind,
         optimizer_scope=OptimizerScope.NONE,
         old=None,
         new=None,
-        path=statements[0].scope if statements else "",
+        path=next((s.scope for s in (*added, *removed)), ""),
     )
+
+
+REPORTING = frozenset({"print", "print0", "log", "info", "dump", "write", "writelines", "writerow"})
 
 
 def prints(statement: Statement) -> bool:
     """Tell whether a statement writes to the log."""
-    return any(callee(call) in ("print", "print0", "log", "info") for call in statement.calls)
+    return any(callee(call) in REPORTING for call in statement.calls)

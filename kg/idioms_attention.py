@@ -45,10 +45,10 @@ def backend_settings(program: Program) -> Iterator[Setting]:
     used: dict[str, Statement] = {}
     allowed: dict[str, Statement] = {}
     for statement in program.statements:
-        for call in statement.calls:
-            name = BACKENDS.get(callee(call))
-            if name is not None and callee(call) not in defined:
-                used.setdefault(name, statement)
+        if not isinstance(statement.node, ast.Import | ast.ImportFrom):
+            # called, or handed to what calls it: `partial(flex_attention, ...)`
+            for function in sorted(statement.names & BACKENDS.keys() - defined):
+                used.setdefault(BACKENDS[function], statement)
         for match in SDP_SWITCH.finditer(statement.text):
             if match.group(2):
                 allowed.setdefault(f"{match.group(1)}_sdp", statement)

@@ -16,7 +16,8 @@ from kg.program import Program, Span, Statement
 # Statements that report or check, and say nothing about the experiment.
 REPORTS: Final = frozenset(
     {"print", "print0", "log", "info", "warning", "debug", "flush", "collect", "freeze", "disable",
-     "synchronize", "exit"}
+     "synchronize", "exit", "record", "cudagraph_mark_step_begin", "dump", "write", "writelines",
+     "writerow", "add_scalar"}
 )  # fmt: skip
 
 

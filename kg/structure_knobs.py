@@ -11,6 +11,7 @@ from typing import Final
 from kg.config_names import callee
 from kg.config_optimizer import Scopes, scope_of
 from kg.knobs import component_of, unknown_knob
+from kg.logged import only_logs
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
 from kg.roles import Role, Roles
@@ -18,7 +19,6 @@ from kg.structure import (
     REPORTS,
     Cluster,
     by_knob,
-    is_report,
     literal_change,
     merged_spans,
     target_text,
@@ -125,7 +125,7 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
     role = roles.of(statement.scope)
     if guards_reports(statement):
         return "evaluation.logging"
-    if is_report(statement) or role is Role.BOOKKEEPING:
+    if only_logs(statement, roles.program) or role is Role.BOOKKEEPING:
         return ""
     if isinstance(statement.node, ast.FunctionDef | ast.AsyncFunctionDef):
         return ""  # what a function is for, its body says

@@ -4,7 +4,10 @@ import pytest
 
 from kg.changes import changes
 from kg.idioms_activation import as_fraction
+from kg.logged import logged_names
 from kg.model import ChangeType, OptimizerScope
+from kg.parsing import parse
+from kg.program import Program
 from tests.gpt_source import GPT, edited
 from tests.test_changes import short
 
@@ -150,3 +153,50 @@ def test_a_design_tried_again_under_its_usual_name_is_no_revert() -> None:
         "attention.n_kv_head": ChangeType.DECREASE,
         "head.softcap": ChangeType.INCREASE,
     }
+
+
+SAVED = """
+with open("results.json", "w") as out:
+    json.dump({"loss": spread}, out)
+"""
+
+
+@pytest.mark.parametrize(
+    "tail",
+    ["print(f'steps: {step}')\n", "spread = pstdev(seen)\nprint(spread)\n", SAVED],
+)
+def test_what_only_ends_in_a_report_is_logging(tail: str) -> None:
+    said = edited(("loss = model(x, y)\n", "loss = model(x, y)\n    seen.append(loss)\n"),
+                  ("total_time = 0\n", "total_time = 0\nseen = []\n"))  # fmt: skip
+    assert short(changes(GPT, said + tail)) == ["evaluation.logging add none None -> None"]
+    assert short(changes(said + tail, said)) == ["evaluation.logging remove none None -> None"]
+
+
+def parsed(source: str) -> Program:
+    """Return a source as a program."""
+    program = parse(source)
+    assert program is not None
+    return program
+
+
+def test_a_name_the_loop_acts_on_is_not_only_logged() -> None:
+    logged = logged_names(
+        parsed(edited(("print(f", "spread = loss.std()\nprint(spread)\nprint(f")))
+    )
+    assert "spread" in logged
+    assert not {"step", "progress", "total_time"} & logged
+
+
+def test_another_kernel_and_what_fetches_it_are_one_change() -> None:
+    chosen = edited(
+        ("DEPTH = 6  ", "USE_FLASH = capable()\nrepo = found(USE_FLASH)\nDEPTH = 6  "),
+        ("y = flash_attn_func(q, k, v, causal=True, window_size=window_size)",
+         "y = (flash_attn_func(q, k, v, window_size=window_size) if USE_FLASH\n"
+         "             else F.scaled_dot_product_attention(q, k, v, is_causal=True))"),
+    )  # fmt: skip
+    assert short(changes(GPT, chosen)) == ["attention.backend replace none fa3 -> sdpa"]
+
+
+def test_compilation_taken_out_is_switched_off() -> None:
+    plain = edited(("model = torch.compile(model, dynamic=False)\n", ""))
+    assert short(changes(GPT, plain)) == ["precision.compile disable none dynamic=False -> False"]
