@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 
@@ -130,6 +131,7 @@ WRITERS: Final[dict[type, Callable[..., str]]] = {
 }
 
 
+@lru_cache(maxsize=2048)
 def canonical(node: ast.AST | None) -> str:
     """Return the canonical text of a node, "" for None.
 

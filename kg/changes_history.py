@@ -114,6 +114,8 @@ def real_base(before: str, after: str, history: Sequence[str]) -> str | None:
     Agents drop a failed experiment by writing the next one over it. The version that shares
     most statements with the new one is what they started from.
     """
+    if not history:
+        return None
     best, nearest = None, distance(before, after)
     for earlier in dict.fromkeys(history):
         if earlier == before:

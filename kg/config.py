@@ -111,12 +111,11 @@ def all_settings(
             known.append(setting)
     for setting in judged_settings(known, program, names, optimizers):
         knob = scopes.knob_reached(setting)
-        yield replace(
-            setting,
-            knob=knob,
-            component=component_of(knob),
-            optimizer_scope=scopes.of_place(knob, setting.path),
-        )
+        reach = scopes.of_place(knob, setting.path)
+        component = component_of(knob)
+        if (knob, component, reach) != (setting.knob, setting.component, setting.optimizer_scope):
+            setting = replace(setting, knob=knob, component=component, optimizer_scope=reach)
+        yield setting
 
 
 def speaking(places: tuple[Setting, ...]) -> dict[str, Setting]:

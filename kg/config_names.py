@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
 from kg.canonical import canonical
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold
+from kg.nodes import SEEN, under
 from kg.program import Function, Program, Statement
 
 PROBE_SIZES: Final = (512, 2048, 8192)  # powers of two, so that `// 2` loses nothing
@@ -45,7 +46,7 @@ class Names:
     def note_assignment(self, statement: Statement) -> None:
         """Record which names and attributes a statement sets."""
         node = statement.node
-        if isinstance(node, ast.For | ast.AsyncFor | ast.AugAssign):
+        if isinstance(node, REBINDING):
             for name in target_names(node.target):
                 self.locals.setdefault((statement.scope, name), []).append(statement)
         for target, value in assignments(node):
@@ -64,7 +65,7 @@ class Names:
             if keyword.arg:
                 bound = (keyword.value, statement.scope)
                 self.passed.setdefault((name, keyword.arg), []).append(bound)
-        if not call.args:
+        if not call.args or name not in self.callable:
             return
         for parameter, argument in zip(self.parameters(name), call.args, strict=False):
             self.passed.setdefault((name, parameter), []).append((argument, statement.scope))
@@ -175,8 +176,8 @@ class Names:
     def roots(self, node: ast.AST, scope: str) -> frozenset[str]:
         """Return every name an expression depends on, through locals, arguments and calls."""
         found: set[str] = set()
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name | ast.Attribute):
+        for inner in under(node):
+            if isinstance(inner, NAMING):
                 found |= self.name_roots(inner, scope)
         return frozenset(found)
 
@@ -203,8 +204,18 @@ class Names:
         }
 
 
-def assignments(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Yield (target, value) of an assignment; `a, b = 1, 2` yields two."""
+REBINDING: Final = (ast.For, ast.AsyncFor, ast.AugAssign)
+NAMING: Final = (ast.Name, ast.Attribute)
+
+
+@lru_cache(maxsize=SEEN)
+def assignments(node: ast.stmt) -> tuple[tuple[ast.expr, ast.expr], ...]:
+    """Return (target, value) of an assignment; `a, b = 1, 2` has two."""
+    return tuple(assigned(node))
+
+
+def assigned(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield (target, value) of an assignment."""
     if isinstance(node, ast.AnnAssign) and node.value is not None:
         yield node.target, node.value
     elif isinstance(node, ast.Assign):
@@ -218,7 +229,7 @@ def assignments(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 def target_names(target: ast.expr) -> Iterator[str]:
     """Yield the plain names a loop or an assignment binds."""
-    for node in ast.walk(target):
+    for node in under(target):
         if isinstance(node, ast.Name):
             yield node.id
 
@@ -237,6 +248,7 @@ def all_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.
     return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
 
 
+@lru_cache(maxsize=SEEN)
 def defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, ast.expr]:
     """Return the default expression of each parameter that has one."""
     arguments = function.args

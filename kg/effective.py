@@ -37,12 +37,10 @@ def judged_settings(
 
 def window_effect(program: Program) -> bool | None:
     """Tell whether attention windows reach the kernel: None if only one of several branches."""
-    ignoring = ignoring_functions(program)
+    kernels = [(name, call) for _, call in program.calls() if (name := callee(call)) in BACKENDS]
+    ignoring = ignoring_functions(program) if kernels else set()
     given: set[bool] = set()
-    for _, call in program.calls():
-        name = callee(call)
-        if name not in BACKENDS:
-            continue
+    for name, call in kernels:
         windows = {
             keyword.arg
             for keyword in call.keywords

@@ -130,19 +130,26 @@ def value_of(node: ast.expr, names: Names | None, depth: int) -> Value | Unfolda
         return constant_value(node.value)
     if depth > MAX_DEPTH:
         return UNFOLDABLE
+    if isinstance(node, NAMED):
+        if names is None:
+            return UNFOLDABLE
+        if callable(names):
+            return names(node)
+        return names.get(node.id, UNFOLDABLE) if isinstance(node, ast.Name) else UNFOLDABLE
     if isinstance(node, ast.BinOp):
         return binary_value(node, names, depth)
     if isinstance(node, ast.UnaryOp):
         return unary_value(node, names, depth)
-    if isinstance(node, ast.Tuple | ast.List):
+    if isinstance(node, SEQUENCES):
         return sequence_value(node, names, depth)
     if isinstance(node, ast.Call):
         return call_value(node, names, depth)
-    if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and names is not None:
-        if callable(names):
-            return names(node)
-        return names.get(node.id, UNFOLDABLE) if isinstance(node, ast.Name) else UNFOLDABLE
     return UNFOLDABLE
+
+
+NAMED: Final = (ast.Name, ast.Attribute, ast.Subscript)
+SEQUENCES: Final = (ast.Tuple, ast.List)
+NUMBERS: Final = (int, float)
 
 
 def constant_value(value: object) -> Value | Unfoldable:
@@ -162,7 +169,7 @@ def binary_value(node: ast.BinOp, names: Names | None, depth: int) -> Value | Un
     """Fold arithmetic on numbers, and the joining of two strings or sequences."""
     left = value_of(node.left, names, depth + 1)
     right = value_of(node.right, names, depth + 1)
-    if isinstance(left, int | float) and isinstance(right, int | float):
+    if isinstance(left, NUMBERS) and isinstance(right, NUMBERS):
         apply = BINARY.get(type(node.op))
         return checked(apply(left, right)) if apply else UNFOLDABLE
     if isinstance(node.op, ast.Add):
@@ -215,7 +222,7 @@ def call_value(node: ast.Call, names: Names | None, depth: int) -> Value | Unfol
     numbers: list[Number] = []
     for argument in node.args:
         value = value_of(argument, names, depth + 1)
-        if not isinstance(value, int | float):
+        if not isinstance(value, NUMBERS):
             return UNFOLDABLE
         numbers.append(value)
     return checked(function(*numbers))

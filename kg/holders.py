@@ -9,6 +9,7 @@ from typing import Final, TypeGuard
 
 from kg.canonical import canonical
 from kg.config_names import Names, assignments
+from kg.nodes import under
 from kg.overwrites import node_names
 from kg.program import Statement
 
@@ -50,7 +51,7 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
             if name not in seen:
                 seen.add(name)
                 pending += sources(name, statement, names)
-    for part in ast.walk(params):
+    for part in under(params):
         if isinstance(part, ast.Attribute) and part.attr in ("parameters", "named_parameters"):
             whole = isinstance(part.value, ast.Name) and part.value.id in WHOLE
             return "all" if whole else canonical(part.value).rpartition(".")[2]
@@ -74,7 +75,7 @@ LAYER_PART: Final = re.compile(r"attn|attention|mlp|ffn|c_q|c_k|c_v|c_fc|c_proj|
 
 def held_names(node: ast.expr, statement: Statement, names: Names) -> Iterator[str]:
     """Yield the attributes of an expression, and the names that stand for nothing else."""
-    for inner in ast.walk(node):
+    for inner in under(node):
         if isinstance(inner, ast.Attribute):
             yield inner.attr
         elif isinstance(inner, ast.Name) and not sources(inner.id, statement, names):

@@ -12,6 +12,7 @@ from typing import Final
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
 from kg.holders import holder_of, is_name
+from kg.nodes import under
 from kg.overwrites import (
     KIND_KEYS,
     Overwrite,
@@ -142,7 +143,7 @@ def optimizer_calls(program: Program) -> Iterator[tuple[Statement, ast.Call, str
     }
     for statement, call in program.calls():
         name = callee(call)
-        if (name in own or OPTIMIZER_NAME.search(name)) and name[:1].isupper():
+        if name[:1].isupper() and (name in own or OPTIMIZER_NAME.search(name)):
             yield statement, call, kind_named(name)
 
 
@@ -164,7 +165,7 @@ def group_dicts(statement: Statement) -> Iterator[dict[str, ast.expr]]:
             yield entries
     if "'params'" not in statement.text:
         return
-    for node in ast.walk(statement.node):
+    for node in under(statement.node):
         if isinstance(node, ast.Dict):
             found = dict_entries(node)
             if "params" in found:
@@ -200,7 +201,7 @@ def dispatch(program: Program) -> dict[str, str]:
         if name.rpartition(".")[2] != "step":
             continue
         owner = name.rpartition(".")[0]
-        for node in ast.walk(function):
+        for node in under(function):
             if isinstance(node, ast.If):
                 for kind in compared_kinds(node.test):
                     update = update_rule(program, owner, node.body)
@@ -212,7 +213,7 @@ def dispatch(program: Program) -> dict[str, str]:
 def update_rule(program: Program, owner: str, body: list[ast.stmt]) -> str:
     """Judge a branch of `step` by the code it runs, methods and functions it calls included."""
     words = {name for node in body for name in node_names(node)}
-    called = {callee(n) for node in body for n in ast.walk(node) if isinstance(n, ast.Call)}
+    called = {callee(n) for node in body for n in under(node) if isinstance(n, ast.Call)}
     seen = {f"{owner}.step"}
     for _ in range(3):  # step -> method -> fused function
         scopes = {name for word in called for name in (f"{owner}.{word}", word)} - seen

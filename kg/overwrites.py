@@ -9,6 +9,7 @@ from typing import Final
 
 from kg.canonical import canonical
 from kg.config_names import target_names
+from kg.nodes import under
 from kg.program import Program, Statement
 
 KIND_KEYS: Final = ("kind", "type", "optim", "optimizer", "algo", "algorithm", "use_muon")
@@ -81,7 +82,7 @@ def kind_named(name: str) -> str:
 def compared_kinds(test: ast.expr) -> list[str]:
     """Return the strings that `group["kind"] == "..."` compares with."""
     found = []
-    for node in ast.walk(test):
+    for node in under(test):
         if isinstance(node, ast.Compare) and isinstance(node.left, ast.Subscript):
             index = node.left.slice
             if isinstance(index, ast.Constant) and index.value in KIND_KEYS:
@@ -92,7 +93,7 @@ def compared_kinds(test: ast.expr) -> list[str]:
 
 def node_names(node: ast.AST) -> Iterator[str]:
     """Yield the names and attributes under a node."""
-    for inner in ast.walk(node):
+    for inner in under(node):
         if isinstance(inner, ast.Name):
             yield inner.id
         elif isinstance(inner, ast.Attribute):

@@ -32,6 +32,7 @@ class Statement:
     names: frozenset[str]
     calls: tuple[ast.Call, ...]
     decorators: tuple[str, ...] = ()
+    key: tuple[str, str] = ("", "")  # what identifies it: scope and text, decorators included
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -46,11 +47,13 @@ class Unit:
     functions: list[tuple[str, Function]] = field(default_factory=list)
     classes: list[tuple[str, ast.ClassDef]] = field(default_factory=list)
     layout: list[str] = field(default_factory=list)  # depth and text of each statement
+    names: frozenset[str] = frozenset()  # that its statements mention
     size: tuple[int, frozenset[int]] | None = None  # kg.fingerprint's count, once it is asked for
 
     def __post_init__(self) -> None:
         """Index the statements; raises RecursionError if they nest too deep."""
         index_block(self, self.body, "", (), 0)
+        self.names = frozenset().union(*(statement.names for statement in self.statements))
 
 
 @dataclass(slots=True, eq=False)
@@ -167,11 +170,12 @@ def add_statement(
     canon = Canon()
     text, last = header(canon, node)
     decorators = tuple(canon.text(item) for item in getattr(node, "decorator_list", []))
-    unit.layout.append(f"{depth}{text}{'@'.join(('', *decorators))}")
+    whole = text + "@".join(("", *decorators))
+    unit.layout.append(f"{depth}{whole}")
     unit.statements.append(
         Statement(
             node, scope, text, (node.lineno, last), parents, frozenset(canon.names),
-            tuple(canon.calls), decorators,
+            tuple(canon.calls), decorators, (scope, whole),
         )
     )  # fmt: skip
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from kg.canonical import canonical
 from kg.config_names import Names, callee
+from kg.nodes import SEEN, under
 from kg.optimizers import Optimizers
 from kg.program import Program
 
@@ -94,11 +96,7 @@ class Roles:
         outer = self.known.get(owner, Role.OTHER) if owner else Role.OTHER
         if outer is Role.OPTIMIZER:
             return outer
-        if last not in ("__init__", "forward", "__call__"):
-            for pattern, role in FUNCTION_ROLES:
-                if pattern.search(last):
-                    return role
-        return outer
+        return named_role(last) or outer
 
     def of(self, scope: str) -> Role:
         """Return the role of a scope; an inner function has that of the outer one."""
@@ -107,6 +105,14 @@ class Roles:
     def scopes(self, *roles: Role) -> list[str]:
         """Return the scopes with one of some roles."""
         return [scope for scope, role in self.known.items() if role in roles]
+
+
+@lru_cache(maxsize=SEEN)
+def named_role(name: str) -> Role | None:
+    """Return the role that the name of a function tells, if it does."""
+    if name in ("__init__", "forward", "__call__"):
+        return None
+    return next((role for pattern, role in FUNCTION_ROLES if pattern.search(name)), None)
 
 
 def class_role(name: str, node: ast.ClassDef) -> Role:
@@ -119,7 +125,7 @@ def class_role(name: str, node: ast.ClassDef) -> Role:
             return role
     held = {
         target.attr
-        for inner in ast.walk(node)
+        for inner in under(node)
         if isinstance(inner, ast.Assign)
         for target in inner.targets
         if isinstance(target, ast.Attribute)
@@ -138,11 +144,11 @@ def scheduled_functions(program: Program, names: Names, optimizers: Optimizers) 
         role = KEY_ROLES.get(write.key)
         if role is None:
             continue
-        for node in ast.walk(write.value):
+        for node in under(write.value):
             bound = None
             if isinstance(node, ast.Name):
                 bound = names.definition(node, write.statement.scope)
-            for inner in ast.walk(bound[0]) if bound else [node]:
+            for inner in under(bound[0]) if bound else [node]:
                 if isinstance(inner, ast.Call) and callee(inner) in program.functions:
                     found.setdefault(callee(inner), role)
     return found

@@ -7,6 +7,7 @@ import copy
 import re
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from kg.canonical import canonical
@@ -14,6 +15,7 @@ from kg.config_names import Names, callee
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, number_of
 from kg.knobs import component_of
 from kg.model import OptimizerScope
+from kg.nodes import SEEN, under
 from kg.program import Program, Span
 
 
@@ -210,6 +212,7 @@ def make_value(
     )
 
 
+@lru_cache(maxsize=SEEN)
 def is_literal(node: ast.expr) -> bool:
     """Tell whether an expression mentions no names but those of folding functions."""
     return not isinstance(fold(node), Unfoldable)
@@ -217,7 +220,7 @@ def is_literal(node: ast.expr) -> bool:
 
 def mentions_layer(node: ast.expr, names: Names | None = None, scope: str = "") -> bool:
     """Tell whether an expression depends on the index of a layer or the shape of a matrix."""
-    found = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    found = {inner.id for inner in under(node) if isinstance(inner, ast.Name)}
     if names is not None and scope:
         found |= names.roots(node, scope)
         if any(names.is_looped(name, scope) for name in found):

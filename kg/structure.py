@@ -37,30 +37,22 @@ class Cluster:
 
 def changed_statements(before: Program, after: Program) -> tuple[list[Statement], list[Statement]]:
     """Return the statements that only one version has; moved code is on neither side."""
-    removed = missing(before, after, scoped=True)
-    added = missing(after, before, scoped=True)
+    removed = missing(before, after)
+    added = missing(after, before)
     return without_moved(removed, added)
 
 
-def missing(one: Program, other: Program, *, scoped: bool) -> list[Statement]:
+def missing(one: Program, other: Program) -> list[Statement]:
     """Return the statements of one version that the other lacks, counted."""
-    rest: Counter[tuple[str, str]] = Counter()
-    for statement in other.statements:
-        rest[key(statement, scoped)] += 1
+    rest = Counter(statement.key for statement in other.statements)
     found = []
     for statement in one.statements:
-        place = key(statement, scoped)
-        if rest[place] > 0:
-            rest[place] -= 1
+        left = rest.get(statement.key, 0)
+        if left:
+            rest[statement.key] = left - 1
         else:
             found.append(statement)
     return found
-
-
-def key(statement: Statement, scoped: bool) -> tuple[str, str]:
-    """Return what identifies a statement, decorators included."""
-    text = statement.text + "@".join(("", *statement.decorators))
-    return (statement.scope if scoped else "", text)
 
 
 def without_moved(
@@ -228,7 +220,7 @@ def hunks(
 
 def all_names(program: Program) -> frozenset[str]:
     """Return every name a program mentions."""
-    return frozenset().union(*(statement.names for statement in program.statements))
+    return frozenset().union(*(unit.names for unit in program.units))
 
 
 def span_lines(span: Span) -> range:
