@@ -1,8 +1,8 @@
 """Check that README, program.md and docs say what is true; `--write` renews generated parts.
 
 Commands shown must parse, links must lead somewhere, every key of nightlab.toml must be
-described, the list of questions must be the one in kg/queries, and no file may name a path of
-the machine it was written on.
+described, the questions must be those of kg/queries and the terms those of the ontology, and no
+file may name a path of the machine it was written on.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from flows.cli import build_parser
+from pages import question_lines, vocabulary_lines
+
+from flows.cli import build_parser, parsed
 from flows.config import Config, PrefectSettings, Profile, Task, VerdictRule
-from kg.query import questions
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "program.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
-BEGIN, END = "<!-- questions: begin -->", "<!-- questions: end -->"
+BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 COMMAND = re.compile(r"(?:^\$? ?|`)(?:\.venv/bin/)?(nightlab [a-z][^`\n]*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w+")
@@ -32,7 +34,8 @@ def main(write: bool) -> int:
     """Print every finding; exit code 1 if there is one."""
     pages = [page for page in [*PAGES, *sorted((ROOT / "docs").glob("*.md"))] if page.is_file()]
     found = [line for page in pages for line in [*commands(page), *links(page)]]
-    found += question_list(ROOT / "docs" / "questions.md", write)
+    found += generated(ROOT / "docs" / "questions.md", question_lines(), write)
+    found += generated(ROOT / "docs" / "ontology.md", vocabulary_lines(), write)
     found += keys(ROOT / "docs" / "guide.md") + machine_paths()
     for line in found:
         print(line)
@@ -62,7 +65,7 @@ def refused(words: list[str]) -> str:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            build_parser().parse_args(words)
+            parsed(build_parser(), words)
     except SystemExit as stop:
         return said.getvalue().strip().splitlines()[-1] if stop.code else ""
     return ""
@@ -75,21 +78,16 @@ def links(page: Path) -> list[str]:
     return [f"{page.name}: link to {target}, which does not exist" for target in gone]
 
 
-def question_list(page: Path, write: bool) -> list[str]:
-    """Compare the page of questions with kg/queries."""
-    lines = ["| question | answers | arguments |", "|---|---|---|"]
-    for name, question in questions().items():
-        words = [f"`{a.name}`" + ("" if a.required else "?") for a in question.arguments]
-        lines.append(f"| `{name}` | {question.summary} | {' '.join(words)} |")
-    table = "\n".join(lines)
-    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+def generated(page: Path, lines: Iterable[str], write: bool) -> list[str]:
+    """Compare the generated part of a page with what it must be."""
+    text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    renewed = f"{before}{BEGIN}\n{table}\n{END}{after}"
-    if write and BEGIN in text:
+    renewed = f"{before}{BEGIN}\n{chr(10).join(lines).rstrip()}\n{END}{after}"
+    if write:
         page.write_text(renewed, encoding="utf-8")
     elif renewed != text:
-        return ["questions.md: is not the list of kg/queries; run `make docs`"]
+        return [f"{page.name}: its generated part is out of date; run `make docs`"]
     return []
 
 
