@@ -91,6 +91,10 @@ def describe_kg(parser: argparse.ArgumentParser) -> None:
     alias.add_argument("alias", help='the words, such as "stacking additional blocks"')
     alias.add_argument("knob", help="the knob they mean, such as model.depth")
     alias.add_argument("--note", help="why, kept in aliases.toml")
+    semantic = add(below, "semantic", "lexicon_commands:semantic", "read messages by meaning too")
+    semantic.add_argument("action", choices=["build"], help="make the table; takes 1 to 3 minutes")
+    for parser in (alias, semantic):
+        parser.add_argument("--rebuild", action="store_true", help="and read all messages again")
     resolve = add(below, "resolve", "memory_commands:resolve", "what texts claim")
     resolve.add_argument("--jsonl", action="store_true", help="the only form, and the default")
     resolve.add_argument(

@@ -78,6 +78,7 @@ class Config:
     task: str = "train"
     profile: str = "cpu"
     agent: str = "builtin"
+    semantic: Literal["off", "auto", "open"] = "auto"  # see kg/text_semantic.py
     prefect: PrefectSettings = field(default_factory=PrefectSettings)
 
 

@@ -52,6 +52,11 @@ class Lab:
         """The user's own words for knobs, beside nightlab.toml."""
         return self.root / "aliases.toml"
 
+    @property
+    def semantic(self) -> Path:
+        """The table of word vectors, where one was built; asking makes no directory."""
+        return self.root / STATE / "semantic" / "table.npz"
+
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
@@ -109,6 +114,9 @@ def open_lab(place: Path | None = None) -> Lab:
     repository = Repository(place or Path.cwd())
     lab = Lab(repository, load_config(repository.root))
     os.environ["NIGHTLAB_ALIASES"] = str(lab.aliases)  # read by kg.lexicon
+    wish = lab.config.semantic
+    os.environ["NIGHTLAB_SEMANTIC"] = "" if wish == "off" else str(lab.semantic)
+    os.environ["NIGHTLAB_SEMANTIC_OPEN"] = "1" if wish == "open" else ""
     return lab
 
 
