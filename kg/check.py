@@ -212,7 +212,7 @@ def untouched(proposal: Proposal) -> Advice:
 
 def with_fleet(graph: Graph, advice: Advice, campaign: str, proposal: Proposal) -> Advice:
     """Add what other campaigns found with the same edits; it alone never makes a repeat."""
-    labels, more = Labels(graph), []
+    labels, more, tolerance = Labels(graph), [], proposal.tolerance
     for idea in proposal.ideas:
         same = [
             one
@@ -223,7 +223,7 @@ def with_fleet(graph: Graph, advice: Advice, campaign: str, proposal: Proposal) 
                 idea.new,
                 one.key.direction,
                 one.trial.new,
-                proposal.tolerance,
+                tolerance,
                 idea.knob,
             )
         ]

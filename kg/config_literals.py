@@ -124,7 +124,8 @@ def name_settings(
     setting = make_setting(program, names, knob or unknown_knob(path), value, site)
     setting = overridden_field(names, setting, scope, name) if in_class else setting
     guarded = any(isinstance(parent, ast.If) for parent in statement.parents)
-    setting = replace(setting, guarded=guarded and not once, hidden=opaque)
+    if opaque or (guarded and not once):
+        setting = replace(setting, guarded=guarded and not once, hidden=opaque)
     if isinstance(value, ast.IfExp):
         setting = replace(setting, effective=None)  # one of two values, as the machine has it
     elif opaque:

@@ -41,17 +41,19 @@ def attention_settings(program: Program, names: Names, roles: Roles) -> Iterator
 
 def backend_settings(program: Program) -> Iterator[Setting]:
     """Yield `attention.backend`: the kernels called, and the SDPA back ends allowed."""
-    defined = {name.rpartition(".")[2] for name in program.functions}
+    kernels = BACKENDS.keys() - {name.rpartition(".")[2] for name in program.functions}
     used: dict[str, Statement] = {}
     allowed: dict[str, Statement] = {}
     for statement in program.statements:
-        if not isinstance(statement.node, ast.Import | ast.ImportFrom):
+        named = sorted(kernels & statement.names)
+        if named and not isinstance(statement.node, ast.Import | ast.ImportFrom):
             # called, or handed to what calls it: `partial(flex_attention, ...)`
-            for function in sorted(statement.names & BACKENDS.keys() - defined):
+            for function in named:
                 used.setdefault(BACKENDS[function], statement)
-        for match in SDP_SWITCH.finditer(statement.text):
-            if match.group(2):
-                allowed.setdefault(f"{match.group(1)}_sdp", statement)
+        if "_sdp(" in statement.text:
+            for match in SDP_SWITCH.finditer(statement.text):
+                if match.group(2):
+                    allowed.setdefault(f"{match.group(1)}_sdp", statement)
         if "sdpa_kernel(" in statement.text:
             for match in re.finditer(r"SDPBackend\.(\w+)", statement.text):
                 allowed.setdefault(match.group(1).lower(), statement)

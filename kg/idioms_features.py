@@ -12,6 +12,7 @@ from typing import Any
 
 from kg.config_names import Names
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
+from kg.nodes import SEEN
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
@@ -108,14 +109,20 @@ def written(text: str) -> tuple[tuple[int, str], ...]:
 
 def matching(statement: Statement, role: Role) -> Iterator[tuple[Feature, str]]:
     """Yield the rules that a statement matches in its role, each with its value."""
+    for rule, value in matched(statement):
+        if not rule.roles or role in rule.roles:
+            yield rule, value
+
+
+@lru_cache(maxsize=SEEN)
+def matched(statement: Statement) -> tuple[tuple[Feature, str], ...]:
+    """Return the rules that a statement matches in some role, each with its value."""
     rules = features()
     values = dict(written(statement.text))
     for name in sorted(statement.names):
         for number in named(name):
             values.setdefault(number, value_of(rules[number], None, statement.text))
-    for number, value in sorted(values.items()):
-        if not rules[number].roles or role in rules[number].roles:
-            yield rules[number], value
+    return tuple((rules[number], value) for number, value in sorted(values.items()))
 
 
 def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:

@@ -27,6 +27,7 @@ SHAPES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"sigmoid"), "sigmoid"),
 )
 DECAY: Final = "regularization.weight_decay.matrix"
+SCHEDULER: Final = re.compile(r"lr_scheduler\.(\w+)\(|=(\w+LR|get_\w+_schedule\w*)\(")
 RATE_LOCALS: Final = frozenset({"lrm", "lr_mult", "lr_factor", "lr_multiplier", "lr_scale_now"})
 
 
@@ -84,7 +85,9 @@ def rate_shape(program: Program, roles: Roles) -> Iterator[Setting]:
         site = Site("loop > lr", "", inline[0].span, Rank.IDIOM)
         yield make_value("schedule.lr_shape", shape_name(text), site, token=text)
     for statement in program.statements:
-        match = re.search(r"lr_scheduler\.(\w+)\(|=(\w+LR|get_\w+_schedule\w*)\(", statement.text)
+        if "LR(" not in statement.text and "_schedule" not in statement.text:
+            continue
+        match = SCHEDULER.search(statement.text)
         if match:
             name = match.group(1) or match.group(2)
             site = Site("lr_scheduler", statement.scope, statement.span, Rank.IDIOM)

@@ -170,7 +170,7 @@ class Constants(ast.NodeTransformer):
 def with_constants(names: Names, node: ast.expr, scope: str) -> ast.expr:
     """Return `long_window // 8` for `long_window // DIVISOR`; the node itself without constants."""
     if isinstance(node, ast.Name | ast.Constant) or not any(
-        isinstance(inner, ast.Name) and inner.id.isupper() for inner in ast.walk(node)
+        isinstance(inner, ast.Name) and inner.id.isupper() for inner in under(node)
     ):
         return node
     whole: ast.expr = Constants(names, scope).visit(copy.deepcopy(node))
@@ -196,7 +196,7 @@ def make_value(
     knob: str, value: str, site: Site, *, token: str | None = None, literal: bool = True
 ) -> Setting:
     """Build a setting from a word that names what the code does (`relu^2`, `pre+post`)."""
-    folded = fold(value) if literal and VALUE.match(value) else UNFOLDABLE
+    folded = fold_text(value) if literal and VALUE.match(value) else UNFOLDABLE
     return Setting(
         knob=knob,
         component=component_of(knob),
@@ -210,6 +210,12 @@ def make_value(
         literal=token is None,
         exact=token is not None,
     )
+
+
+@lru_cache(maxsize=SEEN)
+def fold_text(text: str) -> Value | Unfoldable:
+    """Fold a short text: a history shows the same few hundred."""
+    return fold(text)
 
 
 @lru_cache(maxsize=SEEN)
