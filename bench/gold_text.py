@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
+from bench import semantic
 from kg.lexicon import load
 from kg.text import Resolution, resolve
 from kg.text_spacy import block_torch
@@ -47,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
     if options.errors:
         show_errors(gold, found)
+    diffs, table = options.gold.with_name("diffs_dev.jsonl"), semantic.table()
+    if table is not None and diffs.is_file():
+        semantic.report(table, diffs)
     return 0
 
 
