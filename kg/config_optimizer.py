@@ -212,7 +212,8 @@ class Scopes:
         """Return the optimizer scope of a knob that is set, or edited, at a place."""
         rule = scope_rule(knob)
         if rule == "all":
-            return self.all
+            update = self.updates.get(path.partition(" > ")[0])
+            return scope_of({update}) if update is not None else self.all
         if rule == "decay":
             return scope_of(self.decayed)
         if rule == "groups":

@@ -269,7 +269,8 @@ def width_ratio(
         inner = inner.args[0]
     number, rest = coefficient(inner)
     if number is not None and rest == (canonical(width),):
-        return program.source(number), fold_number(number)
+        shown = program.source(number) or ast.unparse(number).replace(" ", "")
+        return shown, fold_number(number)
     top, bottom = names.probe(hidden, scope), names.probe(width, scope)
     if not top or not bottom or not bottom[-1]:
         return "", None

@@ -47,7 +47,7 @@ def value_embed_settings(program: Program, roles: Roles) -> Iterator[Setting]:
                     f"{statement.scope} > gate", statement.scope, statement.span, Rank.LOCAL
                 )
                 knob = "embedding.value_embeds.gate_scale"
-                shown = program.source(number) if number is not None else "1"
+                shown = (program.source(number) or ast.unparse(number)) if number else "1"
                 setting = make_value(knob, shown, site)
                 yield replace(setting, token=f"{number_of(setting.folded)}*{rest}", literal=False)
 
@@ -110,6 +110,8 @@ def repeated_loop(loops: list[ast.For]) -> ast.For | None:
     for loop in loops:
         text = canonical(loop.iter)
         if "range(" in text and (len(loops) > 1 or "*" in text):
+            return loop
+        if re.search(r"\*\d+\)|\(\d+\*", text):  # `list(self.h) * 2`
             return loop
     return None
 

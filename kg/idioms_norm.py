@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from kg.canonical import canonical
 from kg.config_names import callee
+from kg.idioms_attention import ROTATES
 from kg.program import Program, Span, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
@@ -21,6 +22,7 @@ class Found:
 
     sites: dict[str, list[Span]] = field(default_factory=dict)
     how: set[str] = field(default_factory=set)  # functions that normalise queries and keys
+    branches: set[str] = field(default_factory=set)  # that the blocks have: attn, mlp
 
     def add(self, site: str, *statements: Statement) -> None:
         """Note one place."""
@@ -51,9 +53,23 @@ def placement_setting(found: Found) -> Iterator[Setting]:
         return
     spans = tuple(span for group in sites.values() for span in group)
     site = Site("norm placement", "", spans[0], Rank.IDIOM)
-    value = placement_name(set(sites))
-    setting = make_value("norm.placement", value, site, token=" ".join(sorted(sites)))
-    yield replace(setting, parts=frozenset(sites), covers=spans)
+    places = {*sites, *mirrored(set(sites), found.branches)}
+    value = placement_name(places)
+    setting = make_value("norm.placement", value, site, token=" ".join(sorted(places)))
+    yield replace(setting, parts=frozenset(places), covers=spans)
+
+
+def mirrored(sites: set[str], branches: set[str]) -> set[str]:
+    """Return the places of the one branch for the other where a block has but one.
+
+    An MLP that experts take the place of has not lost its norm.
+    """
+    if len(branches) != 1:
+        return set()
+    (there,) = branches
+    missing = "mlp" if there == "attn" else "attn"
+    own = {site.partition(":")[2] for site in sites if site.startswith(f"{there}:")}
+    return {f"{missing}:{place}" for place in own & {"pre", "post", "outer"}}
 
 
 def placement_name(sites: set[str]) -> str:
@@ -87,11 +103,15 @@ def qk_setting(found: Found) -> Iterator[Setting]:
 def inner_sites(statements: list[Statement], role: Role, found: Found) -> None:
     """Note the norms inside attention and MLP."""
     part = "attn" if role is Role.ATTENTION else "mlp"
+    rotated = False
     for statement in statements:
         for call in statement.calls:
+            rotated = rotated or bool(ROTATES.search(callee(call)))
             if not is_norm(call) or not call.args:
                 continue
             name = canonical(call.args[0])
+            if rotated and re.search(r"\b[qk]", name):
+                found.how.add("after rotation")
             if part == "attn" and re.match(r"q\w{0,6}$|.*c_q\(|.*\bq\b", name):
                 found.add("qk:q", statement)
                 found.how.add(callee(call))
@@ -120,6 +140,7 @@ def block_sites(statements: list[Statement], found: Found) -> None:
         lines = (update.statement, *update.used)
         for node in ast.walk(update.whole):
             part = branch_part(node)
+            found.branches |= {part} - {""}
             if part and isinstance(node, ast.Call) and node.args and has_norm(node.args[0]):
                 found.add(f"{part}:pre", *lines)
             if is_norm(node) and isinstance(node, ast.Call) and node.args:

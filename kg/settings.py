@@ -243,9 +243,10 @@ def coefficient(node: ast.expr) -> tuple[ast.expr | None, tuple[str, ...]]:
     """Split a product into its one plain number and the texts of its other factors.
 
     `0.8 * 3**0.5 * n` gives (0.8, ("(3**0.5)", "n")); the number is None where there is none.
-    Divisors are kept as factors `1/x`.
+    A plain divisor is part of the number (`s / 2` has 1 / 2), other divisors are factors `1/x`.
     """
     numbers: list[ast.expr] = []
+    divisors: list[ast.expr] = []
     others: list[str] = []
     pending: list[tuple[ast.expr, bool]] = [(node, False)]
     while pending:
@@ -254,13 +255,16 @@ def coefficient(node: ast.expr) -> tuple[ast.expr | None, tuple[str, ...]]:
             pending += [(factor.right, inverse), (factor.left, inverse)]
         elif isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Div):
             pending += [(factor.right, not inverse), (factor.left, inverse)]
-        elif is_plain_number(factor) and not inverse:
-            numbers.append(factor)
+        elif is_plain_number(factor):
+            (divisors if inverse else numbers).append(factor)
         else:
             others.append(f"1/{canonical(factor)}" if inverse else canonical(factor))
-    if len(numbers) > 1:
-        others += sorted(canonical(number) for number in numbers[1:])
-    return (numbers[0] if numbers else None), tuple(sorted(others))
+    others += [canonical(number) for number in numbers[1:]]
+    others += [f"1/{canonical(number)}" for number in divisors[1:]]
+    number = numbers[0] if numbers else None
+    if divisors:
+        number = ast.BinOp(number or ast.Constant(value=1), ast.Div(), divisors[0])
+    return number, tuple(sorted(others))
 
 
 def is_plain_number(node: ast.expr) -> bool:

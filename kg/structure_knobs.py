@@ -79,6 +79,14 @@ BY_ROLE: Final = {
 }
 
 
+# What a script always has in some form: edited code is another form of it.
+LAYOUTS: Final = frozenset(
+    {"norm.kind", "position.encoding", "attention.window_sizes", "schedule.lr_shape",
+     "schedule.muon_momentum", "schedule.weight_decay", "embedding.value_embeds.placement",
+     "init.scheme", "loss.function", "data.loader", "evaluation.protocol"}
+)  # fmt: skip
+
+
 def structural_changes(
     named: list[tuple[str, Cluster]], known: set[str], old: Scopes, new: Scopes
 ) -> Iterator[Change]:
@@ -177,8 +185,8 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
         kind = ChangeType.ADD
     elif not added:
         kind = ChangeType.REMOVE
-    else:
-        kind = kind_by_names(group, removed, added)
+    elif knob not in LAYOUTS:
+        kind = kind_by_names(removed, added)
     first = (added or removed)[0]
     return Change(
         knob=knob,
@@ -193,13 +201,11 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
     )
 
 
-def kind_by_names(
-    group: list[Cluster], removed: list[Statement], added: list[Statement]
-) -> ChangeType:
+def kind_by_names(removed: list[Statement], added: list[Statement]) -> ChangeType:
     """Tell a term put in or taken out from code rewritten: by the names that come and go."""
-    foreign = {name for cluster in group for name in cluster.names}
-    gone = {name for statement in removed for name in statement.names} & foreign
-    come = {name for statement in added for name in statement.names} & foreign
+    before = {name for statement in removed for name in statement.names}
+    after = {name for statement in added for name in statement.names}
+    gone, come = before - after, after - before
     if bool(gone) == bool(come):
         return ChangeType.REPLACE
     return ChangeType.ADD if come else ChangeType.REMOVE
