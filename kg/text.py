@@ -76,7 +76,7 @@ def resolve(
     drafts = settled(reading, start)
     claims, doubtful = claims_of(drafts, reading, lexicon, index, candidates, current)
     claims = turned(settle_events(claims, start, drafts), start)
-    if not claims and not doubtful:
+    if not claims and (not doubtful or start.tag in TAGS):
         claims, doubtful = last_resort(text, start, tokens, lexicon, candidates, semantic)
     context = {draft.knob.name for draft in reading.drafts if not draft.claim}
     context -= {claim.knob for claim in claims}

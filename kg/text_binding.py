@@ -9,10 +9,11 @@ from kg.text_clauses import Segment, context_from, is_place
 from kg.text_direction import sense, verb_class
 from kg.text_drafts import Draft, Reading
 from kg.text_match import Index, Span
-from kg.text_mentions import PATTERN_KNOB, Mention, mentions, share_heads
-from kg.text_quantity import Quantity, as_window, quantities
+from kg.text_mentions import PATTERN_KNOB, Mention, mentions
+from kg.text_quantity import UNITS, Quantity, as_window, quantities
+from kg.text_share import own_heads, share_heads
 from kg.text_tokens import Token
-from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, NEGATIONS, NEUTRAL, PUSH
+from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, NEGATIONS, NEUTRAL, OTHER, PUSH
 
 
 def read(
@@ -22,6 +23,7 @@ def read(
     reading = Reading(tokens, list(parts))
     found = [(segment, *mentions(tokens, segment, spans, index)) for segment in parts]
     share_heads(found, index)
+    own_heads(tokens, found, spans, index)
     for number, (segment, named, rest) in enumerate(found):
         sizes = sizes_of(tokens, segment, named)
         covered = {p for mention in named for p in range(mention.start, mention.end)}
@@ -53,7 +55,7 @@ def sizes_of(tokens: Sequence[Token], segment: Segment, named: Sequence[Mention]
     inside = {
         position: mention.method != "lexicon" and mention.knob.value_kind == "choice"
         for mention in named
-        for position in range(mention.start, mention.end)
+        for position in mention.named or range(mention.start, mention.end)
     }
     return [
         size
@@ -147,7 +149,8 @@ def neighbour(tokens: Sequence[Token], drafts: Sequence[Draft], size: Quantity) 
 
 def leads(gap: Sequence[Token]) -> bool:
     """Tell whether a value may belong to the name after it: "5% warmup", "2 more layers"."""
-    return len(gap) <= 3 and not any(token.lemma in CONTEXT for token in gap)
+    words = [token.lemma for token in gap if token.lemma != "as"]  # "twice as many heads"
+    return len(gap) <= 3 and not any(word in CONTEXT for word in words)
 
 
 def overlap(mention: Mention, size: Quantity) -> bool:
@@ -160,6 +163,9 @@ def fits(tokens: Sequence[Token], draft: Draft, size: Quantity) -> bool:
     if draft.quantity is not None:
         return size.paired and not draft.quantity.paired
     gap = tokens[draft.mention.end : size.start]
+    after = tokens[size.end].lemma if size.end < len(tokens) else ""
+    if len(gap) == 1 and gap[0].lemma in {"for", "over"} and after in UNITS:
+        return True  # "warmup for 100 steps"
     known = {"=", "to", "at", "of", "is", "from", "by", "->", "set", "be", "naar", "van", ":", "a"}
     if len(gap) == 1 and gap[0].kind == "word" and gap[0].lemma not in CONTEXT:
         return True
@@ -208,7 +214,7 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
             draft.near_word = True
     for position in range(draft.mention.start, draft.mention.end):
         lemma = tokens[position].lemma
-        if lemma in COMPARATIVES or lemma in {"deepen", "widen", "narrow", "expand"}:
+        if lemma in COMPARATIVES | OTHER or lemma in GROWTH:
             draft.verb, draft.near_word = sense(lemma, draft.knob), True
             return
     if previous is not None and previous.quantity is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kg.text_match import Span
 from kg.text_tokens import Token
-from kg.text_words import CONTEXT, INSTRUMENT, METRICS, PHRASES, REPLACE, words
+from kg.text_words import CONTEXT, FACTORS, INSTRUMENT, METRICS, PHRASES, REPLACE, words
 
 LABEL = (
     r"(?:exp(?:eriment)?|run|iter(?:ation)?|trial|attempt|idea|hypothesis|hyp|variant|ablation"
@@ -61,6 +61,8 @@ BREAKS = frozenset(
         "/",
     }
 )
+ATTACHING = frozenset({"to", "on", "for", "of", "op", "voor"})
+"""Prepositions that carry a name on after its value in parentheses."""
 EQUAL = frozenset({"+", "&", "and", "plus", "en", "also", "|", ";", "/"})
 """What joins a second change to the first; a comma or a colon more often starts a comment."""
 
@@ -113,6 +115,11 @@ def fuse(
     moved: dict[int, int] = {}
     position = 0
     while position < len(tokens):
+        if inline(tokens, position):  # "weight decay (0.001) to the embeddings"
+            moved |= dict.fromkeys(range(position, position + 3), len(fused))
+            fused.append(tokens[position + 1])
+            position += 3
+            continue
         length, word = phrase_at(tokens, position, inside)
         for offset in range(length):
             moved[position + offset] = len(fused)
@@ -128,8 +135,24 @@ def fuse(
     )
 
 
+def inline(tokens: Sequence[Token], position: int) -> bool:
+    """Tell whether parentheses hold only the value of the words around them, no outcome."""
+    part = tokens[position : position + 4]
+    return (
+        len(part) == 4
+        and [token.lemma for token in part[::2]] == ["(", ")"]
+        and part[1].kind == "number"
+        and position > 0
+        and tokens[position - 1].kind == "word"
+        and part[3].lemma in ATTACHING
+    )
+
+
 def phrase_at(tokens: Sequence[Token], position: int, inside: set[int]) -> tuple[int, str]:
     """Return the length and the word of a phrase at a position; ``(1, "")`` without one."""
+    gerund = position + 1 < len(tokens) and tokens[position + 1].text.endswith("ing")
+    if tokens[position].lemma == "stop" and gerund and position not in inside:
+        return 1, "remove"  # "stop squashing the logits"
     for length in (3, 2):
         part = tokens[position : position + length]
         word = PHRASES.get(tuple(token.lemma for token in part))
@@ -192,6 +215,8 @@ def context_from(
         lemma = tokens[position].lemma
         if lemma in {"with", "for", "by", "met", "voor"} and tools:
             continue
+        if lemma == "as" and position > segment.start and tokens[position - 1].lemma in FACTORS:
+            continue  # "half as many heads"
         if lemma in METRICS or (lemma in CONTEXT and not links(tokens, position, segment, spans)):
             return position
         if lemma in {"to", "at", "insteadof", "om"} and not links(tokens, position, segment, spans):

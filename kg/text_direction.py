@@ -22,6 +22,7 @@ from kg.text_words import (
     ENABLE,
     INCREASE,
     LATER,
+    OTHER,
     REMOVE,
     REPLACE,
     RESTRUCTURE,
@@ -71,13 +72,15 @@ def sense(lemma: str, knob: Concept) -> ChangeType | None:
     kind = verb_class(lemma)
     if kind is not None and lemma in SPEED and knob.name.endswith("_lr"):
         return opposite(kind)
-    if lemma == "different" and knob.name.endswith("_lr"):
+    if lemma == "different" and knob.name.endswith(("_lr", ".matrix")):
         return ChangeType.RESTRUCTURE  # "different LRs for Q and K"
     if lemma in EARLIER | LATER and knob.name in RUNS_IN | RUNS_OUT:
         longer = (lemma in EARLIER) == (knob.name in RUNS_OUT)
         return ChangeType.INCREASE if longer else ChangeType.DECREASE
     if lemma in ANOTHER and knob.value_kind == "term" and knob.reference is None:
         return ChangeType.ADD
+    if lemma in OTHER and knob.value_kind == "choice":
+        return ChangeType.REPLACE  # "another seed"
     return kind
 
 

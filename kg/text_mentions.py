@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 from kg.lexicon import Concept
-from kg.text_clauses import EQUAL, Segment
+from kg.model import ChangeType
+from kg.text_clauses import Segment
+from kg.text_direction import verb_class
 from kg.text_match import Index, Pattern, Span
 from kg.text_tokens import Token
-from kg.text_words import INSTRUMENT
+from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, INSTRUMENT, MODEL, NEUTRAL
 
 REACH = 4
 """Most names one pattern may span; the longest pattern has three terms."""
@@ -38,6 +40,7 @@ class Mention:
     terms: tuple[str, ...] = ()
     value: Concept | None = None  # the text named a value of the knob ("SwiGLU")
     weak: bool = False
+    named: frozenset[int] = frozenset()  # the tokens of its names, without the gaps between
     shared: bool = False  # the head stands in a neighbouring segment ("embedding and head LR")
 
     @property
@@ -67,7 +70,29 @@ def mentions(
         else:
             found.append(mention)
     found.extend(window_strings(tokens, segment, found, index))
-    return without_echoes(sorted(found, key=lambda mention: mention.start)), rest
+    found = [mention for mention in found if not describes(tokens, segment, mention)]
+    return without_echoes(without_parts(sorted(found, key=lambda mention: mention.start))), rest
+
+
+def describes(tokens: Sequence[Token], segment: Segment, mention: Mention) -> bool:
+    """Tell whether "narrower" stands before a noun that is not the model: a distribution."""
+    if mention.terms != ("width",) or mention.method != "lexicon":
+        return False
+    if mention.end >= segment.end or tokens[mention.end].kind != "word":
+        return False
+    name, following = tokens[mention.end - 1].lemma, tokens[mention.end].lemma
+    idle = MODEL | CONTEXT | NEUTRAL | {"to", "by", "at", "of", "insteadof"}
+    return name in COMPARATIVES | GROWTH and following not in idle and not verb_class(following)
+
+
+def without_parts(found: Sequence[Mention]) -> list[Mention]:
+    """Drop a one-term mention whose term a larger one holds: "init the head with larger std"."""
+    larger = {term for mention in found if len(mention.terms) > 1 for term in mention.terms}
+    return [
+        mention
+        for mention in found
+        if not (mention.method == "lexicon" and mention.terms == ("init",) and "init" in larger)
+    ]
 
 
 def without_echoes(found: Sequence[Mention]) -> list[Mention]:
@@ -144,7 +169,7 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
     what comes next ("loop the last 2 blocks").
     """
     gap = tokens[left.end : right.start]
-    if len(gap) > GAP or stopped(tokens, left, gap):
+    if len(gap) > GAP or stopped(tokens, left, gap) or moves(gap):
         return False
     valued = any(token.kind in {"number", "window"} for token in gap)
     joined = any(token.lemma in LINKING or token.unit == "x" for token in gap)
@@ -154,6 +179,18 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
         and gap[-1].kind == "number"
     )
     return joined or not valued or counted
+
+
+def moves(gap: Sequence[Token]) -> bool:
+    """Tell whether a word between two names does something to the second one alone.
+
+    "More optimizer steps by halving the batch", but "give the embeddings a gentler LR" and
+    "heads half as wide".
+    """
+    cutting = {ChangeType.INCREASE, ChangeType.DECREASE, ChangeType.REMOVE, ChangeType.REPLACE}
+    kept = COMPARATIVES if gap[-1:] and gap[-1].lemma != "as" else COMPARATIVES | FACTORS.keys()
+    words = {token.lemma for token in gap if token.kind == "word"} - kept
+    return any(word in FACTORS or verb_class(word) in cutting for word in words)
 
 
 def stopped(tokens: Sequence[Token], left: Span, gap: Sequence[Token]) -> bool:
@@ -182,6 +219,7 @@ def composed(chosen: Sequence[Span], patterns: Sequence[Pattern], shared: bool =
         rule=" ".join(patterns[0].terms),
         terms=patterns[0].terms,
         weak=all(pattern.weak for pattern in patterns),
+        named=frozenset(p for span in chosen for p in range(span.start, span.end)),
         shared=shared,
     )
 
@@ -216,59 +254,3 @@ def window_strings(
     if not positions or knob is None:
         return []
     return [Mention((knob,), positions[0], positions[0], "lexicon", "window string")]
-
-
-def share_heads(parts: Sequence[tuple[Segment, list[Mention], list[Span]]], index: Index) -> None:
-    """Give "embedding" of "embedding and lm_head LR" the head its neighbour has, in place."""
-    for here, (segment, found, rest) in enumerate(parts):
-        if found or not rest:
-            continue
-        if here + 1 < len(parts) and parts[here + 1][0].joined_by == ":":
-            scope(rest, parts[here + 1 :], index)
-            continue
-        for there in (here + 1, here - 1):
-            if not 0 <= there < len(parts):
-                continue
-            other, neighbours, _ = parts[there]
-            joint = parts[max(here, there)][0].joined_by
-            headed = joint == ":" and there < here
-            headed = headed and bool(neighbours) and len(neighbours[-1].terms) == 1
-            if other.depth != segment.depth or not neighbours:
-                continue
-            if not headed and joint not in EQUAL | {","}:
-                continue
-            partner = neighbours[0] if there > here else neighbours[-1]
-            mention = borrow(rest, partner, index)
-            if mention is not None:
-                found.append(mention)
-                if headed:  # "LRs: matrix 0.04->0.05, embed 0.6->0.7"
-                    neighbours.remove(partner)
-                break
-
-
-def scope(
-    rest: Sequence[Span],
-    parts: Sequence[tuple[Segment, list[Mention], list[Span]]],
-    index: Index,
-) -> None:
-    """Narrow what follows a colon to what stands before it: "muon: lr 0.04->0.03, wd 0.1"."""
-    for _, found, _ in parts:
-        for position, mention in enumerate(found):
-            narrow = borrow(rest, mention, index) if len(mention.terms) == 1 else None
-            if narrow is not None:
-                found[position] = replace(
-                    mention, knobs=narrow.knobs, terms=narrow.terms, rule=narrow.rule
-                )
-
-
-def borrow(rest: Sequence[Span], partner: Mention, index: Index) -> Mention | None:
-    """Compose a left-over name with the head of a neighbouring mention."""
-    if not partner.terms:
-        return None
-    for span in rest:
-        for terms in terms_of(span):
-            patterns = index.patterns.get(terms | {partner.terms[0]}, ())
-            strong = [pattern for pattern in patterns if not pattern.weak]
-            if strong and not terms & set(partner.terms):
-                return composed([span], strong, shared=True)
-    return None

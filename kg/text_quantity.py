@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kg.text_tokens import Token
-from kg.text_words import FACTORS, words
+from kg.text_words import FACTORS, PARTS, words
 
 LINKS = frozenset({"->", "to", "naar", "into"})
 BACKWARD = frozenset({"vs", "versus", "insteadof"})
@@ -51,7 +51,11 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
             found.append(quantity)
             position = quantity.end
         else:
-            if token.lemma in FACTORS and token.kind == "word":
+            part = PARTS.get(token.lemma) if token.kind == "word" else None
+            if part is not None and position > start and tokens[position - 1].lemma == "by":
+                share = replace(token, kind="number", value=part, unit="%", literal=f"{part:g}")
+                found.append(Quantity(position, position + 1, share))
+            elif token.lemma in FACTORS and token.kind == "word":
                 found.append(Quantity(position, position + 1, factor=FACTORS[token.lemma]))
             position += 1
     return found

@@ -26,6 +26,7 @@ from kg.text_words import (
     METRICS,
     NEUTRAL,
     NOTHING,
+    REPORT,
 )
 
 JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
@@ -36,6 +37,7 @@ def decide_roles(reading: Reading) -> None:
     """Mark the drafts that state a context or an outcome instead of a change."""
     inherited = False  # "with A and B": B is context too
     trees = any(token.lemma in FAMILIES for token in reading.tokens)
+    shown = bool(reading.tokens) and reading.tokens[0].lemma in REPORT
     for number, segment in enumerate(reading.segments):
         mine = [draft for draft in reading.drafts if draft.segment == number]
         earlier = [d for d in reading.drafts if d.segment < number and d.claim]
@@ -49,6 +51,7 @@ def decide_roles(reading: Reading) -> None:
                 or (draft.mention.weak and not strengthened(draft))
                 or measures(reading, draft)
                 or (trees and draft.knob.broader == "model_size")
+                or (shown and draft.knob.broader != "evaluation")
             )
         if segment.depth == 0:
             inherited = reading.openers[number] < segment.end
@@ -172,7 +175,10 @@ def promote(reading: Reading) -> None:
     silent = all(token.lemma in idle or token.kind != "word" for token in before)
     measured = any(token.lemma in METRICS for token in before)
     for draft in usable:
-        valued = draft.quantity is not None and segment.depth and not measured
+        alone = draft.mention.end - draft.mention.start == segment.end - segment.start
+        valued = (draft.quantity is not None or (alone and draft.knob.value_kind == "term")) and (
+            segment.depth and not measured
+        )
         event = draft.knob.value_kind == "event"
         draft.claim = draft.segment == first and (silent or event or bool(valued))
 

@@ -40,7 +40,7 @@ TOKEN = re.compile(
     | (?P<number>(?<![\w.])(?P<sign>(?:(?<=[\s(=:>])|^)[-+])?
         (?P<digits>\d{1,3}(?:,\d{3})+(?![\d.])|\d+(?:\.\d+)?|\.\d+)
         (?P<scientific>[eE][-+]?\d+)?
-        (?P<unit>\s?%|[kKmMbB](?![A-Za-z])|[xX](?![A-Za-z0-9])|(?:st|nd|rd|th)\b)?)
+        (?P<unit>\s?(?:%|percent\b|per\scent\b|procent\b|pct\b)|[kKmMbB](?![A-Za-z])|[xX](?![A-Za-z0-9])|(?:st|nd|rd|th)\b)?)
     | (?P<word>[^\W\d_]+\d*(?:\.\d+(?=[a-z]))?[^\W\d_]*\d*)
     | (?P<stray>\d+)
     | (?P<break>\s-{1,2}\s|[,;:+&|()\[\]{}=/.!?^*"'])
@@ -53,6 +53,7 @@ NOT_WINDOWS = frozenset({"ML", "LM", "LLM", "SLM", "MS", "MM", "MMM", "SMS", "ML
 Builder = Callable[[re.Match[str], str], "list[Token]"]
 LARGE = 1000
 """Bases of powers stay below: 999**99 is still a float, 9999**99 overflows one."""
+PERCENT = frozenset({"%", "percent", "per cent", "procent", "pct"})
 SCALES = {"k": 1e3, "m": 1e6, "b": 1e9}
 
 
@@ -126,7 +127,8 @@ def number(match: re.Match[str], text: str) -> list[Token]:
         value *= SCALES[unit]
         literal = f"{value:.0f}" if value == int(value) else repr(value)
         unit = "k"
-    elif unit == "%":
+    elif unit in PERCENT:
+        unit = "%"
         value = round(value / 100, 12)
         literal = f"{value:g}"
     elif unit in {"st", "nd", "rd", "th"}:

@@ -18,23 +18,23 @@ INCREASE = words(
     """
     additional amplify another append beefier bigger boost breder bump deepen deeper dieper
     double enlarge expand extend extra fatter finer greater groter grow heavier higher hoger
-    increase langer larger lengthen lift longer looser meer more quadruple raise richer scale_up
-    slower stack strengthen stronger thicker triple up verdubbel vergroot verhoog verleng widen
-    wider
+    hotter increase langer larger lengthen lift longer looser meer more quadruple raise richer
+    scale_up slower stack strengthen stretch stronger thicker triple up verdubbel vergroot
+    verhoog verleng widen wider
     """
 )
 DECREASE = words(
     """
-    cut decrease dial_back down faster fewer gentler halve halveer kleiner korter lager leaner
-    less lessen lighter lower milder minder narrow narrower ondieper quarter quicker reduce
-    scale_down shallower shorten shorter shrink skinnier slimmer smaller softer squeeze thinner
-    tighten tighter trim verklein verkort verlaag weaken weaker
+    cooler cut decrease dial_back down faster fewer gentler halve halveer kleiner korter lager
+    leaner less lessen lighter lower milder minder narrow narrower ondieper quarter quicker
+    reduce scale_down shallower shorten shorter shrink skinnier slimmer smaller softer squeeze
+    thinner tighten tighter trim verklein verkort verlaag weaken weaker
     """
 )
 ADD = words(
     """
-    add apply attach augment bring enrich equip implement include incorporate inject insert
-    introduce introduceer new penalize regularize toevoegen voeg
+    add apply attach augment enrich equip implement include incorporate inject insert introduce
+    introduceer new penalize regularize toevoegen voeg
     """
 )
 REMOVE = words(
@@ -72,9 +72,9 @@ REVERT = words(
 )
 NEUTRAL = words(
     """
-    adjust check choose experiment explore force gebruik give go investigate let make modify
-    move pick probeer put retest retry retune revisit run set sweep switch_to test try tune
-    tweak update use with_ zet
+    adjust bring check choose experiment explore force gebruik give go investigate let make
+    modify move pick probeer put retest retry retune revisit run set sweep switch_to test try
+    tune tweak update use with_ zet
     """
 )
 """Verbs that say nothing about what happens to their object."""
@@ -87,10 +87,10 @@ KEEP = words(
 )
 COMPARATIVES = words(
     """
-    additional another beefier bigger breder deeper dieper extra faster fatter fewer gentler
-    greater groter heavier higher hoger kleiner korter lager langer larger leaner less lighter
-    longer looser meer milder minder more narrower ondieper quicker shallower shorter skinnier
-    slimmer slower smaller softer stronger thicker thinner tighter weaker wider
+    additional another beefier bigger breder cooler deeper dieper extra faster fatter fewer
+    gentler greater groter heavier higher hoger hotter kleiner korter lager langer larger leaner
+    less lighter longer looser meer milder minder more narrower ondieper quicker shallower
+    shorter skinnier slimmer slower smaller softer stronger thicker thinner tighter weaker wider
     """
 )
 """Adjectives that give a direction to the noun they stand before."""
@@ -106,6 +106,7 @@ FAMILIES = words(
     """
 )
 """Models of another family: beside them "depth" is that of a tree."""
+OTHER = words("another different new other")
 SPEED = words("faster quicker slower")
 """A rate gets faster by rising, a warmup by getting shorter."""
 EARLIER = words("earlier sooner vroeger eerder")
@@ -126,6 +127,14 @@ CONTEXT = words(
 """Words after which a segment states a condition or a reason, not a change."""
 IDLE = words("begin compute feed learn model now train")
 """Words before a lone name that say no more than that there is a model."""
+REPORT = words("monitor plot print report")
+"""First words of a text about what is shown of a run: the rest says what, not what changed."""
+GROWTH = words("deepen expand grow narrow shrink widen")
+"""Verbs that names hold: "widen the model", "shrink the residual stream"."""
+MODEL = words("architecture block gpt it layer model net network stream too transformer trunk")
+"""Nouns that "wider" and "narrower" may stand before without changing what is meant."""
+TUNE = words("adjust alter change modify move retune set sweep tune tweak update vary wijzig")
+"""Verbs that make a bare name a claim: "retune the matrix LR", though not where to."""
 METRICS = words(
     """
     accuracy bpb flop loss mae memory mfu outcome parameters params perplexity ppl result rmse
@@ -162,8 +171,11 @@ NUMBER_WORDS = {
     "seven": 7.0, "eight": 8.0, "nine": 9.0, "ten": 10.0, "twelve": 12.0, "sixteen": 16.0,
     "single": 1.0, "twee": 2.0, "drie": 3.0, "vier": 4.0, "nul": 0.0,
 }  # fmt: skip
+PARTS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1}
+"""Words that after "by" are a share of the old value: "cut by a third"."""
 FACTORS = {
-    "halve": 0.5, "half": 0.5, "double": 2.0, "triple": 3.0, "quadruple": 4.0, "quarter": 0.25,
+    "halve": 0.5, "half": 0.5, "third": 1 / 3, "tenth": 0.1, "double": 2.0, "triple": 3.0,
+    "quadruple": 4.0, "quarter": 0.25,
     "twice": 2.0, "halveer": 0.5, "verdubbel": 2.0, "thirds": 1 / 3,
 }  # fmt: skip
 """Words that multiply the old value."""
@@ -181,6 +193,9 @@ PHRASES: dict[tuple[str, ...], str] = {
     ("rid", "of"): "remove", ("get", "rid", "of"): "remove", ("turn", "on"): "turn_on",
     ("turn", "off"): "turn_off", ("switch", "off"): "turn_off", ("switch", "on"): "turn_on",
     ("scale", "up"): "scale_up", ("scale", "down"): "scale_down", ("go", "back"): "go_back",
+    ("take", "up"): "span", ("put", "in"): "add", ("throw", "in"): "add",
+    ("squeeze", "in"): "add", ("slip", "in"): "add", ("build", "in"): "add",
+    ("thin", "out"): "reduce", ("slim", "down"): "reduce",
     ("roll", "back"): "roll_back", ("put", "back"): "put_back", ("back", "to"): "back_to",
     ("return", "to"): "return_to", ("zero", "out"): "zero_out", ("dial", "back"): "dial_back",
     ("w", "/", "o"): "w/o", ("as", "opposed", "to"): "insteadof", ("terug", "naar"): "back_to",

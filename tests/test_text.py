@@ -505,6 +505,13 @@ def test_text_and_diff_agree_or_not(text: str, changes: list[Change], expected: 
         ("different learning rates for Q and K", [("optimizer.matrix_lr", "restructure")]),
         ("larger heads", [("attention.head_dim", "increase")]),
         ("more heads", [("attention.n_head", "increase")]),
+        ("another seed", [("other.seed", "replace")]),
+        ("cut the warmdown by a third", [("schedule.warmdown_ratio", "decrease")]),
+        ("warmdown up by half", [("schedule.warmdown_ratio", "increase")]),
+        ("cooldown takes up 60 percent", [("schedule.warmdown_ratio", "replace")]),
+        ("heads half as wide", [("attention.head_dim", "decrease")]),
+        ("twice as many heads", [("attention.n_head", "increase")]),
+        ("stop clipping gradients", [("optimizer.grad_clip", "remove")]),
         ("skinnier but deeper", [("model.width", "decrease"), ("model.depth", "increase")]),
     ],
 )
@@ -569,6 +576,7 @@ def test_with_names_the_change_after_some_verbs_and_a_condition_after_others(
         "log_income as target",
         "rerun to measure noise",
         "difference is within noise",
+        "sample from a narrower distribution",
     ],
 )
 def test_names_of_other_fields_are_no_knobs(text: str) -> None:
@@ -611,3 +619,38 @@ def test_a_tag_says_what_kind_of_edit_a_bare_name_stands_in(
 )
 def test_near_names_are_told_apart(text: str, knob: str) -> None:
     assert [claim.knob for claim in claims(text)] == [knob]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Adam LR is too high: halve its LR", ["optimizer.all_lr"]),
+        ("Muon is too hot: halve its LR", ["optimizer.matrix_lr"]),
+        ("give the embeddings a gentler LR", ["optimizer.embedding_lr"]),
+        ("more optimizer steps by halving the batch", ["batch.total"]),
+        ("add weight decay (0.001) to the embeddings", ["regularization.weight_decay.embedding"]),
+        ("initialize the unembedding with larger std", ["init.lm_head_std"]),
+        ("anneal the LR all the way to zero", ["schedule.final_lr_frac"]),
+        ("weight decay only at the start of training", ["schedule.weight_decay"]),
+        ("zero the residual branches (ReZero)", ["residual.rezero"]),
+        ("add Gaudi support", ["other.environment"]),
+        ("tanh on the attention scores", ["attention.softcap"]),
+    ],
+)
+def test_names_compose_over_a_sentence(text: str, expected: list[str]) -> None:
+    assert [claim.knob for claim in claims(text)] == expected
+
+
+def test_a_number_named_in_passing_is_unresolved_until_the_diff_confirms_it() -> None:
+    text = "see each batch in pieces"
+    assert claims(text) == ()
+    (rest,) = resolve(text, LEXICON, engine="light").unresolved
+    assert rest.candidates[0][0] == "batch.total"
+    found = resolve(text, LEXICON, candidates=["batch.total", "model.depth"], engine="light")
+    assert [claim.knob for claim in found.claims] == ["batch.total"]
+    assert [claim.knob for claim in claims("retune the matrix LR")] == ["optimizer.matrix_lr"]
+    assert [claim.knob for claim in claims("matrix LR")] == ["optimizer.matrix_lr"]
+
+
+def test_what_is_shown_of_a_run_is_no_change_of_it() -> None:
+    assert claims("print the gradient norm") == ()
