@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flows.endpoint_workers import Reply, Workers, refusal
-from kg.sparql import Limits
+from kg.guard import Limits
 
 PAGE: Final = {
     "/": ("index.html", "text/html"),

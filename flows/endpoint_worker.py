@@ -1,8 +1,8 @@
 """The process that answers free SPARQL: no network, a bounded heap, and it can be killed.
 
-pyoxigraph cannot be interrupted (facts/security.md), and a chain of some 10,000 operators, which
-fits into 30 kB, overflows its stack. So free text is only ever parsed here: a crash or a kill
-costs one answer and 0.2 s for the next process. One request is one JSON line on stdin, a reply
+pyoxigraph cannot be interrupted (facts/security.md), and what kg.guard lets through may still
+take hours or all memory. So free text is only ever answered here: a crash or a kill costs one
+answer and 0.2 s for the next process. One request is one JSON line on stdin, a reply
 one JSON line and then as many bytes as that line says.
 """
 
@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kg import store
-from kg.dialect import escaped
 from kg.errors import BadSparql, KgError
+from kg.guard import Limits, forbidden
 from kg.result_formats import Formatted, NotAcceptable, answer
-from kg.sparql import REFUSED, Limits, sparql, tokens
+from kg.sparql import sparql
+from kg.sparql_tokens import tokens
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 GRACE_SECONDS = 1.0  # the parent kills at the deadline; this is for a parent that died
@@ -75,7 +76,7 @@ def reply(graph: Any, request: dict[str, Any]) -> Formatted:
     limits = Limits(**request["limits"])
     if request["accept"] is not None:
         return answer(graph, request["query"], request["accept"], limits)
-    rows = sparql(graph, escaped(request["query"]), limits)
+    rows = sparql(graph, request["query"], limits)
     value = {"columns": list(rows.columns), "rows": rows.rows, "truncated": rows.truncated}
     return Formatted("application/json", json.dumps(value).encode(), rows.truncated)
 
@@ -86,8 +87,7 @@ def status_of(text: str, error: KgError) -> int:
         return 406
     if not isinstance(error, BadSparql):
         return 503  # the memory is broken
-    words = (token.text.upper() for token in tokens(text) if token.kind == "word")
-    return 403 if any(word in REFUSED for word in words) else 400
+    return 403 if any(map(forbidden, tokens(text))) else 400
 
 
 def complaint(error: KgError) -> Formatted:

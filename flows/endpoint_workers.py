@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kg.sparql import Limits
+from kg.guard import Limits
 
 HEAP_BYTES: Final = 2 * 1024**3  # 10,000 experiments take 0.1 GB; a sort of a product takes all
 PATIENCE_SECONDS: Final = 5.0  # beyond the deadline, for a free worker or one that starts (0.2 s)

@@ -1,8 +1,12 @@
-"""SPARQL that pyoxigraph 0.5.13 refuses although it is correct: names with two dots.
+r"""What pyoxigraph 0.5.13 is given in place of a query: the same query, readable in one way only.
 
-``knob:regularization.weight_decay.matrix`` is a prefixed name (SPARQL 1.1, PN_LOCAL), but its
-parser stops at the second dot; with the dots escaped it reads the same name. Its Turtle parser
-has no such limit.
+- ``knob:regularization.weight_decay.matrix`` is a name (SPARQL 1.1, PN_LOCAL), but the engine's
+  parser stops at the second dot and would read what follows as code. With the dots escaped it
+  reads the same name. Its Turtle parser has no such limit.
+- ``1<x:y#>'`` is an IRI and a quote, or a comparison and a comment, by what stands before it.
+  With ``\u0023`` for the ``#``, and so on, only the IRI is left.
+- The engine knows a keyword by its letters alone, and SERVICE is one that sends a request. After
+  `escaped`, these seven letters stand nowhere but in code and after the mark of a variable.
 """
 
 from __future__ import annotations
@@ -10,30 +14,42 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kg.sparql import TOKENS
+from kg.sparql_tokens import TOKENS, position_of
 
 BARE_DOT: Final = re.compile(r"(?<!\\)\.")
+IN_TWO_WAYS: Final = re.compile(r"['#()]|s(?=ervice)", re.ASCII | re.IGNORECASE)
+REMOTE: Final = re.compile("s(?=ervice)", re.ASCII | re.IGNORECASE)
 PLACE: Final = re.compile(r"error at (\d+):(\d+):")
 
 
 def escaped(text: str) -> str:
-    r"""Return a query with the dots of such names escaped; everything else as it was.
+    r"""Return a query as the engine reads it the way SPARQL means it.
 
-    >>> escaped("SELECT * { ?e knob:a.b.c 'knob:a.b.c' }")
-    "SELECT * { ?e knob:a\\.b\\.c 'knob:a.b.c' }"
+    >>> escaped("SELECT * { ?e knob:a.b.c 'knob:a.b.c' } # service")
+    "SELECT * { ?e knob:a\\.b\\.c 'knob:a.b.c' } # -ervice"
     """
     return TOKENS.sub(escaped_token, text)
 
 
 def escaped_token(match: re.Match[str]) -> str:
-    """Escape the dots of one token, if it is a name with two."""
-    token = match.group()
-    if match.lastgroup != "name":
-        return token
-    prefix, colon, local = token.partition(":")
-    if len(BARE_DOT.findall(local)) < 2:
-        return token
-    return prefix + colon + BARE_DOT.sub(r"\\.", local)
+    """Return one token as the engine gets it."""
+    kind, token = match.lastgroup, match.group()
+    if kind == "name":
+        prefix, colon, local = token.partition(":")
+        if len(BARE_DOT.findall(local)) > 1:
+            return prefix + colon + BARE_DOT.sub(r"\\.", local)
+    elif kind == "iri":
+        return IN_TWO_WAYS.sub(code_point, token)
+    elif kind == "string":
+        return REMOTE.sub(code_point, token)
+    elif kind == "comment":
+        return REMOTE.sub("-", token)
+    return token
+
+
+def code_point(match: re.Match[str]) -> str:
+    """Write a character by its number."""
+    return f"\\u{ord(match.group()):04x}"
 
 
 def relocated(text: str, message: str) -> str:
@@ -45,18 +61,21 @@ def relocated(text: str, message: str) -> str:
 
     def original(match: re.Match[str]) -> str:
         line, column = int(match[1]), int(match[2])
-        lines = text.split("\n"), escaped(text).split("\n")
-        if line > len(lines[0]):
+        lines = escaped(text).split("\n")
+        if line > len(lines):
             return match.group()
-        before = lines[0][line - 1], lines[1][line - 1]
-        return f"error at {line}:{column - added(*before, column - 1)}:"
+        index = origin(text, sum(len(one) + 1 for one in lines[: line - 1]) + column - 1)
+        line, column = position_of(text, index)
+        return f"error at {line}:{column}:"
 
     return PLACE.sub(original, message)
 
 
-def added(short: str, long: str, end: int) -> int:
-    """Return how many backslashes a line has more than the other before a column."""
-    place = 0
-    for char in long[:end]:
-        place += not (char == "\\" and short[place : place + 1] == ".")
-    return min(end, len(long)) - place
+def origin(text: str, index: int) -> int:
+    """Return the place in a query of a place in `escaped` of it."""
+    end = 0
+    for match in TOKENS.finditer(text):
+        start, end = end, end + len(escaped_token(match))
+        if end > index:
+            return match.start() + min(index - start, len(match.group()) - 1)
+    return len(text)

@@ -13,10 +13,11 @@ from kg.board import Board
 from kg.facts import Facts, Reader
 from kg.floor import floor_quads, stale_quads
 from kg.graph import Graph
+from kg.guard import Limits
 from kg.model import ExperimentRecord, NoiseFloor
 from kg.query import Answer, ask
 from kg.shapes import check_store
-from kg.sparql import Limits, SparqlAnswer, sparql
+from kg.sparql import SparqlAnswer, sparql
 from kg.terms import LAB, PREFIXES, RDF
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ from pyoxigraph import (
     serialize,
 )
 
-from kg.dialect import escaped, relocated
 from kg.errors import BadSparql, KgError
-from kg.sparql import Limits, guard, syntax_error
+from kg.guard import Limits, guard
+from kg.sparql import syntax_error
 from kg.terms import PREFIXES
 
 JSON: Final = "application/sparql-results+json"
@@ -74,19 +74,19 @@ def answer(store: Store, text: str, accept: str = "", limits: Limits | None = No
         NotAcceptable: There is no such format for this form of query.
     """
     limits = limits or Limits()
-    form = guard(text, limits)
+    form, engine_text = guard(text, limits)
     offered = tuple(GRAPHS) if form in ("CONSTRUCT", "DESCRIBE") else ROWS
     media_type = preferred(accept, offered)
     if media_type is None:
         raise NotAcceptable(accept, offered)
     try:
-        found = store.query(escaped(text), prefixes=PREFIXES)
+        found = store.query(engine_text, prefixes=PREFIXES)
         if isinstance(found, QueryTriples):
             return graph(found, media_type, limits)
         if isinstance(found, QuerySolutions):
             return solutions(found, media_type, limits)
     except SyntaxError as error:
-        raise syntax_error(text, relocated(text, str(error))) from None
+        raise syntax_error(text, str(error)) from None
     except (ValueError, RuntimeError, OSError) as error:
         raise BadSparql(f"{error}; see `nightlab kg schema`") from error
     return truth(found, media_type)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Final
 
-from kg.sparql import Token, tokens
+from kg.sparql_tokens import Token, tokens
 
 MOST_PATTERNS: Final = 200  # of hostile text no more are compared
 AFTER_GROUP: Final = frozenset({"ORDER", "GROUP", "HAVING", "LIMIT", "OFFSET"})

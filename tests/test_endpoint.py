@@ -22,8 +22,8 @@ from served import FORM, Canary, fill, get, post, running, send
 from flows.endpoint import Server, build_endpoint
 from flows.endpoint_workers import Workers
 from flows.errors import ServerError
+from kg.guard import Limits
 from kg.memory import Memory
-from kg.sparql import Limits
 from kg.terms import PREFIXES
 
 EXPERIMENTS = 16
@@ -32,6 +32,7 @@ COUNT = "SELECT (COUNT(?e) AS ?n) { ?e a lab:Experiment }"
 PRODUCT = "{ ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"  # 10^10 rows
 CHAIN = f"SELECT (1{'+1' * 15_000} AS ?x) {{}}"  # overflows the engine's stack
 LIMITS = Limits(rows=1000, answer_bytes=500_000)
+UNGUARDED = Limits(operators=100_000)  # so that a worker gets what would end it
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,8 @@ def server(memory: Memory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def hasty(memory: Memory) -> Iterator[Server]:
-    """A server with one worker and a deadline of a second."""
-    workers = Workers(memory.directory, size=1, seconds=1)
+    """A server with one worker, a deadline of a second and no bound on operators."""
+    workers = Workers(memory.directory, size=1, seconds=1, limits=UNGUARDED)
     with running(build_endpoint(memory.directory, workers=workers)) as served:
         yield served
 
@@ -241,6 +242,11 @@ REFUSED = [
     "MOVE DEFAULT TO <urn:g>",
     "ADD DEFAULT TO <urn:g>",
     "SELECT * { ?s ?p ?o } ; DELETE WHERE { ?s ?p ?o }",
+    "SELECT * { SERVICESILENT<URL>{ ?s ?p ?o } }",
+    "PREFIX x: <URL> SELECT * { SERVICEx:y { ?s ?p ?o } }",
+    "PREFIX x: <URL> SELECT * { FILTER(1<2)SERVICEx:y#>\n{ ?s ?p ?o } }",
+    'SELECT * { VALUES ?x { """a" } SERVICE <URL> { ?s ?p ?o } } #\\q"""',
+    "BASE <URL> SELECT * { OPTIONAL { <#'''> ?p 1 } SERVICE <URL> { ?s ?p ?o } } #'''",
 ]
 
 
@@ -326,10 +332,16 @@ def test_nesting_is_refused_before_the_engine_sees_it(server: Server, bomb: str)
     assert (answer.status, "nested deeper" in answer.value["error"]) == (400, True)
 
 
-@pytest.mark.parametrize(
-    "bomb",
-    [CHAIN, "ASK { ?s " + "a/" * 15_000 + "a ?o }", "ASK { FILTER(" + "!" * 30_000 + "?s) }"],
-)
+CHAINS = [CHAIN, "ASK { ?s " + "a/" * 15_000 + "a ?o }", "ASK { FILTER(" + "!" * 30_000 + "?s) }"]
+
+
+@pytest.mark.parametrize("bomb", CHAINS)
+def test_a_chain_is_refused_before_the_engine_sees_it(server: Server, bomb: str) -> None:
+    answer = post(server, bomb)
+    assert (answer.status, "more than 250 operators" in answer.value["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("bomb", CHAINS)
 def test_a_query_that_kills_its_worker_costs_one_answer(hasty: Server, bomb: str) -> None:
     answer = post(hasty, bomb)
     assert answer.status in (500, 504)

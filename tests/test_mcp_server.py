@@ -19,6 +19,7 @@ from flows.cli import main
 from flows.mcp_server import UNTRUSTED, build_http, build_mcp
 from flows.mcp_tools import Tools, visible
 from flows.pending import clear_hypothesis, pending_hypothesis
+from kg.guard import Limits
 from kg.memory import Memory
 
 NAMES = {"recall", "check", "ask", "sparql", "schema", "record_hypothesis"}
@@ -187,7 +188,11 @@ def test_an_error_says_what_would_be_right(
     assert names in texts[0]
 
 
-def test_a_query_that_kills_its_worker_does_not_end_the_server(store: Path) -> None:
+def test_a_query_that_kills_its_worker_does_not_end_the_server(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unguarded = Limits(operators=100_000)
+    monkeypatch.setattr("flows.endpoint_workers.Limits", lambda: unguarded)
     chain = f"SELECT (1{'+1' * 15_000} AS ?x) {{}}"
     first, second = inside(store, ("sparql", {"query": chain}), ("sparql", {"query": ROWS}))
     assert (first[0], "ended its worker" in first[1][0]) == (True, True)

@@ -17,8 +17,8 @@ from pyoxigraph import (
     parse_query_results,
 )
 
+from kg.guard import Limits
 from kg.result_formats import CSV, JSON, ROWS, TSV, XML, NotAcceptable, answer, preferred
-from kg.sparql import Limits
 
 ALL = "SELECT ?o ?nothing { ?s <urn:p> ?o } ORDER BY ?s"
 FORMATS = {JSON: QueryResultsFormat.JSON, XML: QueryResultsFormat.XML, TSV: QueryResultsFormat.TSV}
