@@ -91,6 +91,7 @@ def distil(model: Path, words: Sequence[str]) -> tuple[list[str], Any]:
         FlowError: model2vec is not installed.
     """
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # else it reports unused weights
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")
     logging.getLogger("model2vec").setLevel(logging.ERROR)  # a line for every word it knew
