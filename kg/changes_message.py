@@ -56,17 +56,54 @@ def named_by(change: Change, message: str) -> Change:
             if pattern.search(message):
                 return replace(change, knob=knob, change_type=kind)
     elif message and is_nameless(change.knob):
-        told = words_of(message)
-        fitting = [
-            knob
-            for knob in known_knobs()
-            if component_of(knob) == change.component
-            and (wanted := knob_words(knob))
-            and all(any(alike(word, other) for other in told) for word in wanted)
-        ]
-        if len(fitting) == 1:
-            return replace(change, knob=fitting[0])
+        name = name_told(change, message)
+        return replace(change, knob=name, component=component_of(name)) if name else change
+    elif message and (kind := built_on(change)):
+        name = name_told(change, message)
+        if name:
+            return replace(change, knob=name, change_type=kind, old=None, new=None)
     return change
+
+
+def name_told(change: Change, message: str) -> str:
+    """Return the one knob near a change that a message names, "" if it names none or several.
+
+    All the words of a knob's name count most, then what people call it ("talking heads").
+    """
+    near = {change.component, *BESIDE.get(change.knob, ())}
+    nearby = [k for k in known_knobs() if component_of(k) in near and k != change.knob]
+    told, text = words_of(message), plain_text(message)
+    by_words = [
+        knob
+        for knob in nearby
+        if (wanted := knob_words(knob))
+        and component_of(knob) == change.component
+        and all(any(alike(word, other) for other in told) for word in wanted)
+    ]
+    if len(by_words) == 1:
+        return by_words[0]
+    by_label = [
+        knob
+        for knob in nearby
+        if not is_nameless(knob) and (labels := labels_of(knob)) and labels.search(text)
+    ]
+    return by_label[0] if len(by_label) == 1 and not by_words else ""
+
+
+# Code of the whole model's forward pass is about what flows into it and out of it as well.
+BESIDE: Final = {
+    "residual.stream": ("embedding", "position"),
+    "embedding.structure": ("residual", "position"),
+}
+
+
+def built_on(change: Change) -> ChangeType | None:
+    """Return how a change puts a term on an activation, or takes one off; None for another one."""
+    if change.knob != "mlp.activation" or not change.old or not change.new:
+        return None
+    if change.new.count(change.old) > 1:
+        return ChangeType.ADD
+    return ChangeType.REMOVE if change.old.count(change.new) > 1 else None
 
 
 @cache
@@ -109,7 +146,12 @@ def is_announced(change: Change, message: str) -> bool:
     if words and words <= words_of(message):
         return True
     labels = labels_of(change.knob)
-    return labels is not None and labels.search(text.replace("-", " ")) is not None
+    return labels is not None and labels.search(plain_text(message)) is not None
+
+
+def plain_text(message: str) -> str:
+    """Return a message as the labels of the lexicon are compared with it."""
+    return " ".join(message.lower().replace("_", " ").replace("-", " ").split())
 
 
 @lru_cache(maxsize=1024)
@@ -119,11 +161,7 @@ def labels_of(knob: str) -> re.Pattern[str] | None:
     values = (c for c in lexicon.concepts.values() if c.kind == "value" and c.broader == knob)
     concept = lexicon.knob(knob)
     named = (concept, *values) if concept is not None else tuple(values)
-    plain = {
-        " ".join(label.lower().replace("_", " ").replace("-", " ").split())
-        for found in named
-        for label in found.labels
-    }
+    plain = {plain_text(label) for found in named for label in found.labels}
     if not plain:
         return None
     longest = sorted(plain, key=len, reverse=True)

@@ -22,7 +22,7 @@ PLUMBING: Final = re.compile(
     r"|ones\w*|empty\w*|full\w*|cat|stack|split|chunk|sum|mean|norm|repeat\w*|expand|to|item"
     r"|get|append|add_argument|log|info|warning|debug|write|open|exit|isinstance|getattr|super"
     r"|dict|register_buffer|Parameter|tensor|as_tensor|arange|einsum|pad|float|int|str|round"
-    r"|deque|Event|Stream|Timer|Thread|Queue|Lock)$"
+    r"|add_|sub_|mul_|div_|lerp_|addcmul_|addcdiv_|copy_|deque|Event|Stream|Timer|Thread|Queue|Lock)$"
 )
 # `dim` of a call is an axis, `base` a class; `**options` has no name.
 NOT_ARGUMENTS: Final = frozenset({None, "dim", "base", "size", "axis", "device", "dtype"})

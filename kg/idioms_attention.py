@@ -152,7 +152,7 @@ def position_settings(program: Program, roles: Roles) -> Iterator[Setting]:
         return
     guards = [canonical(p.test) for s in applied for p in s.parents if isinstance(p, ast.If)]
     spans = tuple(statement.span for statement in (*applied, *statements))
-    site = Site("rotary embedding", "", spans[0], Rank.IDIOM)
+    site = Site("rotary embedding", (*applied, *statements)[0].scope, spans[0], Rank.IDIOM)
     value = "rope" if applied else "none"
     value += "(some layers)" if any("layer" in guard for guard in guards) else ""
     bodies = [body_text(program, scope) for scope in roles.scopes(Role.ROTARY)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -49,7 +50,15 @@ def rate_factor(program: Program, names: Names, optimizers: Optimizers) -> Itera
             long=program.source(write.value),
             covers=spans,
         )
+        own = [factor for factor in rest if not RATE.search(factor)]
+        site = replace(site, path="loop > rate")
+        shape = make_value("schedule.lr_shape", " * ".join(own) or "none", site)
+        yield replace(shape, token=str(own), exact=True, hidden=True)
         return
+
+
+# The rate a group starts with and the schedule's factor: all that a plain loop multiplies.
+RATE = re.compile(r"initial_lr|base_lr|\blr|_lr|lrm|schedule|mult|\['lr'\]|^\w+$")
 
 
 def startup_settings(program: Program, names: Names) -> Iterator[Setting]:

@@ -25,13 +25,19 @@ def residual_settings(program: Program, names: Names, roles: Roles) -> Iterator[
         if scope not in program.functions or scope.endswith("__init__"):
             continue
         consumed: set[str] = set()
+        order: list[str] = []
         for update in stream_updates(program.by_scope.get(scope, [])):
             parts = branches_in(update.whole)
             if not is_join(update):
                 continue
             yield from joint_settings(update, consumed, scope)
             yield from scale_settings(program, names, update, consumed)
+            order += sorted(parts - consumed)
             consumed |= parts
+            if len(order) == len(consumed) == 2 and len(parts) == 1:
+                site = Site(f"{scope} > order", scope, update.statement.span, Rank.IDIOM)
+                words = " then ".join(order)
+                yield replace(make_value("residual.structure", words, site), hidden=True)
     for scope in roles.scopes(Role.ATTENTION):
         if scope in program.functions and not scope.endswith("__init__"):
             yield from temperature_settings(program, names, scope)

@@ -36,10 +36,13 @@ def plain(text: str) -> str:
 
 
 UNBRACKETED = str.maketrans("", "", "()")
-CASTS = re.compile(r"\.(bfloat16|float|half|double)\(\)|\.to\((?:dtype=)?[\w.]*dtype[\w.]*\)")
+CASTS = re.compile(
+    r"\.(bfloat16|float|half|double)\(\)"
+    r"|\.to\((?:dtype=)?(?:[\w.]*dtype[\w.]*|torch\.(?:bfloat16|float\d+|half))\)"
+)
 
 
-ITSELF = re.compile(r"^([\w.]+)=\1$")  # what is left of `logits = logits.float()`
+ITSELF = re.compile(r"^(?:([\w.]+)=\1|[\w.]+)$")  # what is left of `logits = logits.float()`
 
 
 def only_casts(cluster: Cluster) -> bool:

@@ -38,6 +38,30 @@ IDIOMS = [
         "optimizer.grad_clip add both None -> True",
     ),
     (
+        [("        x = x + self.attn(norm(x), cos, sin, window_size)\n"
+          "        x = x + self.mlp(norm(x))\n",
+          "        x = x + self.mlp(norm(x))\n"
+          "        x = x + self.attn(norm(x), cos, sin, window_size)\n")],
+        "residual.structure replace none attn then mlp -> mlp then attn",
+    ),
+    (
+        [("* get_lr_multiplier(progress)", "* get_lr_multiplier(progress) * min(1, step / 50)")],
+        "schedule.lr_shape replace both none -> min(1,(step/50))",
+    ),
+    (
+        [("        self.n_head = config.n_head\n",
+          "        self.n_head = config.n_head\n        self.layer_idx = layer_idx\n"),
+         ("        q, k = rotary(q, cos, sin), rotary(k, cos, sin)\n",
+          "        if self.layer_idx % 4 != 3:\n"
+          "            q, k = rotary(q, cos, sin), rotary(k, cos, sin)\n")],
+        "position.encoding replace none rope -> rope(some layers)",
+    ),
+    (
+        [(STEP, "    for p in model.parameters():\n"
+                "        p.add_(torch.randn_like(p), alpha=1e-4)\n" + STEP)],
+        "regularization.gradient_noise add both None -> 0.0001",
+    ),
+    (
         [(STEP, "    for p in model.parameters():\n"
                 "        slow[p].lerp_(p.grad, 0.02)\n"
                 "        p.grad.add_(slow[p], alpha=2.0)\n" + STEP)],
@@ -55,3 +79,36 @@ def test_a_part_taken_out_of_an_expression_is_removed() -> None:
     plain = edited(("            x = x + self.x0_lambdas[i] * x0\n", "            x = x\n"))
     (found,) = changes(GPT, plain)
     assert (found.component, found.change_type) == ("residual", "remove")
+
+
+def test_a_term_on_the_activation_is_what_its_message_calls_it() -> None:
+    damped = edited(
+        (
+            "        return self.down(h)\n",
+            "        return self.down(F.relu(h - 0.5 * h.mean(-1)))\n",
+        )
+    )
+    told = changes(GPT, damped, message="lateral inhibition between hidden units")
+    assert [(c.knob, c.change_type) for c in told] == [("mlp.sparsity", "add")]
+    assert [c.knob for c in changes(GPT, damped)] == ["mlp.activation"]
+
+
+def test_code_of_the_stream_is_named_by_what_people_call_it() -> None:
+    smeared = edited(
+        (
+            "        x0 = x\n",
+            "        x = torch.cat([x[:, :1], x[:, 1:] + 0.1 * x[:, :-1]], 1)\n        x0 = x\n",
+        )
+    )
+    told = changes(GPT, smeared, message="smear: each token sees the one before it")
+    assert [(c.knob, c.component) for c in told] == [("embedding.short_conv", "embedding")]
+    assert [c.knob for c in changes(GPT, smeared)] == ["residual.stream"]
+
+
+def test_a_cast_left_out_is_no_other_initial_weight() -> None:
+    cast = edited(
+        ("        self.x0_lambdas.fill_(0.1)\n",
+         "        self.x0_lambdas.fill_(0.1)\n        self.wte.to(dtype=torch.bfloat16)\n"),
+    )  # fmt: skip
+    (found,) = changes(cast, GPT, message="keep the embeddings in full precision")
+    assert (found.knob, found.change_type) == ("other.environment", "no_effect")
