@@ -58,10 +58,10 @@ def named_by(change: Change, message: str) -> Change:
     elif message and is_nameless(change.knob):
         name = name_told(change, message)
         return replace(change, knob=name, component=component_of(name)) if name else change
-    elif message and (kind := built_on(change)):
+    elif message and (built := built_on(change)) is not None:
         name = name_told(change, message)
         if name:
-            return replace(change, knob=name, change_type=kind, old=None, new=None)
+            return replace(change, knob=name, change_type=built, old=None, new=None)
     return change
 
 
