@@ -9,6 +9,7 @@ from kg.lexicon import Concept, Lexicon
 from kg.model import ChangeType
 from kg.text_clauses import Opening
 from kg.text_direction import Evidence, change_type
+from kg.text_doubt import in_passing
 from kg.text_drafts import Draft, Reading
 from kg.text_match import Index
 from kg.text_model import Claim, Unresolved
@@ -27,7 +28,6 @@ from kg.text_values import (
     words_of,
     zero_in_name,
 )
-from kg.text_words import TUNE
 
 BETAS = ("optimizer.adam_beta1", "optimizer.adam_beta2")
 EVENTS = ("environment", "reset", "refactor", "bugfix", "docs", "unspecified")
@@ -63,33 +63,12 @@ def claims_of(
             continue
         for part, target in expand(draft, knob, index):
             claim = claim_of(part, target, reading, lexicon, current)
-            if bare(claim, target, part, reading) and claim.knob not in (candidates or ()):
+            if in_passing(claim, target, part, reading) and knob.name not in (candidates or ()):
                 doubtful.append(Unresolved(*words_of(reading, draft.mention), ((knob.name, 0.5),)))
                 continue
             known = claims.get(claim.knob)
             claims[claim.knob] = claim if known is None else merged(known, claim)
     return list(claims.values()), doubtful
-
-
-def bare(claim: Claim, knob: Concept, draft: Draft, reading: Reading) -> bool:
-    """Tell whether a number is named in a sentence that does nothing to it.
-
-    "Muon steps were too big", "see each batch in pieces": of seven such readings of free text
-    six were wrong. A name alone ("VE LR") and one to be tuned are claims.
-    """
-    if knob.value_kind != "number" or claim.change_type is not ChangeType.REPLACE:
-        return False
-    valued = draft.quantity is not None or claim.old is not None or claim.new is not None
-    if valued or draft.verb is not None or draft.mention.method == "human":
-        return False
-    segment = reading.segments[draft.segment]
-    around = [
-        reading.tokens[position].lemma
-        for position in range(segment.start, segment.end)
-        if not draft.mention.start <= position < draft.mention.end
-        and reading.tokens[position].kind == "word"
-    ]
-    return bool(around) and not TUNE & set(around)
 
 
 def merged(known: Claim, later: Claim) -> Claim:

@@ -230,8 +230,10 @@ def verb_after(reading: Reading, draft: Draft, named_at: set[int]) -> None:
     """Find the word after a mention that governs it: "depth up", "cooldown starts earlier"."""
     stop = min(reading.openers[draft.segment], draft.mention.end + 5)
     for position in range(draft.mention.end, stop):
-        lemma = reading.tokens[position].lemma
-        kind = sense(lemma, draft.knob) if position not in named_at else None
+        token = reading.tokens[position]
+        kind = sense(token.lemma, draft.knob) if position not in named_at else None
+        if kind in {ChangeType.ADD, ChangeType.REMOVE} and token.text.endswith("s"):
+            return  # "what a block adds": it acts, nothing is done to it
         if kind is not None:
             draft.verb = kind
             draft.near_word = draft.near_word or position == draft.mention.end

@@ -43,7 +43,7 @@ IRREGULAR: dict[str, str] = {
     "prob": "probability", "freq": "frequency", "swiglus": "swiglu", "ffw": "ffn",
     "mats": "matrix", "matrices": "matrix", "mat": "matrix", "scalars": "scalar",
     "biases": "bias", "losses": "loss", "axes": "axis", "axis": "axis", "ves": "ve",
-    "activations": "activation", "act": "activation", "acts": "activation", "queries": "query",
+    "activations": "activations", "act": "activation", "acts": "activation", "queries": "query",
     "keys": "key", "indices": "index", "frequencies": "frequency", "tied": "tie",
     "tying": "tie", "ties": "tie", "shared": "share", "sharing": "share", "fused": "fuse",
     "fusing": "fuse", "mixing": "mix", "mixed": "mix", "looped": "loop", "looping": "loop",

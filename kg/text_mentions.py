@@ -75,14 +75,24 @@ def mentions(
 
 
 def describes(tokens: Sequence[Token], segment: Segment, mention: Mention) -> bool:
-    """Tell whether "narrower" stands before a noun that is not the model: a distribution."""
+    """Tell whether "narrower" is said of something that is not the model: a gate, a table."""
     if mention.terms != ("width",) or mention.method != "lexicon":
         return False
-    if mention.end >= segment.end or tokens[mention.end].kind != "word":
+    if tokens[mention.end - 1].lemma not in COMPARATIVES | GROWTH:
         return False
-    name, following = tokens[mention.end - 1].lemma, tokens[mention.end].lemma
-    idle = MODEL | CONTEXT | NEUTRAL | {"to", "by", "at", "of", "insteadof"}
-    return name in COMPARATIVES | GROWTH and following not in idle and not verb_class(following)
+    sides = [
+        position
+        for position in (mention.start - 1, mention.end)
+        if segment.start <= position < segment.end
+    ]
+    return any(
+        tokens[position].kind == "word" and not idle(tokens[position].lemma) for position in sides
+    )
+
+
+def idle(word: str) -> bool:
+    """Tell whether a word beside "wider" leaves the model as what is meant."""
+    return word in MODEL or word in CONTEXT or word in NEUTRAL or verb_class(word) is not None
 
 
 def without_parts(found: Sequence[Mention]) -> list[Mention]:

@@ -55,6 +55,8 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
             if part is not None and position > start and tokens[position - 1].lemma == "by":
                 share = replace(token, kind="number", value=part, unit="%", literal=f"{part:g}")
                 found.append(Quantity(position, position + 1, share))
+            elif part is not None and position + 1 < end and tokens[position + 1].lemma == "of":
+                found.append(Quantity(position, position + 1, factor=part))
             elif token.lemma in FACTORS and token.kind == "word":
                 found.append(Quantity(position, position + 1, factor=FACTORS[token.lemma]))
             position += 1

@@ -131,7 +131,13 @@ REPORT = words("monitor plot print report")
 """First words of a text about what is shown of a run: the rest says what, not what changed."""
 GROWTH = words("deepen expand grow narrow shrink widen")
 """Verbs that names hold: "widen the model", "shrink the residual stream"."""
-MODEL = words("architecture block gpt it layer model net network stream too transformer trunk")
+MODEL = words(
+    """
+    also and architecture at backbone bit block body both but by even far gpt highway insteadof
+    is it layer little model much net network of slightly stack stream to too transformer trunk
+    way
+    """
+)
 """Nouns that "wider" and "narrower" may stand before without changing what is meant."""
 TUNE = words("adjust alter change modify move retune set sweep tune tweak update vary wijzig")
 """Verbs that make a bare name a claim: "retune the matrix LR", though not where to."""
@@ -172,9 +178,9 @@ NUMBER_WORDS = {
     "single": 1.0, "twee": 2.0, "drie": 3.0, "vier": 4.0, "nul": 0.0,
 }  # fmt: skip
 PARTS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1}
-"""Words that after "by" are a share of the old value: "cut by a third"."""
+"""Shares of the old value: "cut by a third", "a tenth of its LR"; "every third" is a place."""
 FACTORS = {
-    "halve": 0.5, "half": 0.5, "third": 1 / 3, "tenth": 0.1, "double": 2.0, "triple": 3.0,
+    "halve": 0.5, "half": 0.5, "double": 2.0, "triple": 3.0,
     "quadruple": 4.0, "quarter": 0.25,
     "twice": 2.0, "halveer": 0.5, "verdubbel": 2.0, "thirds": 1 / 3,
 }  # fmt: skip
