@@ -27,7 +27,7 @@ from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
 from kg.text_roles import decide_roles, outcomes, promote, settle_backends, settle_sizes
 from kg.text_tokens import Token, tokenize
-from kg.text_words import METRICS, NOTHING
+from kg.text_words import METRICS, NOTHING, REPORT
 
 if TYPE_CHECKING:
     from kg.text_semantic import Semantic
@@ -133,11 +133,9 @@ def last_resort(
     """Answer a text without a name: by its tag, by what the diff's knobs mean, or not."""
     span = (start.offset, len(text))
     words = [token.lemma for token in tokens if token.kind == "word"]
-    undoes = start.tag in UNDO or any(verb_class(word) is ChangeType.REVERT for word in words[:2])
-    event = "unspecified" if undoes else TAGS.get(start.tag or "".join(words[:1]))
-    if event is not None:
-        kind = ChangeType.REVERT if undoes else ChangeType.NO_EFFECT
-        return [event_claim(event, kind, span)], []
+    kind_of_edit = by_first_word(words, start, span)
+    if kind_of_edit is not None:
+        return [kind_of_edit], []
     if all(word in NOTHING or word in METRICS for word in words):
         return [], []
     ranked = nearest(tokens, lexicon, candidates)
@@ -152,6 +150,18 @@ def last_resort(
         component = lexicon.component(winner)
         return [Claim(winner, component, kind, None, None, span, method, "words", ranked[0][1])], []
     return [], [Unresolved(text[start.offset :].strip(), span, ranked)]
+
+
+def by_first_word(words: Sequence[str], start: Opening, span: tuple[int, int]) -> Claim | None:
+    """Return the kind of edit a tag or a first word tells: fix, docs, revert, print."""
+    undoes = start.tag in UNDO or any(verb_class(word) is ChangeType.REVERT for word in words[:2])
+    event = "unspecified" if undoes else TAGS.get(start.tag or "".join(words[:1]))
+    if event is not None:
+        return event_claim(event, ChangeType.REVERT if undoes else ChangeType.NO_EFFECT, span)
+    if not words or words[0] not in REPORT:
+        return None
+    knob, added = "evaluation.logging", ChangeType.ADD
+    return Claim(knob, "evaluation", added, None, None, span, "lexicon", words[0], 0.8)
 
 
 def resolve_lines(

@@ -37,6 +37,8 @@ TAGS = {
     "build": "environment", "ci": "environment",
 }  # fmt: skip
 UNDO = frozenset({"revert", "reverted", "undo", "restore", "reset", "discard", "discarded"})
+FAR = 3
+"""Words after a schedule from which on a number is no longer its level."""
 CURVELESS = frozenset(
     {"decay learning rate", "decay lr", "learning rate decay", "lr annealing", "lr decay"}
 )
@@ -158,6 +160,7 @@ def expand(draft: Draft, knob: Concept, index: Index) -> Iterator[tuple[Draft, C
         yield draft, (level if known else knob)  # "RoPE 100K", but "RoPE on 50% of the dims"
         return
     share = new is not None and new.value is not None and 0 <= new.value <= 1
+    share = share and draft.quantity is not None and draft.quantity.start - draft.mention.end < FAR
     if level is not None and new is not None and share and (new.unit != "%" or "lr" in knob.name):
         if knob.name != "schedule.lr_shape" or shaped(draft):
             yield replace(draft, quantity=None), knob

@@ -52,6 +52,7 @@ def in_passing(claim: Claim, knob: Concept, draft: Draft, reading: Reading) -> b
     if knob.value_kind == "number" and claim.change_type is ChangeType.REPLACE:
         return draft.verb is None and bool(around) and not TUNE & around
     lone = draft.mention.method == "lexicon" and len(draft.mention.terms) == 1
+    lone = lone and draft.verb in {None, ChangeType.ADD}
     return lone and len(strange(draft, reading)) >= STRANGE
 
 

@@ -21,6 +21,7 @@ from kg.text_words import (
     COSTLIER,
     EXCESS,
     FAMILIES,
+    FIELDS,
     IDLE,
     KEEP,
     METRICS,
@@ -35,9 +36,8 @@ JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 
 def decide_roles(reading: Reading) -> None:
     """Mark the drafts that state a context or an outcome instead of a change."""
+    reading.drafts = [draft for draft in reading.drafts if not elsewhere(reading, draft)]
     inherited = False  # "with A and B": B is context too
-    trees = any(token.lemma in FAMILIES for token in reading.tokens)
-    shown = bool(reading.tokens) and reading.tokens[0].lemma in REPORT
     for number, segment in enumerate(reading.segments):
         mine = [draft for draft in reading.drafts if draft.segment == number]
         earlier = [d for d in reading.drafts if d.segment < number and d.claim]
@@ -45,16 +45,36 @@ def decide_roles(reading: Reading) -> None:
         for draft in mine:
             draft.claim = not (
                 in_context(reading, draft, mine)
-                or (segment.depth and (draft.mention.weak or not paired(draft)))
+                or (segment.depth and not detailed(draft))
                 or (inherited and not paired(draft) and draft.verb not in STRONG)
                 or secondary(reading, segment, draft, earlier)
                 or (draft.mention.weak and not strengthened(draft))
                 or measures(reading, draft)
-                or (trees and draft.knob.broader == "model_size")
-                or (shown and draft.knob.broader != "evaluation")
             )
         if segment.depth == 0:
             inherited = reading.openers[number] < segment.end
+
+
+def elsewhere(reading: Reading, draft: Draft) -> bool:
+    """Tell whether a text speaks of something else that shares a name with a knob.
+
+    The depth of a tree, the momentum feature of a trader, what a run prints.
+    """
+    words = {token.lemma for token in reading.tokens}
+    if words & FAMILIES and draft.knob.broader == "model_size":
+        return True
+    if reading.tokens[0].lemma in REPORT and draft.knob.broader != "evaluation":
+        return True
+    short = len(draft.mention.named) < 2 and draft.mention.end - draft.mention.start < 2
+    event = draft.knob.value_kind == "event"
+    return bool(words & FIELDS) and (short or draft.mention.shared) and not (event or paired(draft))
+
+
+def detailed(draft: Draft) -> bool:
+    """Tell whether parentheses hold a change: "(depth 8->9)", "LRs (matrix 0.02, embed 0.3)"."""
+    return not draft.mention.weak and (
+        paired(draft) or (draft.mention.shared and draft.quantity is not None)
+    )
 
 
 def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
@@ -174,13 +194,16 @@ def promote(reading: Reading) -> None:
     idle = NOTHING | NEUTRAL | CONTEXT | COMPARATIVES | IDLE
     silent = all(token.lemma in idle or token.kind != "word" for token in before)
     measured = any(token.lemma in METRICS for token in before)
+    undone = verb_class(reading.tokens[0].lemma) is ChangeType.REVERT
     for draft in usable:
         alone = draft.mention.end - draft.mention.start == segment.end - segment.start
         valued = (draft.quantity is not None or (alone and draft.knob.value_kind == "term")) and (
             segment.depth and not measured
         )
         event = draft.knob.value_kind == "event"
-        draft.claim = draft.segment == first and (silent or event or bool(valued))
+        draft.claim = draft.segment == first and (silent or event or undone or bool(valued))
+        if undone:  # "restore the best after z-loss made it worse"
+            draft.verb = ChangeType.REVERT
 
 
 def settle_backends(reading: Reading) -> None:

@@ -48,9 +48,12 @@ def share_heads(parts: Sequence[Part], index: Index) -> None:
                 continue
             other, neighbours, _ = parts[there]
             joint = parts[max(here, there)][0].joined_by
-            headed = joint == ":" and there < here
-            headed = headed and bool(neighbours) and len(neighbours[-1].terms) == 1
-            if other.depth != segment.depth or not neighbours:
+            if not neighbours:
+                continue
+            headed = joint in {":", "("} and there < here and len(neighbours[-1].terms) == 1
+            if joint == "(":
+                headed = headed and neighbours[-1].end == other.end and segment.depth == 1
+            elif other.depth != segment.depth:
                 continue
             if not headed and joint not in EQUAL | {","}:
                 continue

@@ -31,7 +31,7 @@ TOKEN = re.compile(
         (?P<divisor>\d+))
     | (?P<pair>\(\s*(?P<one>\d*\.\d+|\d+)\s*,\s*(?P<two>\d*\.\d+|\d+)\s*\))
     | (?P<multiple>(?<![\w.])(?P<many>\d+(?:\.\d+)?)\s?\*\s?(?=[A-Za-z_])[\w.]+)
-    | (?P<power2>(?<![\w.])(?P<base>\d+)\s?(?:\^|\*\*)\s?(?P<exponent>\d{1,2})(?![\w.]))
+    | (?P<power2>(?<![\w.])(?P<base>\d+)\s?(?:\^|\*\*)\s?(?P<exponent>\d{1,2}(?:\.\d+)?)(?![\w.]))
     | (?P<fraction>(?<![\w./])(?P<top>\d{1,2})/(?P<under>\d{1,4})(?P<of>th|[xX])?(?![\w./]))
     | (?P<times>(?<![\w.])(?:[xX]\s?|\*\s?)(?P<factor>\d*\.?\d+)(?![\w.]))
     | (?P<over>(?<=\s)/\s?(?P<part>\d+)(?![\w./]))
@@ -207,8 +207,8 @@ def suffixed(group: str, noun: str) -> Builder:
 
 def power(match: re.Match[str], text: str) -> list[Token]:
     """Build 2^19 and 2**19; the literal is Python source."""
-    base, exponent = int(match["base"]), int(match["exponent"])
-    value = float(base**exponent) if base < LARGE else None
+    base, exponent = int(match["base"]), match["exponent"]
+    value = float(base ** float(exponent)) if base < LARGE else None
     return [make(match, text, "number", value=value, literal=f"{base}**{exponent}")]
 
 

@@ -70,6 +70,8 @@ def takes_values(draft: Draft, knob: Concept, reading: Reading) -> bool:
     quantity = draft.quantity
     if knob.value_kind == "event" or quantity is None:
         return False
+    if knob.value_kind == "switch":
+        return quantity.new is not None and quantity.new.value in {0, 1}
     if knob.value_kind != "choice" or quantity.new is None:
         return True
     gap = reading.tokens[draft.mention.end : quantity.start]

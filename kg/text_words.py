@@ -107,6 +107,8 @@ FAMILIES = words(
 )
 """Models of another family: beside them "depth" is that of a tree."""
 OTHER = words("another different new other")
+FIELDS = words("adsense backtest drawdown feature portfolio rmse sharpe stock strategy trading")
+"""Words of other tasks: beside them a name of one word is no knob of a language model."""
 SPEED = words("faster quicker slower")
 """A rate gets faster by rising, a warmup by getting shorter."""
 EARLIER = words("earlier sooner vroeger eerder")

@@ -652,7 +652,33 @@ def test_a_number_named_in_passing_is_unresolved_until_the_diff_confirms_it() ->
 
 
 def test_what_is_shown_of_a_run_is_no_change_of_it() -> None:
-    assert claims("print the gradient norm") == ()
+    assert said("print the gradient norm") == [("evaluation.logging", "add")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "revert: restore exp12 best (1.2) after z-loss failed",
+            [("loss.z_loss", "revert")],
+        ),
+        ("restore the best commit", [("other.reset", "revert")]),
+        (
+            "lower LRs (matrix=0.02, embed=0.3)",
+            [("optimizer.matrix_lr", "replace"), ("optimizer.embedding_lr", "replace")],
+        ),
+        ("momentum acceleration features", []),
+        ("init scale 3^0.5 -> 2^0.5", [("init.scale", "decrease")]),
+        (
+            "sinusoidal LR schedule that swings between 0.3 and 1",
+            [("schedule.lr_shape", "replace")],
+        ),
+    ],
+)
+def test_details_in_parentheses_and_after_a_restore(
+    text: str, expected: list[tuple[str, str]]
+) -> None:
+    assert said(text) == expected
 
 
 @pytest.mark.parametrize(
