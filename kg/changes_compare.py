@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from functools import lru_cache
+from operator import attrgetter
 
-from kg.changes_settings import Difference, differences, to_change
+from kg.changes_settings import NUMBER, Difference, differences, to_change
 from kg.changes_tidy import (
     is_loose,
     is_port,
@@ -86,13 +87,18 @@ def same_idioms(old: tuple[Setting, ...], new: tuple[Setting, ...]) -> tuple[set
 
 def within(group: Cluster, old_lines: set[int], new_lines: set[int]) -> bool:
     """Tell whether a group rewrites some lines without changing what they say."""
-    if not group.removed or not group.added:
+    if not group.removed or not group.added or numbers(group.removed) != numbers(group.added):
         return False
     return all(
         statement.span[0] in lines
         for side, lines in ((group.removed, old_lines), (group.added, new_lines))
         for statement in side
     )
+
+
+def numbers(statements: list[Statement]) -> list[str]:
+    """Return the numbers in some statements, without the 2 of a square."""
+    return sorted({n for s in statements for n in NUMBER.findall(s.text)} - {"2", "2.0"})
 
 
 def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
@@ -176,8 +182,11 @@ def settle(
 
 def without_effect(groups: list[Cluster], old: Program, new: Program) -> Change:
     """Return the record of an edit that only moves, renames or reports."""
-    removed = [s for group in groups for s in group.removed]
-    added = [s for group in groups for s in group.added]
+    respelt = [group for group in groups if says_the_same(group)]
+    removed, added = (
+        [s for g in groups for s in side(g) if g not in respelt or prints(s)]
+        for side in (attrgetter("removed"), attrgetter("added"))
+    )
     reports = all(only_logs(s, new) for s in added) and all(only_logs(s, old) for s in removed)
     knob, kind = "other.refactor", ChangeType.NO_EFFECT
     if reports and any(prints(s) for s in (*added, *removed)):

@@ -59,6 +59,8 @@ def tidy(found: list[Difference], where: Homes) -> list[Difference]:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
     if "schedule.muon_momentum" in knobs:
         dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
+    if any(d.knob == "mlp.expansion" and one_sided(d) for d in found):
+        dropped |= {"mlp.expansion"} if "mlp.activation" in knobs else set()  # another kind of MLP
     if any(d.knob == "residual.structure" and one_sided(d) for d in found):
         dropped.add("residual.structure")  # not two branches in a row any more
     if any(DROPOUTS.match(d.knob) and is_structural(d) for d in found):

@@ -27,7 +27,8 @@ PLUMBING: Final = re.compile(
 # `dim` of a call is an axis, `base` a class; `**options` has no name.
 NOT_ARGUMENTS: Final = frozenset({None, "dim", "base", "size", "axis", "device", "dtype"})
 NEVER_SETTINGS: Final = re.compile(
-    r"^(t\d*|t_\w+|dt|step|epoch|x|y|loss|[A-Z]?|\w+_time|total_\w+)$"
+    r"^(t\d*|t_\w+|dt|step|epoch|x|y|loss|[A-Z]?|\w+_time|total_\w+|repo|cap|prompt\w*"
+    r"|\w*(path|file|filename|_dir|DIR|PATH|url|URL))$"
 )
 
 
@@ -78,7 +79,9 @@ def default_settings(
 
 
 def is_switch(value: ast.expr) -> bool:
-    """Tell whether a default only says "not given"."""
+    """Tell whether a value only says "not given", or is an empty list to be filled."""
+    if isinstance(value, ast.List | ast.Tuple):
+        return not value.elts
     return isinstance(value, ast.Constant) and value.value is None
 
 

@@ -39,8 +39,32 @@ def only_logs(statement: Statement, program: Program) -> bool:
     """Tell whether a statement reports, or prepares what is reported."""
     if is_report(statement) or guards(statement):
         return True
-    own = targets(statement)
-    return bool(own) and not statement.scope and own <= logged_names(program)
+    if isinstance(statement.node, ast.If | ast.For | ast.With | ast.Try):
+        rest = program.by_scope[statement.scope]
+        below = [other for other in rest if statement.node in other.parents]
+        return bool(below) and all(only_logs(other, program) for other in below)
+    own, owner = targets(statement), statement.scope.partition(".")[0]
+    if statement.scope:
+        return owner in reporting_functions(program)
+    if isinstance(statement.node, ast.FunctionDef):
+        return statement.node.name in reporting_functions(program)
+    return bool(own) and own <= logged_names(program)
+
+
+@lru_cache(maxsize=16)
+def reporting_functions(program: Program) -> frozenset[str]:
+    """Return the functions of the module that only reports call: samples drawn after training."""
+    logged = logged_names(program)
+    found = {name for name in program.functions if "." not in name}
+    for statement in program.statements:
+        used = (found & statement.names) - {statement.scope.partition(".")[0]}
+        if not used or isinstance(statement.node, ast.FunctionDef):
+            continue
+        own = targets(statement) if not statement.scope else set()
+        if not (is_report(statement) or guards(statement) or (own and own <= logged)):
+            found -= used
+    called = {name for statement in program.statements for name in found & statement.names}
+    return frozenset(called)
 
 
 def targets(statement: Statement) -> set[str]:

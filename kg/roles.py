@@ -64,6 +64,12 @@ FUNCTION_ROLES: Final[tuple[tuple[re.Pattern[str], Role], ...]] = (
      Role.OPTIMIZER),
     (re.compile(r"^norm|_norm$|rms", re.I), Role.NORM),
 )  # fmt: skip
+# Roles that a part of a model can pass on to the modules it is made of.
+HOLDERS: Final = frozenset({Role.ATTENTION, Role.MLP, Role.BLOCK, Role.MODEL})
+HELD_ROLES: Final = (
+    (re.compile(r"^act(ivation)?\w*$|nonlin"), Role.MLP),
+    *((pattern, role) for pattern, role in CLASS_ROLES if role is not Role.CONFIG),
+)
 KEY_ROLES: Final = {
     "lr": Role.LR_SCHEDULE,
     "momentum": Role.MOMENTUM_SCHEDULE,
@@ -80,6 +86,7 @@ class Roles:
         self.known: dict[str, Role] = {"": Role.SCRIPT}
         for name, node in program.classes.items():
             self.known[name] = class_role(name, node)
+        self.known.update(self.held_roles(names))
         scheduled = scheduled_functions(program, names, optimizers)
         setups = {group.statement.scope for group in optimizers.groups}
         for name in program.functions:
@@ -89,6 +96,22 @@ class Roles:
                 self.known[name] = Role.SETUP
             else:
                 self.known[name] = self.function_role(name)
+
+    def held_roles(self, names: Names) -> dict[str, Role]:
+        """Return the roles of modules that their own names do not tell: those of what holds them.
+
+        `self.act = Bend()` in a block is part of its MLP, `self.gate = Bend()` in attention of it.
+        """
+        found: dict[str, Role] = {}
+        for attribute, bound in names.attributes.items():
+            for value, scope in bound:
+                made = callee(value) if isinstance(value, ast.Call) else ""
+                owner = self.known.get(scope.partition(".")[0], Role.OTHER)
+                if self.known.get(made) is not Role.OTHER or owner not in HOLDERS:
+                    continue
+                named = next((r for p, r in HELD_ROLES if p.search(attribute)), owner)
+                found.setdefault(made, named)
+        return found
 
     def function_role(self, name: str) -> Role:
         """Return the role of a function: by its name, else that of what it stands in."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from kg.config_names import callee
 from kg.config_optimizer import Scopes, scope_of
+from kg.idioms_features import matching
 from kg.knobs import component_of, unknown_knob
 from kg.logged import only_logs
 from kg.model import Change, ChangeType, OptimizerScope
@@ -141,6 +142,9 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         return PORT
     if target_text(statement).rpartition(".")[2].startswith("window"):
         return "attention.window_sizes"
+    known = [rule.knob for rule, _ in matching(statement, role) if not rule.whole]
+    if known and role is Role.SCRIPT:
+        return known[0]  # one more place of a feature the script has already
     for pattern, wanted, knob in BY_NAMES:
         if role in wanted and any(pattern.search(name) for name in statement.names):
             return knob

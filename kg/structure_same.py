@@ -11,14 +11,19 @@ from kg.changes_settings import NUMBER, value_of
 from kg.config_names import assignments
 from kg.idioms_attention import FORMAT
 from kg.settings import is_literal
-from kg.structure import Cluster
+from kg.structure import Cluster, is_report
 
 
 def says_the_same(cluster: Cluster) -> bool:
     """Tell whether a group of edited statements only names a literal, or renames something."""
-    if not cluster.removed or not cluster.added:
+    acting = Cluster(
+        [s for s in cluster.removed if not is_report(s)],
+        [s for s in cluster.added if not is_report(s)],
+        cluster.names,
+    )
+    if not acting.removed or not acting.added:
         return False
-    return without_constants(cluster) or is_renaming(cluster) or same_numbers(cluster)
+    return without_constants(acting) or is_renaming(acting) or same_numbers(acting)
 
 
 def same_numbers(cluster: Cluster) -> bool:

@@ -112,3 +112,52 @@ def test_a_cast_left_out_is_no_other_initial_weight() -> None:
     )  # fmt: skip
     (found,) = changes(cast, GPT, message="keep the embeddings in full precision")
     assert (found.knob, found.change_type) == ("other.environment", "no_effect")
+
+
+BEND = """class Bend(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.slope = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return x * torch.tanh(self.slope * x)
+
+
+class Block("""
+
+
+def test_a_module_has_the_role_of_what_holds_it() -> None:
+    bent = edited(
+        ("class Block(", BEND),
+        ("self.mlp = FeedForward(config)", "self.act = Bend()"),
+        ("self.mlp(norm(x))", "self.act(norm(x))"),
+    )
+    (found,) = changes(GPT, bent)
+    assert (found.knob, found.change_type) == ("mlp.activation", "replace")
+    steep = edited(("torch.tanh(self.slope * x)", "torch.tanh(3 + self.slope * x)"), source=bent)
+    assert [change.component for change in changes(bent, steep)] == ["mlp"]
+
+
+SAMPLES = """
+def sampled(model, prompt="a", length=64):
+    found = [prompt]
+    for _ in range(length):
+        found.append(model(found).argmax())
+    return found
+
+
+if keep_samples:
+    with open("samples.txt", "w") as out:
+        out.write(sampled(model, length=128))
+"""
+
+
+def test_a_function_that_only_a_report_calls_is_part_of_the_report() -> None:
+    (found,) = changes(GPT, GPT + SAMPLES)
+    assert (found.component, found.change_type) == ("evaluation", "add")
+
+
+def test_a_literal_that_gets_a_name_beside_a_report_is_a_report() -> None:
+    named = edited(("torch.manual_seed(42)", "SEED = 42\ntorch.manual_seed(SEED)"))
+    found = changes(GPT, named + 'print(f"seed: {SEED}")\n')
+    assert short(found) == ["evaluation.logging add none None -> None"]
