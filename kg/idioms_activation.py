@@ -1,4 +1,4 @@
-"""The MLP's activation and width, read from the shape of its code."""
+"""The MLP's activation, read from the shape of its code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Final
 from kg.canonical import canonical
 from kg.config_names import Names, callee
 from kg.fold import fold, number_of
+from kg.idioms_width import expansion_setting
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
-from kg.settings import LAYER_NAMES, Rank, Setting, Site, coefficient, make_value
+from kg.settings import Rank, Setting, Site, make_value
 
 ACTIVATIONS: Final = frozenset(
     {"relu", "gelu", "silu", "selu", "elu", "celu", "mish", "tanh", "sigmoid", "softplus",
@@ -208,87 +209,3 @@ def activation_setting(program: Program, names: Names, owner: str) -> Setting | 
     spans = tuple(statement.span for statement in symbols.touched)
     site = Site(f"{forward} > activation", forward, spans[-1], Rank.IDIOM)
     return replace(make_value("mlp.activation", value, site, token=value), covers=spans)
-
-
-def expansion_setting(program: Program, names: Names, owner: str) -> Iterator[Setting]:
-    """Yield the width of the hidden layer in model widths: `4 * config.n_embd` is 4."""
-    scope = f"{owner}.__init__"
-    layers = [
-        (statement, call)
-        for statement in program.by_scope.get(scope, [])
-        for call in statement.calls
-        if callee(call).endswith("Linear") and len(call.args) >= 2
-    ]
-    if len(layers) < 2:
-        return
-    width = canonical(layers[0][1].args[0])
-    statement, last = layers[-1]
-    hidden, used = expand_local(program, names, last.args[0], scope)
-    if canonical(hidden) == width:
-        return
-    site = Site(f"{scope} > hidden width", scope, statement.span, Rank.LOCAL)
-    spans = tuple(s.span for s, _ in layers) + tuple(s.span for s in used)
-    shown, ratio = width_ratio(program, names, hidden, layers[0][1].args[0], scope)
-    if ratio is None:
-        return
-    base = make_value("mlp.expansion", shown, site)
-    base = replace(base, layered=bool(names.roots(hidden, scope) & LAYER_NAMES))
-    yield replace(base, folded=ratio, token=canonical(hidden), literal=False, covers=spans)
-
-
-def expand_local(
-    program: Program, names: Names, node: ast.expr, scope: str
-) -> tuple[ast.expr, list[Statement]]:
-    """Replace a local by the expression it was set to, with the statements that set it."""
-    used: list[Statement] = []
-    for _ in range(4):
-        if isinstance(node, ast.Attribute):
-            found = names.attributes.get(node.attr, [])
-            key = next((b for b in found if b[1] == scope), None)
-            if key is None or canonical(node.value) != "self":
-                break
-            node = key[0]
-            used += [s for s in program.by_scope.get(scope, []) if node in ast.walk(s.node)]
-        elif isinstance(node, ast.Name) and names.locals.get((scope, node.id)):
-            first, *later = names.locals[scope, node.id]
-            rounds = all(node.id in s.names and "//" in s.text for s in later)
-            if not isinstance(first.node, ast.Assign) or not rounds:
-                break
-            used += [first, *later]
-            node = first.node.value
-        else:
-            break
-    return node, used
-
-
-def width_ratio(
-    program: Program, names: Names, hidden: ast.expr, width: ast.expr, scope: str
-) -> tuple[str, float | None]:
-    """Return the hidden width over the model width, as written and as a number."""
-    inner = hidden
-    while isinstance(inner, ast.Call) and callee(inner) in ("int", "round") and inner.args:
-        inner = inner.args[0]
-    number, rest = coefficient(inner)
-    if number is not None and rest == (canonical(width),):
-        shown = program.source(number) or ast.unparse(number).replace(" ", "")
-        return shown, fold_number(number)
-    top, bottom = names.probe(hidden, scope), names.probe(width, scope)
-    if not top or not bottom or not bottom[-1]:
-        return "", None
-    ratio = top[-1] / bottom[-1]
-    return as_fraction(ratio) or program.source(hidden), round(ratio, 4)
-
-
-def as_fraction(ratio: float) -> str:
-    """Return `8/3` or `2.5` for a ratio that is one, "" for any other.
-
-    >>> as_fraction(21845 / 8192), as_fraction(2.5), as_fraction(3.14159)
-    ('8/3', '2.5', '')
-    """
-    if abs(ratio * 4 - round(ratio * 4)) < ROUNDED:
-        return f"{round(ratio * 4) / 4:g}"
-    thirds = round(ratio * 3)
-    return f"{thirds}/3" if abs(ratio * 3 - thirds) < 3 * ROUNDED else ""
-
-
-ROUNDED: Final = 0.02  # a width of 8192 rounded to a multiple of 128 is off by at most 1/64

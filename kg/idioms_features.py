@@ -203,7 +203,8 @@ def resolved(names: Names, value: str, statement: Statement) -> tuple[str, Value
         return value, value or UNFOLDABLE
     folded = names.value(node, statement.scope)
     if isinstance(folded, Unfoldable):
-        return value, value
+        bound = names.definition(node, statement.scope) if isinstance(node, ast.Name) else None
+        return (ast.unparse(bound[0]) if bound and statement.scope else value), value
     if isinstance(fold(node), Unfoldable) and not isinstance(folded, tuple):
         return str(folded), folded
     return value, folded

@@ -13,7 +13,7 @@ from kg.config_names import Names, assignments, callee
 from kg.idioms_attention import BACKENDS
 from kg.program import Program
 from kg.roles import Role, Roles
-from kg.settings import Rank, Setting, Site, is_plain_number, make_setting, make_value
+from kg.settings import Rank, Setting, Site, coefficient, is_plain_number, make_setting, make_value
 from kg.stream import Update, branches_in, stream_updates, terms
 
 QUERY_KEY: Final = re.compile(r"^(q|k|query|key|queries|keys|q\d|k\d|qh|kh)$")
@@ -93,6 +93,9 @@ def learned_from(names: Names, node: ast.expr) -> str | None:
                 text = canonical(value.args[0])
                 if re.search(r"zeros|tensor\(\(?0(\.0)?\)?\b", text):
                     return "0"
+                number = coefficient(value.args[0])[0]
+                if number is not None:
+                    return ast.unparse(number)
                 numbers = re.findall(r"\d[\d.]*(?:e-?\d+)?", text)
                 return "1" if "ones" in text else (numbers[-1] if numbers else "?")
     return None

@@ -179,18 +179,21 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
     """Write the record of an edit that is known by its place only."""
     removed = [s for cluster in group for s in cluster.removed]
     added = [s for cluster in group for s in cluster.added]
-    numbers = literal_change(group[0]) if len(group) == 1 else None
+    numbers: tuple[str | None, str] | None = literal_change(group[0]) if len(group) == 1 else None
     kind = ChangeType.REPLACE
     if knob in ("other.environment", "other.refactor"):
         kind = ChangeType.NO_EFFECT
-    elif numbers is not None:
-        kind = direction_of(*numbers)
+    elif numbers is not None and numbers[0] is not None:
+        kind = direction_of(numbers[0], numbers[1])
     elif not removed:
         kind = ChangeType.ADD
     elif not added:
         kind = ChangeType.REMOVE
     elif knob not in LAYOUTS:
         kind = kind_by_names(removed, added)
+    if numbers is None and knob == "loss.auxiliary":
+        weights = [m.group(1) for s in added for m in WEIGHTED.finditer(s.text)]
+        numbers = (None, weights[0]) if weights and not removed else None
     first = (added or removed)[0]
     return Change(
         knob=knob,
@@ -203,6 +206,9 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
         old_span=merged_spans(removed),
         new_span=merged_spans(added),
     )
+
+
+WEIGHTED: Final = re.compile(r"loss[-+]=?\(+(-?\d[\d.]*(?:e-?\d+)?)\*")  # `loss + 0.3 * other`
 
 
 def kind_by_names(removed: list[Statement], added: list[Statement]) -> ChangeType:

@@ -3,7 +3,7 @@
 import pytest
 
 from kg.changes import changes
-from kg.idioms_activation import as_fraction
+from kg.idioms_width import as_fraction
 from kg.logged import logged_names
 from kg.model import ChangeType, OptimizerScope
 from kg.parsing import parse
@@ -200,3 +200,50 @@ def test_another_kernel_and_what_fetches_it_are_one_change() -> None:
 def test_compilation_taken_out_is_switched_off() -> None:
     plain = edited(("model = torch.compile(model, dynamic=False)\n", ""))
     assert short(changes(GPT, plain)) == ["precision.compile disable none dynamic=False -> False"]
+
+
+UP = "self.up = nn.Linear(config.n_embd, 4 * config.n_embd, bias=False)"
+DOWN = "self.down = nn.Linear(4 * config.n_embd, config.n_embd, bias=False)"
+
+
+def test_a_hidden_width_in_tiles_is_the_fraction_it_was_made_from() -> None:
+    tiled = edited(
+        (UP, "tiles = round(8 * config.n_embd / 3 / 128)\n"
+             "        hidden = 128 * tiles\n        " + UP.replace("4 * config.n_embd", "hidden")),
+        (DOWN, DOWN.replace("4 * config.n_embd", "hidden")),
+    )  # fmt: skip
+    assert short(changes(GPT, tiled)) == ["mlp.expansion decrease none 4 -> 8/3"]
+
+
+def test_a_width_by_layer_shows_what_differs() -> None:
+    by_layer = edited(
+        (UP, "times = 5 if layer_idx > 2 else 3\n        "
+             + UP.replace("4 * config", "times * config")),
+        (DOWN, DOWN.replace("4 * config", "times * config")),
+        ("    def __init__(self, config):\n        super().__init__()\n        times",
+         "    def __init__(self, config, layer_idx):\n        super().__init__()\n        times"),
+        ("FeedForward(config)", "FeedForward(config, layer_idx)"),
+    )  # fmt: skip
+    assert short(changes(GPT, by_layer)) == [
+        "mlp.expansion restructure none 4 -> 5 if layer_idx > 2 else 3"
+    ]
+
+
+LOSSES = [
+    ("loss = loss + 0.3 * F.cross_entropy(logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten())",
+     "loss.auxiliary add none None -> 0.3"),
+    ("loss = F.cross_entropy(logits, targets, label_smoothing=0.1 if self.training else 0.0)",
+     "loss.label_smoothing add none None -> 0.1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "expected"), LOSSES)
+def test_the_weight_of_a_term_of_the_loss_is_its_value(line: str, expected: str) -> None:
+    plain = edited(
+        ("        return F.cross_entropy(", "        loss = F.cross_entropy("),
+        ("targets.view(-1))\n", "targets.view(-1))\n        return loss\n"),
+    )
+    weighted = edited(
+        ("        return loss\n", f"        {line}\n        return loss\n"), source=plain
+    )
+    assert short(changes(plain, weighted)) == [expected]
