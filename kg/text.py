@@ -25,7 +25,8 @@ from kg.text_drafts import Draft, Reading
 from kg.text_gloss import clear_winner, nearest
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
-from kg.text_roles import decide_roles, outcomes, promote, settle_backends, settle_sizes
+from kg.text_roles import decide_roles, outcomes, promote
+from kg.text_settle import settle_backends, settle_kept, settle_sizes
 from kg.text_tokens import Token, tokenize
 from kg.text_words import METRICS, NOTHING, REPORT
 
@@ -89,6 +90,7 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
     promote(reading)
     settle_backends(reading)
     settle_sizes(reading)
+    settle_kept(reading)
     drafts = [draft for draft in reading.drafts if draft.claim]
     for draft in drafts:
         outcomes(reading, draft)

@@ -30,6 +30,7 @@ from kg.text_words import (
     RUNS_IN,
     RUNS_OUT,
     SPEED,
+    SPREAD,
 )
 
 VERBS: tuple[tuple[ChangeType, frozenset[str]], ...] = (
@@ -72,7 +73,7 @@ def sense(lemma: str, knob: Concept) -> ChangeType | None:
     kind = verb_class(lemma)
     if kind is not None and lemma in SPEED and knob.name.endswith("_lr"):
         return opposite(kind)
-    if lemma == "different" and knob.name.endswith(("_lr", ".matrix")):
+    if lemma in SPREAD and knob.name.endswith(("_lr", ".matrix")):
         return ChangeType.RESTRUCTURE  # "different LRs for Q and K"
     if lemma in EARLIER | LATER and knob.name in RUNS_IN | RUNS_OUT:
         longer = (lemma in EARLIER) == (knob.name in RUNS_OUT)

@@ -206,40 +206,6 @@ def promote(reading: Reading) -> None:
             draft.verb = ChangeType.REVERT
 
 
-def settle_backends(reading: Reading) -> None:
-    """Read a bare kernel or precision beside a changed value as the setting it ran in."""
-    claims = [draft for draft in reading.drafts if draft.claim]
-    if not any(draft.quantity and draft.quantity.paired for draft in claims):
-        return
-    for draft in claims:
-        bare = draft.verb is None and draft.quantity is None and draft.old_value is None
-        if bare and draft.knob.broader == "precision_compile":
-            draft.claim = False
-
-
-def settle_sizes(reading: Reading) -> None:
-    """Tell the model's width from the MLP's, and from what the depth makes of it.
-
-    "SwiGLU, hidden 2.67x" is the MLP's; "depth 11 dim 640" only says what follows.
-    """
-    claims = [draft for draft in reading.drafts if draft.claim]
-    seen: set[str] = set()
-    for draft in claims:
-        multiple = draft.quantity and draft.quantity.new and draft.quantity.new.unit == "x"
-        mlp = "mlp" in seen or bool(multiple)
-        draft.mlp_width = draft.mention.terms == ("width",) and mlp
-        seen.add(draft.knob.broader)
-    looped = any(draft.knob.name == "model.layer_loops" for draft in claims)
-    deep = any(draft.knob.name == "model.depth" for draft in claims)
-    for draft in claims:
-        words = {t.lemma for t in reading.tokens[draft.mention.start : draft.mention.end]}
-        paired = draft.quantity is not None and draft.quantity.paired
-        if looped and draft.knob.name == "model.depth" and draft.mention.weak:
-            draft.claim = False  # "loop the last 2 blocks twice"
-        if deep and draft.knob.name == "model.width" and "dim" in words and not paired:
-            draft.claim = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}
-
-
 def outcomes(reading: Reading, draft: Draft) -> None:
     """Read what the parentheses and context after a mention say about its direction."""
     tokens = reading.tokens

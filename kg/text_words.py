@@ -109,6 +109,8 @@ FAMILIES = words(
 OTHER = words("another different new other")
 FIELDS = words("adsense backtest drawdown feature portfolio rmse sharpe stock strategy trading")
 """Words of other tasks: beside them a name of one word is no knob of a language model."""
+SPREAD = words("differential different discriminative distinct individual separate varying")
+"""Before a rate or a decay these split it over layers or groups."""
 SPEED = words("faster quicker slower")
 """A rate gets faster by rising, a warmup by getting shorter."""
 EARLIER = words("earlier sooner vroeger eerder")
@@ -136,8 +138,8 @@ GROWTH = words("deepen expand grow narrow shrink widen")
 MODEL = words(
     """
     also and architecture at backbone bit block body both but by even far gpt highway insteadof
-    is it layer little model much net network of slightly stack stream to too transformer trunk
-    way
+    is it layer little model much net network of residual slightly stack stream to too
+    transformer trunk way
     """
 )
 """Nouns that "wider" and "narrower" may stand before without changing what is meant."""

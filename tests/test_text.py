@@ -531,6 +531,12 @@ def test_a_word_means_what_it_means_for_its_knob(
         ("never decay the LR to zero", [("schedule.final_lr_frac", "increase")]),
         ("replace the fixed seed", [("other.seed", "replace")]),
         ("deeper at the same width", [("model.depth", "increase")]),
+        ("D7/192, one layer more at the same width", [("model.depth", "increase")]),
+        (
+            "differential learning rates across layers with higher ones on top",
+            [("optimizer.all_lr", "restructure")],
+        ),
+        ("another RoPE base for each layer", [("position.rope_base", "restructure")]),
     ],
 )
 def test_negations_and_what_stays(text: str, expected: list[tuple[str, str]]) -> None:
