@@ -30,6 +30,10 @@ from kg.text_words import (
     REPORT,
 )
 
+NETWORK = frozenset(
+    {"attention", "embedding", "head", "mlp", "model_size", "norm", "position", "residual"}
+)
+"""Components no tree or linear model has."""
 JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 """What carries a context on: "with A and B"."""
 
@@ -61,7 +65,7 @@ def elsewhere(reading: Reading, draft: Draft) -> bool:
     The depth of a tree, the momentum feature of a trader, what a run prints.
     """
     words = {token.lemma for token in reading.tokens}
-    if words & FAMILIES and draft.knob.broader == "model_size":
+    if words & FAMILIES and draft.knob.broader in NETWORK:
         return True
     if reading.tokens[0].lemma in REPORT and draft.knob.broader != "evaluation":
         return True

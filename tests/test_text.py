@@ -582,6 +582,9 @@ def test_with_names_the_change_after_some_verbs_and_a_condition_after_others(
         "log_income as target",
         "rerun to measure noise",
         "difference is within noise",
+        "gbr without normalization",
+        "prediction clip 2.0",
+        "EMA span 20",
         "sample from a narrower distribution",
     ],
 )
