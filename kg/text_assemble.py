@@ -74,7 +74,12 @@ def claims_of(
 
 
 def merged(known: Claim, later: Claim) -> Claim:
-    """Join two claims on one knob: "deeper: DEPTH 12" has a direction and a value."""
+    """Join two claims on one knob: "deeper: DEPTH 12" has a direction and a value.
+
+    A knob split over layers stays split, whatever values its parts take.
+    """
+    if known.change_type is ChangeType.RESTRUCTURE:
+        return known
     if known.new is not None or known.factor is not None or later.new is None:
         return known
     vague = later.change_type is ChangeType.REPLACE

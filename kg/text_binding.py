@@ -223,7 +223,7 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
         verb_after(reading, draft, named_at)
     before = tokens[start : draft.mention.start]
     if draft.verb is None and any(token.lemma in PUSH for token in before):
-        draft.verb = ChangeType.INCREASE
+        draft.verb, draft.near_word = ChangeType.INCREASE, True
 
 
 def verb_after(reading: Reading, draft: Draft, named_at: set[int]) -> None:

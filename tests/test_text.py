@@ -537,6 +537,11 @@ def test_a_word_means_what_it_means_for_its_knob(
             [("optimizer.all_lr", "restructure")],
         ),
         ("another RoPE base for each layer", [("position.rope_base", "restructure")]),
+        (
+            "different weight decay per shape - higher decay (0.3) for matrices",
+            [("regularization.weight_decay.matrix", "restructure")],
+        ),
+        ("DEPTH=8 - push depth hard", [("model.depth", "increase")]),
     ],
 )
 def test_negations_and_what_stays(text: str, expected: list[tuple[str, str]]) -> None:
