@@ -151,6 +151,7 @@ def draw_settings(
     setting = make_setting(program, names, draw.knob, draw.value, site)
     looped = any(isinstance(parent, ast.For) for parent in draw.statement.parents)
     layered = looped and mentions_layer(draw.value)
+    layered = layered or SPREAD.search(canonical(draw.value)) is not None
     if draw.knob in ("init.c_proj",):
         setting = replace(
             setting, value=f"{draw.kind}({setting.value})", token=f"{draw.kind}{setting.token}"
@@ -167,6 +168,7 @@ def own_scale(names: Names, value: ast.expr, scope: str) -> ast.expr:
     return bound[0] if any(n.id in SCALE_NAMES for n in inner) else value
 
 
+SPREAD: Final = re.compile(r"(linspace|logspace|arange)\(")  # one value for each layer
 SCALE_NAMES: Final = frozenset({"s", "std", "scale", "bound", "init_scale", "init_std"})
 
 

@@ -41,6 +41,8 @@ def residual_settings(program: Program, names: Names, roles: Roles) -> Iterator[
     for scope in roles.scopes(Role.ATTENTION):
         if scope in program.functions and not scope.endswith("__init__"):
             yield from temperature_settings(program, names, scope)
+            yield from mixing_settings(program, scope)
+            yield from output_scale(program, names, scope)
             yield from differential_settings(program, scope)
 
 
@@ -142,6 +144,44 @@ def scale_factor(value: ast.expr) -> ast.expr | None:
         if carries and plain and not any(QUERY_KEY.match(name) for name in mentions):
             return factor
     return None
+
+
+def mixing_settings(program: Program, scope: str) -> Iterator[Setting]:
+    """Yield `attention.qk_mixing`: queries with a share of the keys in them, or the reverse."""
+    for statement in program.by_scope.get(scope, []):
+        for target, value in assignments(statement.node):
+            if not isinstance(target, ast.Name) or not isinstance(value, ast.BinOp):
+                continue
+            other = {"q": "k", "k": "q"}.get(target.id)
+            sums = [{n.id for n in ast.walk(t) if isinstance(n, ast.Name)} for t in terms(value)]
+            if (
+                any(target.id in s for s in sums)
+                and any(other in s for s in sums)
+                and len(sums) > 1
+            ):
+                site = Site(f"{scope} > {target.id} mixing", scope, statement.span, Rank.IDIOM)
+                token = canonical(value)
+                yield make_value("attention.qk_mixing", program.source(value), site, token=token)
+
+
+def output_scale(program: Program, names: Names, scope: str) -> Iterator[Setting]:
+    """Yield `attention.head_scale`: what attention returns, times a learned gain or a gate."""
+    outputs: set[str] = set()
+    for statement in program.by_scope.get(scope, []):
+        for target, value in assignments(statement.node):
+            if not isinstance(target, ast.Name):
+                continue
+            if any(callee(call) in BACKENDS for call in statement.calls):
+                outputs.add(target.id)
+            if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
+                continue
+            sides = (value.left, value.right)
+            for factor, other in (sides, sides[::-1]):
+                scaled = isinstance(other, ast.Name) and other.id in outputs
+                if scaled and learned_from(names, factor) is not None:
+                    site = Site(f"{scope} > output scale", scope, statement.span, Rank.IDIOM)
+                    setting = make_value("attention.head_scale", "True", site)
+                    yield replace(setting, covers=definitions(program, factor))
 
 
 def differential_settings(program: Program, scope: str) -> Iterator[Setting]:

@@ -35,7 +35,7 @@ def schedule_settings(
     program: Program, names: Names, roles: Roles, optimizers: Optimizers
 ) -> Iterator[Setting]:
     """Yield the shapes of the schedules and the numbers inside them."""
-    yield from rate_shape(program, roles)
+    yield from rate_shape(program, names, roles)
     yield from decay_shape(program, names, roles, optimizers)
     yield from momentum_settings(program, names, roles)
     yield from adam_momentum(optimizers, roles, program)
@@ -63,7 +63,19 @@ def shape_name(text: str) -> str:
     return "linear" if re.search(r"[-+*/]", text.replace("=", "")) else "constant"
 
 
-def rate_shape(program: Program, roles: Roles) -> Iterator[Setting]:
+def floor_of(program: Program, scope: str) -> ast.expr | None:
+    """Return what a cooldown ends at: the FLOOR of `left * 1.0 + (1 - left) * FLOOR`."""
+    for statement in program.by_scope.get(scope, []):
+        for node in ast.walk(statement.node):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+                for side in (node.left, node.right):
+                    pair = factors(side)
+                    if len(pair) == 2 and one_minus(pair) and plain_end(pair) is not None:
+                        return plain_end(pair)
+    return None
+
+
+def rate_shape(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield `schedule.lr_shape`: from the schedule's function, the loop, or torch's scheduler."""
     inline = tuple(
         statement
@@ -79,6 +91,13 @@ def rate_shape(program: Program, roles: Roles) -> Iterator[Setting]:
         setting = function_shape(program, scope, "schedule.lr_shape", inline)
         if setting is not None:
             found = True
+            floor = floor_of(program, scope)
+            if floor is not None:
+                place = (floor.lineno, floor.end_lineno or floor.lineno)
+                site = Site(f"{scope} > floor", scope, place, Rank.LOCAL)
+                yield make_setting(program, names, "schedule.final_lr_frac", floor, site)
+                token = setting.token.replace(f"*{canonical(floor)})", "*?)")
+                setting = replace(setting, token=token)
             yield setting
     if inline and not found:
         text = "\n".join(statement.text for statement in inline)

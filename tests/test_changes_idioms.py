@@ -57,6 +57,25 @@ IDIOMS = [
         "position.encoding replace none rope -> rope(some layers)",
     ),
     (
+        [("        self.n_head = config.n_head\n",
+          "        self.n_head = config.n_head\n        self.g = nn.Parameter(torch.ones(8))\n"),
+         ("        return self.c_proj(y.", "        y = y * self.g[:, None]\n"
+                                        "        return self.c_proj(y.")],
+        "attention.head_scale add none None -> True",
+    ),
+    (
+        [(NORMED, NORMED + "        q = q + 0.1 * k\n")],
+        "attention.qk_mixing add none None -> q + 0.1 * k",
+    ),
+    (
+        [("self.x0_lambdas.fill_(0.1)", "self.x0_lambdas.copy_(torch.linspace(0.2, 0, 6))")],
+        "init.x0_lambda restructure none 0.1 -> torch.linspace(0.2, 0, 6)",
+    ),
+    (
+        [("(1 - left) * FINAL_LR_FRAC", "(1 - left) * 0.05")],
+        "schedule.final_lr_frac increase both 0.0 -> 0.05",
+    ),
+    (
         [(STEP, "    for p in model.parameters():\n"
                 "        p.add_(torch.randn_like(p), alpha=1e-4)\n" + STEP)],
         "regularization.gradient_noise add both None -> 0.0001",
@@ -161,3 +180,13 @@ def test_a_literal_that_gets_a_name_beside_a_report_is_a_report() -> None:
     named = edited(("torch.manual_seed(42)", "SEED = 42\ntorch.manual_seed(SEED)"))
     found = changes(GPT, named + 'print(f"seed: {SEED}")\n')
     assert short(found) == ["evaluation.logging add none None -> None"]
+
+
+def test_a_width_that_is_computed_is_compared_by_what_it_comes_to() -> None:
+    named = edited(
+        ("    width = depth * ASPECT_RATIO\n",
+         "    base_dim = depth * ASPECT_RATIO\n    width = base_dim\n"),
+    )  # fmt: skip
+    wider = edited(("depth * ASPECT_RATIO", "depth * ASPECT_RATIO + 64"), source=named)
+    (found,) = changes(named, wider)
+    assert (found.knob, found.change_type) == ("model.width", "increase")
