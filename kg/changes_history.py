@@ -30,7 +30,10 @@ def judge(
     undo of the parent's edit.
     """
     found = [named_by(change, message) for change in found]
-    if RESETS.search(message) and any(distance(earlier, after) == 0 for earlier in history):
+    if RESETS.search(message) and (
+        any(distance(earlier, after) == 0 for earlier in history)
+        or (len(found) > MANY and TO_START.search(message))
+    ):
         return reset(found)
     restores = bool(RESTORES.search(message))
     base = real_base(before, after, history)
@@ -62,6 +65,11 @@ def judge(
 
 
 RESETS: Final = re.compile(r"\breset(s|ting)?\b", re.I)
+# What a reset goes back to where that is older than the versions at hand.
+TO_START: Final = re.compile(
+    r"\breset\w*\b.*\b(baseline|original|initial|zero|clean|fresh|start|scratch|upstream|defaults?)\b",
+    re.I,
+)
 MANY = 3  # knobs that a reset names one by one; more are one reset
 
 

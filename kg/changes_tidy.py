@@ -61,8 +61,7 @@ def tidy(found: list[Difference], where: Homes) -> list[Difference]:
         dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
     if any(d.knob == "mlp.expansion" and one_sided(d) for d in found):
         dropped |= {"mlp.expansion"} if "mlp.activation" in knobs else set()  # another kind of MLP
-    if any(d.knob == "residual.structure" and one_sided(d) for d in found):
-        dropped.add("residual.structure")  # not two branches in a row any more
+    found = [d for d in found if not (one_sided(d) and only_repeats(d))]
     if any(DROPOUTS.match(d.knob) and is_structural(d) for d in found):
         dropped |= {d.knob for d in found if DROPOUTS.match(d.knob) and not is_structural(d)}
     leading = [d for d in found if is_structural(d) and component_of(d.knob) in LEADING]
@@ -132,6 +131,12 @@ def two_numbers(difference: Difference) -> bool:
     if old is None or new is None or old.number is None or new.number is None:
         return False
     return old.number != new.number
+
+
+def only_repeats(difference: Difference) -> bool:
+    """Tell whether a side is there to be compared with: shared betas, the order of two branches."""
+    side = difference.new or difference.old
+    return side is not None and side.hidden and side.rank is not Rank.CONSTANT
 
 
 def path_of(difference: Difference) -> str:

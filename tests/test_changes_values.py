@@ -247,3 +247,9 @@ def test_the_weight_of_a_term_of_the_loss_is_its_value(line: str, expected: str)
         ("        return loss\n", f"        {line}\n        return loss\n"), source=plain
     )
     assert short(changes(plain, weighted)) == [expected]
+
+
+def test_a_reset_to_a_start_older_than_the_history_is_one_change() -> None:
+    far = edited(("2**16", "2**15"), ("DEPTH = 6  ", "DEPTH = 9  "), ("(0.8, 0.95)", "(0.9, 0.99)"))
+    found = changes(far, GPT, message="reset train.py to the original for a new run")
+    assert [(c.knob, c.change_type) for c in found] == [("other.reset", ChangeType.REVERT)]
