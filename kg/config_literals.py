@@ -22,7 +22,7 @@ PLUMBING: Final = re.compile(
     r"|ones\w*|empty\w*|full\w*|cat|stack|split|chunk|sum|mean|norm|repeat\w*|expand|to|item"
     r"|get|append|add_argument|log|info|warning|debug|write|open|exit|isinstance|getattr|super"
     r"|dict|register_buffer|Parameter|tensor|as_tensor|arange|einsum|pad|float|int|str|round"
-    r"|add_|sub_|mul_|div_|lerp_|addcmul_|addcdiv_|copy_|deque|Event|Stream|Timer|Thread|Queue|Lock)$"
+    r"|isclose|allclose|assert_close|add_|sub_|mul_|div_|lerp_|addcmul_|addcdiv_|copy_|deque|Event|Stream|Timer|Thread|Queue|Lock)$"
 )
 # `dim` of a call is an axis, `base` a class; `**options` has no name.
 NOT_ARGUMENTS: Final = frozenset({None, "dim", "base", "size", "axis", "device", "dtype"})
@@ -173,7 +173,9 @@ def attribute_settings(
     """Yield `self.name = value` and `torch.backends.cudnn.benchmark = True`."""
     name, scope = target.attr, statement.scope
     knob = knob_named(name, scope)
-    path = f"{scope} > {program.source(target)}".removeprefix(" > ")
+    own = isinstance(target.value, ast.Name) and target.value.id in ("self", "cls")
+    # `cfg.tail_layers = 4` is a setting of `cfg`, whatever the function that makes it is called
+    path = f"{scope} > {program.source(target)}" if own and scope else program.source(target)
     rank = Rank.LOCAL if is_literal(value) else Rank.DERIVED
     site = Site(path, scope, statement.span, rank)
     if is_literal(value) and not is_switch(value):
