@@ -26,7 +26,7 @@ from kg.text_gloss import clear_winner, nearest
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
 from kg.text_roles import decide_roles, outcomes, promote
-from kg.text_settle import settle_backends, settle_kept, settle_sizes
+from kg.text_settle import settle_backends, settle_kept, settle_schedules, settle_sizes
 from kg.text_tokens import Token, tokenize
 from kg.text_words import METRICS, NOTHING, REPORT
 
@@ -91,6 +91,7 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
     settle_backends(reading)
     settle_sizes(reading)
     settle_kept(reading)
+    settle_schedules(reading)
     drafts = [draft for draft in reading.drafts if draft.claim]
     for draft in drafts:
         outcomes(reading, draft)

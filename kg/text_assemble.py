@@ -63,7 +63,7 @@ def claims_of(
             readings = tuple((reading.name, 0.5) for reading in draft.mention.knobs[:3])
             doubtful.append(Unresolved(*words_of(reading, draft.mention), readings))
             continue
-        for part, target in expand(draft, knob, index):
+        for part, target in expand(draft, knob, reading, index):
             claim = claim_of(part, target, reading, lexicon, current)
             if in_passing(claim, target, part, reading) and knob.name not in (candidates or ()):
                 doubtful.append(Unresolved(*words_of(reading, draft.mention), ((knob.name, 0.5),)))
@@ -153,7 +153,9 @@ def evidence_of(
     )
 
 
-def expand(draft: Draft, knob: Concept, index: Index) -> Iterator[tuple[Draft, Concept]]:
+def expand(
+    draft: Draft, knob: Concept, reading: Reading, index: Index
+) -> Iterator[tuple[Draft, Concept]]:
     """Yield the knobs one draft is about: each beta of a pair, a level beside its schedule."""
     if knob.name == "optimizer.adam_betas":
         yield from betas_of(draft, index)
@@ -165,13 +167,19 @@ def expand(draft: Draft, knob: Concept, index: Index) -> Iterator[tuple[Draft, C
         yield draft, (level if known else knob)  # "RoPE 100K", but "RoPE on 50% of the dims"
         return
     share = new is not None and new.value is not None and 0 <= new.value <= 1
-    share = share and draft.quantity is not None and draft.quantity.start - draft.mention.end < FAR
+    share = share and draft.quantity is not None and near_level(draft, draft.quantity, reading)
     if level is not None and new is not None and share and (new.unit != "%" or "lr" in knob.name):
         if knob.name != "schedule.lr_shape" or shaped(draft):
             yield replace(draft, quantity=None), knob
         yield draft, level
     else:
         yield draft, knob
+
+
+def near_level(draft: Draft, quantity: Quantity, reading: Reading) -> bool:
+    """Tell whether a number is the level of a schedule, not its rate or its floor."""
+    gap = reading.tokens[draft.mention.end : quantity.start]
+    return len(gap) < FAR and not any(token.lemma in {"with", "rate", "degree"} for token in gap)
 
 
 def shaped(draft: Draft) -> bool:

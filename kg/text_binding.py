@@ -13,7 +13,17 @@ from kg.text_mentions import PATTERN_KNOB, Mention, mentions
 from kg.text_quantity import UNITS, Quantity, as_window, quantities
 from kg.text_share import own_heads, share_heads
 from kg.text_tokens import Token
-from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, NEGATIONS, NEUTRAL, OTHER, PUSH
+from kg.text_words import (
+    COMPARATIVES,
+    CONTEXT,
+    FACTORS,
+    GROWTH,
+    NEGATIONS,
+    NEUTRAL,
+    OTHER,
+    PUSH,
+    SPREAD,
+)
 
 
 def read(
@@ -36,7 +46,7 @@ def read(
         named_at = {p for mention in named for p in range(mention.start, mention.end)}
         for position, draft in enumerate(drafts):
             bind_verb(reading, draft, drafts[position - 1] if position else None, named_at)
-            split_up(draft, rest)
+            split_up(tokens, draft, rest)
             paired = draft.quantity is not None and draft.quantity.paired
             vague = draft.mention.weak and not paired
             draft.place = vague and is_place(tokens, segment.start, draft.mention.start)
@@ -240,10 +250,15 @@ def verb_after(reading: Reading, draft: Draft, named_at: set[int]) -> None:
             return
 
 
-def split_up(draft: Draft, rest: Sequence[Span]) -> None:
+def split_up(tokens: Sequence[Token], draft: Draft, rest: Sequence[Span]) -> None:
     """Read "per-layer", "depth-dependent" beside a number or a choice: it is split over layers."""
-    if draft.knob.value_kind not in {"number", "choice"}:
+    kind, start = draft.knob.value_kind, draft.mention.start
+    if kind not in {"number", "choice"} and draft.knob.reference is None:
         return
+    after = {token.lemma for token in tokens[draft.mention.end : draft.mention.end + 3]}
+    spread = any(token.lemma in SPREAD for token in tokens[max(start - 2, 0) : start])
+    if spread and kind != "choice" and after & {"for", "across", "per", "between", "vs"}:
+        draft.verb, draft.near_word = ChangeType.RESTRUCTURE, True
     for span in rest:
         layered = any(entry.concept.name == "per_layer" for entry in span.entries)
         gap = min(abs(draft.mention.start - span.end), abs(span.start - draft.mention.end))

@@ -253,6 +253,8 @@ def is_place(tokens: Sequence[Token], start: int, noun: int) -> bool:
         following = tokens[noun + 2].lemma if noun + 2 < len(tokens) else ""
         if after.kind == "number" and following not in {"->", "to"}:
             return True  # "layer 7", but "layer 8 -> 10" counts them
+    if noun > start and tokens[noun - 1].lemma == "to":
+        return True  # "add dropout to blocks", but "down to 6 blocks" counts them
     before = noun - 1
     while before > start and (
         tokens[before].kind == "number" or tokens[before].lemma in NOUN_WORDS

@@ -123,6 +123,8 @@ def of_switch(knob: Concept, evidence: Evidence) -> ChangeType:
 
 def of_term(knob: Concept, evidence: Evidence) -> ChangeType:
     """Modules and coefficients that are absent until added."""
+    if evidence.verb is ChangeType.RESTRUCTURE and knob.reference is not None:
+        return ChangeType.RESTRUCTURE  # "different softcaps per layer"
     by_value = from_values(evidence) or from_reference(knob, evidence)
     if by_value is not None:
         return by_value

@@ -19,6 +19,8 @@ from kg.text_words import (
     CONTEXT,
     EARLIER,
     FACTORS,
+    FAMILIES,
+    FIELDS,
     IDLE,
     KEEP,
     LATER,
@@ -26,6 +28,7 @@ from kg.text_words import (
     MODEL,
     NEUTRAL,
     NOTHING,
+    REPORT,
     TUNE,
     words,
 )
@@ -33,6 +36,10 @@ from kg.text_words import (
 PLAIN = words("begin big come do each end finish high its low make not our small start that use we")
 KNOWN = CONTEXT | COMPARATIVES | EARLIER | FACTORS.keys() | IDLE | KEEP | LATER | METRICS | MODEL
 KNOWN |= NEUTRAL | NOTHING | PLAIN | TUNE | UNITS
+NETWORK = frozenset(
+    {"attention", "embedding", "head", "mlp", "model_size", "norm", "position", "residual"}
+)
+"""Components no tree or linear model has."""
 STRANGE = 2
 """Words nobody knows beside a one-term name, from which on the name is not believed."""
 
@@ -74,3 +81,19 @@ def strange(draft: Draft, reading: Reading) -> list[str]:
     }
     found = [reading.tokens[p].lemma for p in beside(draft, reading) if p not in named]
     return [word for word in found if word not in KNOWN and verb_class(word) is None]
+
+
+def elsewhere(reading: Reading, draft: Draft) -> bool:
+    """Tell whether a text speaks of something else that shares a name with a knob.
+
+    The depth of a tree, the momentum feature of a trader, what a run prints.
+    """
+    words = {token.lemma for token in reading.tokens}
+    if words & FAMILIES and draft.knob.broader in NETWORK:
+        return True
+    if reading.tokens[0].lemma in REPORT and draft.knob.broader != "evaluation":
+        return True
+    short = len(draft.mention.named) < 2 and draft.mention.end - draft.mention.start < 2
+    event = draft.knob.value_kind == "event"
+    pair = draft.quantity is not None and draft.quantity.paired
+    return bool(words & FIELDS) and (short or draft.mention.shared) and not (event or pair)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from kg.model import ChangeType
 from kg.text_clauses import EQUAL, Segment
 from kg.text_direction import verb_class
+from kg.text_doubt import elsewhere
 from kg.text_drafts import STRONG, Draft, Reading
 from kg.text_quantity import compared_value, previous_value, skip_units
 from kg.text_tokens import Token
@@ -20,20 +21,16 @@ from kg.text_words import (
     COST_UP,
     COSTLIER,
     EXCESS,
-    FAMILIES,
-    FIELDS,
     IDLE,
     KEEP,
     METRICS,
+    NEGATIONS,
     NEUTRAL,
     NOTHING,
-    REPORT,
 )
 
-NETWORK = frozenset(
-    {"attention", "embedding", "head", "mlp", "model_size", "norm", "position", "residual"}
-)
-"""Components no tree or linear model has."""
+REMARK = frozenset({":", "-", "."})
+"""What starts a comment on the change before it."""
 JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 """What carries a context on: "with A and B"."""
 
@@ -42,10 +39,14 @@ def decide_roles(reading: Reading) -> None:
     """Mark the drafts that state a context or an outcome instead of a change."""
     reading.drafts = [draft for draft in reading.drafts if not elsewhere(reading, draft)]
     inherited = False  # "with A and B": B is context too
+    commented = False  # after "depth 8->9 - " all is a comment
     for number, segment in enumerate(reading.segments):
         mine = [draft for draft in reading.drafts if draft.segment == number]
         earlier = [d for d in reading.drafts if d.segment < number and d.claim]
         inherited = inherited and (segment.joined_by in JOINED or tight(reading, segment))
+        commented = commented or (segment.joined_by in REMARK and any(d.backed for d in earlier))
+        if imperative(reading.tokens[segment.start].lemma) and not commented:
+            inherited = False  # "for more steps, and increase the WD"
         for draft in mine:
             draft.claim = not (
                 in_context(reading, draft, mine)
@@ -57,21 +58,6 @@ def decide_roles(reading: Reading) -> None:
             )
         if segment.depth == 0:
             inherited = reading.openers[number] < segment.end
-
-
-def elsewhere(reading: Reading, draft: Draft) -> bool:
-    """Tell whether a text speaks of something else that shares a name with a knob.
-
-    The depth of a tree, the momentum feature of a trader, what a run prints.
-    """
-    words = {token.lemma for token in reading.tokens}
-    if words & FAMILIES and draft.knob.broader in NETWORK:
-        return True
-    if reading.tokens[0].lemma in REPORT and draft.knob.broader != "evaluation":
-        return True
-    short = len(draft.mention.named) < 2 and draft.mention.end - draft.mention.start < 2
-    event = draft.knob.value_kind == "event"
-    return bool(words & FIELDS) and (short or draft.mention.shared) and not (event or paired(draft))
 
 
 def detailed(draft: Draft) -> bool:
@@ -152,7 +138,7 @@ def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequenc
     comma starts a second one only with a value, or with a verb other than "no". After a colon,
     a dash or a full stop any earlier claim makes the rest a comment.
     """
-    remark = segment.joined_by in {":", "-", "."}
+    remark = segment.joined_by in REMARK
     if segment.joined_by in EQUAL or not (earlier if remark else any(d.backed for d in earlier)):
         return False
     if draft.new_value is not None and any(d.knob.name == draft.knob.name for d in earlier):
@@ -161,7 +147,16 @@ def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequenc
         valued = any(other.quantity is not None for other in earlier)
         return remark and valued and not draft.quantity.paired
     word = reading.tokens[segment.start].lemma
+    if imperative(word) and not remark:
+        return False
     return draft.verb not in STRONG or word in {"no", "geen", "without"}
+
+
+def imperative(word: str) -> bool:
+    """Tell whether a first word starts an order of its own: "..., and use z-loss"."""
+    if word in COMPARATIVES or word in NEGATIONS or word in {"down", "up", "off", "back"}:
+        return False
+    return verb_class(word) is not None or word in {"set", "use"}
 
 
 def strengthened(draft: Draft) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from kg.model import ChangeType
 from kg.text_drafts import Reading
-from kg.text_words import KEEP
+from kg.text_words import KEEP, words
+
+RATES = words("cooldown learning lr rate warmdown warmup")
+"""Words that make a schedule the learning rate's own."""
 
 
 def settle_kept(reading: Reading) -> None:
@@ -58,3 +61,23 @@ def settle_sizes(reading: Reading) -> None:
             draft.claim = False  # "loop the last 2 blocks twice"
         if deep and draft.knob.name == "model.width" and "dim" in words and not paired:
             draft.claim = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}
+
+
+def settle_schedules(reading: Reading) -> None:
+    """Give a schedule to the knob it is said of: "temperature annealing", not the LR's.
+
+    "Exponential decay schedule for the attention temperature" names no learning rate either.
+    """
+    curves = [d for d in reading.drafts if d.claim and d.knob.name == "schedule.lr_shape"]
+    for curve in curves:
+        part = reading.tokens[curve.mention.start : curve.mention.end]
+        if RATES & {token.lemma for token in part}:
+            continue
+        for other in reading.drafts:
+            if other.segment != curve.segment or other.knob.broader in {"schedule", "optimizer"}:
+                continue
+            gap = [t.lemma for t in reading.tokens[curve.mention.end : other.mention.start]]
+            after = gap[-1:] and gap[-1] in {"for", "of", "on"} and set(gap[:-1]) <= {"schedule"}
+            if after or other.mention.start < curve.mention.start <= other.mention.end:
+                curve.claim, other.claim = False, True
+                break

@@ -121,11 +121,12 @@ RUNS_IN = words("schedule.warmup_ratio schedule.warmup_steps schedule.muon_momen
 """Phases that last from the start: to end earlier is to be shorter."""
 CONTEXT = words(
     """
-    above across after against allow allowing along are around as because before below beside
-    besides between bij but can could despite door due during expect expecting for from given
-    helps hope hoping if in into is like maybe met might need om omdat on once op over per save
-    saving should since so than thanks that these this through toward towards under until using
-    versus via voor vs want was were when where which while will with within would zodat
+    above across after against allow allowing along alongside are around as atop because before
+    below beside besides between beyond bij but can complement could despite door due during
+    expect expecting for from given helps hope hoping if in into is like maybe met might need om
+    omdat on once op over per save saving should since so than thanks that these this through
+    together toward towards under until using versus via voor vs want was were when where which
+    while will with within would zodat
     """
 )
 """Words after which a segment states a condition or a reason, not a change."""
@@ -143,7 +144,11 @@ MODEL = words(
     """
 )
 """Nouns that "wider" and "narrower" may stand before without changing what is meant."""
-TUNE = words("adjust alter change modify move retune set sweep tune tweak update vary wijzig")
+TUNE = words(
+    """
+    adjust alter change combine modify move retune set sweep tune tweak update vary wijzig
+    """
+)
 """Verbs that make a bare name a claim: "retune the matrix LR", though not where to."""
 METRICS = words(
     """

@@ -20,6 +20,7 @@ from kg.text_lemmas import LEMMAS, lemma_of
 from kg.text_tokens import keeps, key_of, tokenize
 
 LEXICON = load()
+CHECKPOINTING = "precision.activation_checkpointing"
 
 
 def claims(text: str, *candidates: str) -> tuple[Claim, ...]:
@@ -710,3 +711,32 @@ def test_details_in_parentheses_and_after_a_restore(
 )
 def test_a_general_word_in_a_sentence_about_something_else_is_not_believed(text: str) -> None:
     assert claims(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "halve the batch for 2x more steps and increase value embedding WD to 0.003",
+            ["batch.total", "regularization.weight_decay.value_embeds"],
+        ),
+        (
+            "halve the batch size (2^16), add smaller z-loss, and set WARMDOWN_RATIO=0.75",
+            ["batch.total", "loss.z_loss", "schedule.warmdown_ratio"],
+        ),
+        (
+            "combine weight tying + value embedding weight decay",
+            ["embedding.tying", "regularization.weight_decay.value_embeds"],
+        ),
+        ("matrix LR 0.04->0.06 - so keep depth 4 and boost LR instead", ["optimizer.matrix_lr"]),
+        ("exponential decay schedule for the attention temperature", ["attention.temperature"]),
+        ("gradient noise annealing", ["regularization.gradient_noise"]),
+        ("cosine LR schedule with 0.1 minimum", ["schedule.lr_shape"]),
+        ("learned position embeddings alongside rotary embeddings", ["position.absolute"]),
+        ("add gradient checkpointing to the transformer blocks", [CHECKPOINTING]),
+        ("add weight decay to the projection weights", ["regularization.weight_decay.matrix"]),
+        ("different softcaps for early and late layers", ["head.softcap"]),
+    ],
+)
+def test_orders_in_a_row_are_all_read_and_comments_are_not(text: str, expected: list[str]) -> None:
+    assert [claim.knob for claim in claims(text)] == expected
