@@ -10,7 +10,7 @@ from kg.text_clauses import EQUAL, Segment
 from kg.text_direction import verb_class
 from kg.text_doubt import elsewhere
 from kg.text_drafts import STRONG, Draft, Reading
-from kg.text_quantity import compared_value, previous_value, skip_units
+from kg.text_quantity import BACKWARD, compared_value, previous_value, skip_units
 from kg.text_tokens import Token
 from kg.text_words import (
     CHEAPER,
@@ -71,7 +71,8 @@ def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
     """Tell whether a mention stands after a word of context or after "keep"."""
     kept = stands_after(reading, draft, KEEP) and not replaced_adjective(reading, draft)
     opened = draft.mention.start >= reading.openers[draft.segment]
-    return kept or (opened and not draft.mention.shared and not akin(mine, draft))
+    free = draft.mention.shared or akin(mine, draft) or turned(reading, draft)
+    return kept or (opened and not free)
 
 
 def paired(draft: Draft) -> bool:
@@ -145,11 +146,26 @@ def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequenc
         return False  # "activation: GELU"
     if draft.quantity is not None and (not remark or draft.quantity.factor is None):
         valued = any(other.quantity is not None for other in earlier)
-        return remark and valued and not draft.quantity.paired
+        return remark and ((valued and not turned(reading, draft)) or told(reading, segment, draft))
     word = reading.tokens[segment.start].lemma
     if imperative(word) and not remark:
         return False
     return draft.verb not in STRONG or word in {"no", "geen", "without"}
+
+
+def turned(reading: Reading, draft: Draft) -> bool:
+    """Tell whether two values are a step ("8->9"), not a comparison ("4 heads instead of 2")."""
+    if draft.quantity is None or not draft.quantity.paired:
+        return False
+    part = reading.tokens[draft.quantity.start : draft.quantity.end]
+    return all(token.lemma not in BACKWARD for token in part)
+
+
+def told(reading: Reading, segment: Segment, draft: Draft) -> bool:
+    """Tell whether a value stands inside a sentence: "the model has WD=1.5, which helps"."""
+    before = reading.tokens[segment.start : draft.mention.start]
+    leading = len(before) <= 1 or imperative(before[0].lemma)
+    return not leading and not paired(draft)
 
 
 def imperative(word: str) -> bool:

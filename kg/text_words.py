@@ -78,7 +78,11 @@ NEUTRAL = words(
     """
 )
 """Verbs that say nothing about what happens to their object."""
-INSTRUMENT = words("augment combine enrich equip extend init penalize regularize supplement")
+INSTRUMENT = words(
+    """
+    augment combine enhance enrich equip extend init penalize regularize supplement
+    """
+)
 """Verbs whose "with" names the change itself: "regularize the head with weight decay"."""
 KEEP = words(
     """

@@ -736,6 +736,11 @@ def test_a_general_word_in_a_sentence_about_something_else_is_not_believed(text:
         ("add gradient checkpointing to the transformer blocks", [CHECKPOINTING]),
         ("add weight decay to the projection weights", ["regularization.weight_decay.matrix"]),
         ("different softcaps for early and late layers", ["head.softcap"]),
+        ("remove the logit cap - the run has WD=1.5 which does that", ["head.softcap"]),
+        ("head_dim 128->64 - 4 heads instead of 2", ["attention.head_dim"]),
+        ("batch 2^15->2^14 with device batch 16->8", ["batch.total", "batch.device"]),
+        ("save a late checkpoint", ["evaluation.checkpoint_saving"]),
+        ("enhance the script with gradient logging", ["evaluation.logging"]),
     ],
 )
 def test_orders_in_a_row_are_all_read_and_comments_are_not(text: str, expected: list[str]) -> None:
