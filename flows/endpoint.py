@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from flows.endpoint_app import PUBLIC, build_app
+from flows import yasgui
+from flows.endpoint_app import build_app, page_files
 from flows.endpoint_guard import Door, check_exposure, hosts
 from flows.endpoint_workers import Workers
 from flows.errors import ServerError
@@ -19,6 +21,7 @@ from flows.errors import ServerError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+LOG: Final = logging.getLogger(__name__)
 MOST_REQUESTS: Final = 64  # at once; more are told 503 before they are read
 LONGEST_HEAD: Final = 128 * 1024  # bytes: 32 kB of query, escaped, by GET
 
@@ -66,10 +69,18 @@ def build_endpoint(
     if not memory_dir.is_dir():
         raise ServerError(f"memory {memory_dir}: does not exist; run `nightlab start` first")
     check_exposure(host, token)
-    workers = workers or Workers(memory_dir)
-    return listen(
-        host, port, lambda port: Door(build_app(workers), hosts(host, port, names), token, PUBLIC)
-    )
+    app = build_app(workers or Workers(memory_dir), files := page_files(editor()))
+    public = frozenset(files)
+    return listen(host, port, lambda bound: Door(app, hosts(host, bound, names), token, public))
+
+
+def editor() -> dict[str, bytes]:
+    """Return YASGUI if it is there and is what was published; nothing else is ever served."""
+    try:
+        return yasgui.load()
+    except ServerError as error:
+        LOG.warning("page=plain reason=%s", error)
+        return {}
 
 
 def listen(host: str, port: int, app_of: Callable[[int], ASGIApp]) -> Server:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -20,16 +22,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from flows.endpoint_guard import POLICY
 from flows.endpoint_workers import Reply, Workers, refusal
+from flows.yasgui import STYLE
 from kg.guard import Limits
 
-PAGE: Final = {
-    "/": ("index.html", "text/html"),
-    "/endpoint.js": ("endpoint.js", "text/javascript"),
-    "/endpoint.css": ("endpoint.css", "text/css"),
+PLAIN: Final = ("index.html", "common.js", "endpoint.js", "endpoint.css")
+WITH_YASGUI: Final = ("yasgui.html", "common.js", "yasgui.js", "yasgui.css", "yasgui.txt")
+MEDIA_TYPES: Final = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".txt": "text/plain",
 }
 EXAMPLES: Final = "/examples.json"
-PUBLIC: Final = frozenset(PAGE)
 OTHER_GRAPHS: Final = frozenset(
     ("default-graph-uri", "named-graph-uri", "using-graph-uri", "using-named-graph-uri")
 )
@@ -39,8 +45,32 @@ UPLOAD_SECONDS: Final = 10.0
 JSON_TYPES: Final = ("application/json", "application/sparql-results+json")
 
 
-def build_app(workers: Workers) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of the page, as it is sent."""
+
+    body: bytes
+    media_type: str
+    policy: str = POLICY
+
+
+def page_files(editor: Mapping[str, bytes]) -> dict[str, File]:
+    """Return the files of the page by path: around YASGUI if it is given, else the plain page."""
+    first, *names = WITH_YASGUI if editor else PLAIN
+    policy = POLICY.replace("style-src 'self'", f"style-src 'self' {STYLE}") if editor else POLICY
+    found = {"/": File(asset(first), MEDIA_TYPES[".html"], policy)}
+    for name, body in {**{name: asset(name) for name in names}, **editor}.items():
+        found[f"/{name}"] = File(body, MEDIA_TYPES[PurePosixPath(name).suffix])
+    return found
+
+
+def build_app(workers: Workers, files: Mapping[str, File]) -> Starlette:
     """Return the application; it starts and stops the workers itself."""
+
+    async def page(request: Request) -> Response:
+        file = files[request.url.path]
+        headers = {"Content-Security-Policy": file.policy}
+        return Response(file.body, headers=headers, media_type=file.media_type)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -57,22 +87,16 @@ def build_app(workers: Workers) -> Starlette:
     async def offered(request: Request) -> Response:
         return JSONResponse(await examples_of(workers))
 
-    routes = [Route(path, page, methods=["GET"]) for path in PAGE]
+    routes = [Route(path, page, methods=["GET"]) for path in files]
     routes.append(Route(EXAMPLES, offered, methods=["GET"]))
     routes.append(Route("/sparql", sparql, methods=["GET", "POST"]))
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-async def page(request: Request) -> Response:
-    """Answer with a file of the page."""
-    name, media_type = PAGE[request.url.path]
-    return Response(asset(name), media_type=media_type)
-
-
 async def examples_of(workers: Workers) -> dict[str, Any]:
     """Return queries to start from, about the largest campaign and the knob tried most in it."""
     from kg import schema
-    from kg.terms import PREFIXES
+    from kg.terms import LAB, PREFIXES
 
     tag, knob = "TAG", "model.depth"
     found = await workers.ask(schema.TAGS)
@@ -81,7 +105,9 @@ async def examples_of(workers: Workers) -> dict[str, Any]:
         used = await workers.ask(schema.used(tag))
         if used.status == 200 and used.value["rows"]:
             knob = used.value["rows"][0]["knob"].removeprefix(PREFIXES["knob"])
-    return {"prefixes": PREFIXES, "examples": schema.examples(tag, unquote(knob))}
+    examples = schema.examples(tag, unquote(knob))
+    terms = sorted(f"lab:{term}" for term in LAB.__annotations__)
+    return {"prefixes": PREFIXES, "terms": terms, "examples": examples}
 
 
 @cache

@@ -561,18 +561,6 @@ def test_no_process_outlives_the_server(memory: Memory, end: signal.Signals) -> 
 # --- the page
 
 
-def test_the_page_needs_nothing_from_elsewhere(server: Server) -> None:
-    page = send(server, "GET", "/")
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    parts = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())
-    assert parts == ["data:,", "endpoint.css", "endpoint.js"]
-    for name, kind in (("endpoint.css", "text/css"), ("endpoint.js", "text/javascript")):
-        answer = send(server, "GET", f"/{name}")
-        assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
-        assert b"://" not in answer.body.replace(b"http://www.w3.org/2001/XMLSchema#", b"")
-        assert b"innerHTML" not in answer.body
-
-
 def test_every_example_of_the_page_has_an_answer(server: Server) -> None:
     offered = send(server, "GET", "/examples.json").value
     assert offered["prefixes"]["lab"] == PREFIXES["lab"]

@@ -1,42 +1,7 @@
-// The page of `nightlab endpoint`: it sends a query to the same server and shows the answer.
-// Everything that comes back was written by agents, so it only ever becomes text, never markup.
+// The plain page of `nightlab endpoint`: it sends a query and shows the answer.
 "use strict";
 
-const JSON_ROWS = "application/sparql-results+json";
-const XSD = "http://www.w3.org/2001/XMLSchema#";
-const NUMBERS = ["integer", "double", "decimal", "float"].map((name) => XSD + name);
-const find = (id) => document.getElementById(id);
 const state = { prefixes: {}, columns: [], rows: [] };
-
-function headers(accept) {
-  const token = find("token").value.trim();
-  return { Accept: accept, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
-}
-
-function say(text, bad = false) {
-  find("status").textContent = text;
-  find("status").className = bad ? "bad" : "";
-}
-
-function element(name, text, kind = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  made.className = kind;
-  return made;
-}
-
-function shorten(iri) {
-  for (const [prefix, space] of Object.entries(state.prefixes)) {
-    if (iri.startsWith(space)) return `${prefix}:${iri.slice(space.length)}`;
-  }
-  return iri;
-}
-
-function shown(term) {
-  if (!term) return "";
-  if (term.type === "triple") return JSON.stringify(term.value);
-  return term.type === "uri" ? shorten(term.value) : term.value;
-}
 
 function table() {
   const made = document.createElement("table");
@@ -47,7 +12,7 @@ function table() {
     const line = body.insertRow();
     for (const name of state.columns) {
       const number = NUMBERS.includes(row[name]?.datatype);
-      line.append(element("td", shown(row[name]), number ? "number" : ""));
+      line.append(element("td", shown(row[name], state.prefixes), number ? "number" : ""));
     }
   }
   return made;
@@ -62,11 +27,8 @@ function mark(line, column) {
 }
 
 function complain(status, body) {
-  let told = { error: body || "no answer" };
-  try {
-    told = JSON.parse(body);
-  } catch { /* not ours, so shown as it is */ }
-  say(`${status}: ${told.error}${told.hint ? `\nhint: ${told.hint}` : ""}`, true);
+  const told = complaint(body);
+  say(`${status}: ${sentence(told)}`, true);
   if (told.line) mark(told.line, told.column);
 }
 
@@ -107,7 +69,7 @@ async function run(event) {
     if (!response.ok) {
       complain(response.status, body);
     } else {
-      const cut = response.headers.get("X-Nightlab-Truncated") ? ", cut: add a LIMIT or ask for less" : "";
+      const cut = response.headers.has("X-Nightlab-Truncated") ? `; ${CUT}` : "";
       const time = Math.round(performance.now() - begun);
       present(response.headers.get("Content-Type") || "", body, ` in ${time} ms${cut}`);
     }
@@ -117,17 +79,9 @@ async function run(event) {
   find("run").disabled = false;
 }
 
-// A text that starts like a formula gets an apostrophe: spreadsheets would run it.
-function cell(term) {
-  const text = shown(term);
-  const safe = !NUMBERS.includes(term?.datatype) && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
 function download() {
-  const lines = state.rows.map((row) => state.columns.map((name) => cell(row[name])).join(","));
-  const text = [state.columns.join(","), ...lines, ""].join("\r\n");
   const link = document.createElement("a");
+  const text = csv(state.columns, state.rows, state.prefixes);
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   link.download = "answer.csv";
   link.click();
@@ -135,26 +89,10 @@ function download() {
 }
 
 async function begin() {
-  find("address").textContent = new URL("sparql", location.href).href;
-  const response = await fetch("examples.json", { headers: headers("application/json") });
-  if (!response.ok) {
-    complain(response.status, await response.text());
-    return;
-  }
-  const offered = await response.json();
-  state.prefixes = offered.prefixes;
-  for (const [prefix, space] of Object.entries(offered.prefixes)) {
-    find("prefixes").append(element("dt", `${prefix}:`), element("dd", space));
-  }
-  const list = find("example");
-  list.length = 1;  // the first one says to choose
-  for (const example of offered.examples) {
-    const option = element("option", example.summary);
-    option.value = example.sparql;
-    list.append(option);
-  }
-  if (!find("query").value) find("query").value = offered.examples[0].sparql;
-  say("");
+  const found = await offered();
+  if (!found) return;
+  state.prefixes = found.prefixes;
+  if (!find("query").value) find("query").value = found.examples[0].sparql;
 }
 
 find("form").addEventListener("submit", run);
