@@ -129,6 +129,8 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
 
 def loads_kernel(statement: Statement) -> bool:
     """Tell whether a statement only fetches an attention kernel, or says which one it is."""
+    if isinstance(statement.node, ast.Try):
+        return True  # what is tried, its statements say
     return is_report(statement) or any(KERNEL.search(name) for name in statement.names)
 
 

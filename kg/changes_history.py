@@ -29,17 +29,14 @@ def judge(
     version this one was really made from, and that the message does not mention, is a silent
     undo of the parent's edit.
     """
-    found = [named_by(change, message) for change in found]
-    if RESETS.search(message) and (
-        any(distance(earlier, after) == 0 for earlier in history)
-        or (len(found) > MANY and TO_START.search(message))
-    ):
+    found = list(named(found, message).values())
+    if is_reset(found, after, message, history):
         return reset(found)
     restores = bool(RESTORES.search(message))
     base = real_base(before, after, history)
     if base is None:
         return [as_revert(c, silent=False) for c in found] if restores else aside(found, message)
-    ideas = {change.knob: change for change in compare(base, after)}
+    ideas = named(compare(base, after), message)
     undone = {change.knob: change for change in compare(before, base)}
     if not ideas or not undone:
         taken_back = base == history[0] and all(change.change_type in DROPS for change in found)
@@ -52,16 +49,25 @@ def judge(
         if change.knob in ideas or change.knob in undone or not is_nameless(change.knob)
     ]
     known = {change.knob for change in judged}
-    judged += [
-        named_by(idea, message)
-        for knob, idea in ideas.items()
-        if knob not in known and knob not in undone
-    ]
+    judged += [i for knob, i in ideas.items() if knob not in known and knob not in undone]
     return judged + [
         as_revert(change, silent=not restores)
         for knob, change in undone.items()
         if knob not in known and knob not in ideas
     ]
+
+
+def named(found: list[Change], message: str) -> dict[str, Change]:
+    """Return changes by knob, those without a name called what the message calls them."""
+    return {change.knob: change for change in (named_by(c, message) for c in found)}
+
+
+def is_reset(found: list[Change], after: str, message: str, history: Sequence[str]) -> bool:
+    """Tell whether a commit sets the file back as a whole, and says so."""
+    if not RESETS.search(message):
+        return False
+    known = any(distance(earlier, after) == 0 for earlier in history)
+    return known or (len(found) > MANY and TO_START.search(message) is not None)
 
 
 RESETS: Final = re.compile(r"\breset(s|ting)?\b", re.I)
@@ -129,9 +135,22 @@ def real_base(before: str, after: str, history: Sequence[str]) -> str | None:
         if earlier == before:
             continue
         away = distance(earlier, after)
-        if away < nearest:
+        if away < nearest or (
+            away == nearest and moves(earlier, after) < moves(best or before, after)
+        ):
             best, nearest = earlier, away
     return best
+
+
+def moves(one: str, other: str) -> int:
+    """Count the lines that follow another line in one of two versions: what was only moved."""
+    return len(followers(one) ^ followers(other))
+
+
+def followers(source: str) -> set[tuple[str, str]]:
+    """Return each line of code with the one before it."""
+    lines = [line for raw in source.splitlines() if (line := COMMENT.sub("", raw).strip())]
+    return set(zip(lines, lines[1:], strict=False))
 
 
 def distance(one: str, other: str) -> int:

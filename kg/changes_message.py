@@ -15,7 +15,7 @@ from kg.model import Change, ChangeType
 # What a message says an edit without a knob is for; a first match wins.
 PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
     (re.compile(r"\b(bug\s?fix|fix(es|ed)?|bug|hotfix)\b", re.I), "other.bugfix",
-     ChangeType.REPLACE),
+     ChangeType.NO_EFFECT),
     (re.compile(r"\b(refactor\w*|wrap\w*|clean\w*|renam\w*|reorgani\w*|simplif\w*|guard|import\w*"
                 r"|mov(e|ed|ing)|extract\w*|tidy|format\w*|lint\w*|reindent)\b", re.I),
      "other.refactor", ChangeType.NO_EFFECT),
@@ -55,6 +55,10 @@ def named_by(change: Change, message: str) -> Change:
         for pattern, knob, kind in PURPOSES:
             if pattern.search(message):
                 return replace(change, knob=knob, change_type=kind)
+    elif is_tidying(change, message):
+        return replace(
+            change, knob="other.refactor", component="other", change_type=ChangeType.NO_EFFECT
+        )
     elif message and is_nameless(change.knob):
         name = name_told(change, message)
         return replace(change, knob=name, component=component_of(name)) if name else change
@@ -63,6 +67,18 @@ def named_by(change: Change, message: str) -> Change:
         if name:
             return replace(change, knob=name, change_type=built, old=None, new=None)
     return change
+
+
+def is_tidying(change: Change, message: str) -> bool:
+    """Tell whether a message says of code that no knob accounts for that it does the same."""
+    rewritten = change.old_span is not None and change.new_span is not None
+    plain = rewritten and change.old is None and is_nameless(change.knob)
+    return plain and TIDIES.match(message) is not None
+
+
+TIDIES: Final = re.compile(
+    r"\W*(?:\w+(?:\([\w-]+\))?:\s*)?(?:refactor|clean|renam|tid(?:y|ied)|reformat|reorgani)", re.I
+)
 
 
 def name_told(change: Change, message: str) -> str:

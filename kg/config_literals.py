@@ -126,16 +126,22 @@ def name_settings(
     site = Site(path, scope, statement.span, rank)
     setting = make_setting(program, names, knob or unknown_knob(path), value, site)
     setting = overridden_field(names, setting, scope, name) if in_class else setting
-    guarded = any(isinstance(parent, ast.If) for parent in statement.parents)
-    if opaque or (guarded and not once):
-        setting = replace(setting, guarded=guarded and not once, hidden=opaque)
+    setting = conditional(setting, statement, value, once, opaque)
+    if not in_class and is_unread(program, scope, name):
+        setting = replace(setting, effective=False)
+    yield from split_tuple(program, setting, value)
+
+
+def conditional(
+    setting: Setting, statement: Statement, value: ast.expr, once: bool, opaque: bool
+) -> Setting:
+    """Mark a setting that is one of two, or that nothing can be said about but that it differs."""
+    guarded = any(isinstance(parent, ast.If) for parent in statement.parents) and not once
     if isinstance(value, ast.IfExp):
         setting = replace(setting, effective=None)  # one of two values, as the machine has it
     elif opaque:
         setting = replace(setting, probe=())
-    if not in_class and is_unread(program, scope, name):
-        setting = replace(setting, effective=False)
-    yield from split_tuple(program, setting, value)
+    return replace(setting, guarded=guarded, hidden=opaque) if guarded or opaque else setting
 
 
 def in_loop(statement: Statement) -> bool:

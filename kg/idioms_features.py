@@ -204,7 +204,17 @@ def resolved(names: Names, value: str, statement: Statement) -> tuple[str, Value
     folded = names.value(node, statement.scope)
     if isinstance(folded, Unfoldable):
         bound = names.definition(node, statement.scope) if isinstance(node, ast.Name) else None
-        return (ast.unparse(bound[0]) if bound and statement.scope else value), value
+        return (shown_definition(bound[0], statement.scope) or value) if bound else value, value
     if isinstance(fold(node), Unfoldable) and not isinstance(folded, tuple):
         return str(folded), folded
     return value, folded
+
+
+def shown_definition(node: ast.expr, scope: str) -> str:
+    """Return what a name stands for: the file of a path, else the expression of a local."""
+    texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    files = [text for text in texts if isinstance(text, str) and FILE.search(text)]
+    return files[-1] if files else ast.unparse(node) if scope else ""
+
+
+FILE = re.compile(r"\.\w{1,12}$")

@@ -138,6 +138,9 @@ ENVIRONMENT: Final = re.compile(r"environ|getenv")
 
 def probe(names: Names, node: ast.expr, scope: str) -> tuple[float, ...]:
     """Return what to compare of an expression: its value at three sizes, or in either case."""
+    bound = names.definition(node, scope) if isinstance(node, ast.Name) else None
+    if bound is not None and isinstance(bound[0], ast.IfExp):
+        node, scope = bound
     if not isinstance(node, ast.IfExp):
         return names.probe(node, scope)
     cases = [number_of(names.value(case, scope)) for case in (node.body, node.orelse)]

@@ -136,8 +136,8 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         return "evaluation.logging"
     if only_logs(statement, roles.program) or role is Role.BOOKKEEPING:
         return ""
-    if isinstance(statement.node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return ""  # what a function is for, its body says
+    if isinstance(statement.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Try):
+        return ""  # what a function or a guarded block is for, its body says
     if role in (Role.SCRIPT, Role.OTHER, Role.CONFIG) and is_environment(statement):
         return PORT
     if target_text(statement).rpartition(".")[2].startswith("window"):

@@ -190,3 +190,68 @@ def test_a_width_that_is_computed_is_compared_by_what_it_comes_to() -> None:
     wider = edited(("depth * ASPECT_RATIO", "depth * ASPECT_RATIO + 64"), source=named)
     (found,) = changes(named, wider)
     assert (found.knob, found.change_type) == ("model.width", "increase")
+
+
+def test_code_said_to_be_tidied_is_a_refactoring_where_no_knob_accounts_for_it() -> None:
+    tidied = edited(
+        ("        B, T, C = x.shape\n", "        B, T = x.shape[:2]\n"),
+        ("y.reshape(B, T, C)", "y.reshape(B, T, -1)"),
+        ("        x = norm(self.wte(idx))\n", "        x = norm(self.wte(idx.long()))\n"),
+    )
+    told = changes(GPT, tidied, message="refactor: drop unused sizes")
+    assert short(told) == ["other.refactor no_effect none None -> None"]
+    deeper = edited(("DEPTH = 6  ", "DEPTH = 7  "), source=tidied)
+    assert "model.depth increase none 6 -> 7" in short(
+        changes(GPT, deeper, message="refactor: drop unused sizes")
+    )
+
+
+def test_a_kernel_that_is_only_tried_is_one_change() -> None:
+    tried = edited(
+        ("DEPTH = 6  ", "try:\n    flash = get_kernel('fast')\n"
+                        "except ImportError:\n    flash = None\nDEPTH = 6  "),
+        ("        y = flash_attn_func(q, k, v, causal=True, window_size=window_size)\n",
+         "        if flash is not None:\n"
+         "            y = flash_attn_func(q, k, v, causal=True, window_size=window_size)\n"
+         "        else:\n"
+         "            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)\n"),
+    )  # fmt: skip
+    found = changes(GPT, tried, message="fall back to SDPA where there is no kernel")
+    assert short(found) == ["attention.backend replace none fa3 -> sdpa"]
+
+
+def test_a_count_that_depends_on_the_machine_is_compared_case_by_case() -> None:
+    counted = edited(
+        ("    if step > 10:", "    if step > SKIPPED:"),
+        ("DEPTH = 6  ", "SKIPPED = 10 if fast_gpu() else 0\nDEPTH = 6  "),
+    )
+    assert short(changes(GPT, counted)) == [
+        "evaluation.startup_exclude decrease none 10 -> SKIPPED"
+    ]
+
+
+MLP_FIRST = (
+    "        x = x + self.attn(norm(x), cos, sin, window_size)\n"
+    "        x = x + self.mlp(norm(x))\n",
+    "        x = x + self.mlp(norm(x))\n"
+    "        x = x + self.attn(norm(x), cos, sin, window_size)\n",
+)
+
+
+def test_lines_that_were_only_moved_are_undone_like_any_others() -> None:
+    wider = edited(("softcap = 15", "softcap = 30"))
+    found = changes(edited(MLP_FIRST), wider, message="softcap 30", history=[GPT])
+    assert [(c.knob, c.change_type, c.silent) for c in found] == [
+        ("residual.structure", "revert", True),
+        ("head.softcap", "increase", False),
+    ]
+
+
+def test_an_idea_named_by_its_message_is_one_change_beside_what_it_undoes() -> None:
+    mixed = edited(("q, k = norm(q), norm(k)\n", "q, k = norm(q).flip(2), norm(k)\n"))
+    failed = edited(("softcap = 15", "softcap = 30"))
+    found = changes(failed, mixed, message="QK mixing across heads", history=[GPT])
+    assert [(c.knob, c.change_type, c.silent) for c in found] == [
+        ("attention.qk_mixing", "add", False),
+        ("head.softcap", "revert", True),
+    ]
