@@ -87,7 +87,7 @@ def name_told(change: Change, message: str) -> str:
     All the words of a knob's name count most, then what people call it ("talking heads").
     """
     near = {change.component, *BESIDE.get(change.knob, ())}
-    nearby = [k for k in known_knobs() if component_of(k) in near and k != change.knob]
+    nearby = [k for k in known_knobs() if component_of(k) in near and k not in (change.knob, *READ)]
     told, text = words_of(message), plain_text(message)
     by_words = [
         knob
@@ -106,6 +106,8 @@ def name_told(change: Change, message: str) -> str:
     return by_label[0] if len(by_label) == 1 and not by_words else ""
 
 
+# What the reader tells from any code: edits that leave these alone are about something else.
+READ: Final = ("mlp.activation", "mlp.expansion")
 # Code of the whole model's forward pass is about what flows into it and out of it as well.
 BESIDE: Final = {
     "residual.stream": ("embedding", "position"),

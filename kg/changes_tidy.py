@@ -57,6 +57,7 @@ def tidy(found: list[Difference], where: Homes) -> list[Difference]:
         dropped |= {d.knob for d in found if one_sided(d) and TABLES.search(d.knob)}
     if "optimizer.kind" in knobs:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
+        dropped |= {d.knob for d in found if SCHEDULES.match(d.knob) and one_sided(d)}
     if "schedule.muon_momentum" in knobs:
         dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
     if any(d.knob == "mlp.expansion" and one_sided(d) for d in found):
@@ -114,6 +115,9 @@ def follows(difference: Difference) -> bool:
 def one_sided(difference: Difference) -> bool:
     """Tell whether a knob is set in one version only, at the places that differ."""
     return difference.old is None or difference.new is None
+
+
+SCHEDULES = re.compile(r"schedule\.(adam_momentum|muon_momentum|weight_decay)")  # of one kind
 
 
 DROPOUTS = re.compile(r"regularization\.dropout\.")  # a rate, and where it is used

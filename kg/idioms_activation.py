@@ -82,6 +82,8 @@ class Symbols:
 
     def of_call(self, node: ast.Call) -> str:
         """Follow a call: an activation, a power, or something linear around one."""
+        if callee(node) in RANDOM:
+            return ""
         name = activation_name(node) or self.held_activation(node)
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
         inner = next((found for arg in node.args if (found := self.of(arg))), "")
@@ -134,6 +136,8 @@ class Symbols:
                 return f"{left}^2"
             return f"{left}{sign}{right}"
         active, other = (left, node.right) if left else (right, node.left)
+        if any(isinstance(n, ast.Call) and callee(n) in RANDOM for n in ast.walk(other)):
+            return active  # noise or a random mask leaves the function as it is
         if sign != "*":
             return active if sign == "/" else f"{active}{sign}x"
         number = fold_number(other)
@@ -154,6 +158,7 @@ class Symbols:
         return GATED.get(active, f"{active}-glu")
 
 
+RANDOM: Final = frozenset({"rand_like", "randn_like", "rand", "randn", "bernoulli"})
 POWERS: Final = {"square": "2", "square_": "2", "pow": "", "pow_": ""}
 
 

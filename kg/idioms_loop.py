@@ -51,6 +51,7 @@ def rate_factor(program: Program, names: Names, optimizers: Optimizers) -> Itera
             covers=spans,
         )
         own = [factor for factor in rest if not RATE.search(factor)]
+        own = own if len(own) < len(rest) - 1 else own[1:]  # a schedule's factor by any name
         site = replace(site, path="loop > rate")
         shape = make_value("schedule.lr_shape", " * ".join(own) or "none", site)
         yield replace(shape, token=str(own), exact=True, hidden=True)
@@ -58,7 +59,7 @@ def rate_factor(program: Program, names: Names, optimizers: Optimizers) -> Itera
 
 
 # The rate a group starts with and the schedule's factor: all that a plain loop multiplies.
-RATE = re.compile(r"initial_lr|base_lr|\blr|_lr|lrm|schedule|mult|\['lr'\]|^\w+$")
+RATE = re.compile(r"initial_lr|base_lr|\blr|_lr|lrm|schedule|mult|\['lr'\]")
 
 
 def startup_settings(program: Program, names: Names) -> Iterator[Setting]:

@@ -123,6 +123,9 @@ def every_n(
     test = value.test if isinstance(value, ast.IfExp) else None
     for parent in statement.parents:
         test = parent.test if isinstance(parent, ast.If) else test
+    sign = ""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, sign = test.operand, "not "
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot):
         return  # `if self.attn is not None` follows from how it was made
     if isinstance(test, ast.Attribute | ast.Name):
@@ -133,7 +136,7 @@ def every_n(
         return
     knob = "attention.every_n_layers" if part == "attn" else "mlp.every_n_layers"
     site = Site(f"{statement.scope} > {part}", statement.scope, statement.span, Rank.IDIOM)
-    yield make_value(knob, program.source(test), site, token=canonical(test))
+    yield make_value(knob, sign + program.source(test), site, token=sign + canonical(test))
 
 
 def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:

@@ -51,6 +51,7 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
         (r"^grad$|zero_grad|backward", (Role.SCRIPT,), "optimizer.gradient"),
         (r"^(param_groups|optimizer|group)$", (Role.SCRIPT,), "optimizer.loop"),
         (r"^(evaluate_bpb|val_bpb|eval|val_\w+)$", (Role.SCRIPT,), "evaluation.protocol"),
+        (r"^(named_)?parameters$", (Role.SCRIPT,), "optimizer.gradient"),
         (r"dataloader|train_loader|tokenizer|make_dataloader", (Role.SCRIPT,), "data.loader"),
     )
 )  # fmt: skip

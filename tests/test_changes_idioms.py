@@ -64,6 +64,29 @@ IDIOMS = [
         "attention.head_scale add none None -> True",
     ),
     (
+        [("        self.mlp = FeedForward(config)\n",
+          "        self.mlp = FeedForward(config)\n        self.first = layer_idx == 0\n"),
+         ("        x = x + self.attn(norm(x), cos, sin, window_size)\n",
+          "        if not self.first:\n"
+          "            x = x + self.attn(norm(x), cos, sin, window_size)\n")],
+        "attention.every_n_layers add none None -> not layer_idx == 0",
+    ),
+    (
+        [("        h = F.relu(h).square()\n",
+          "        h = F.relu(h).square()\n        h = h * (torch.rand_like(h) > 0.05)\n")],
+        "regularization.dropout.mlp add none None -> 0.05",
+    ),
+    (
+        [("* get_lr_multiplier(progress)", "* get_lr_multiplier(progress) * surprise"),
+         ("    progress = total_time", "    surprise = rated(loss)\n    progress = total_time")],
+        "schedule.lr_shape replace both none -> surprise",
+    ),
+    (
+        [(STEP, "    for p in model.parameters():\n"
+                "        p.grad.div_(p.grad.norm() + 1e-8)\n" + STEP)],
+        "optimizer.gradient_scaling add both None -> True",
+    ),
+    (
         [(NORMED, NORMED + "        q = q + 0.1 * k\n")],
         "attention.qk_mixing add none None -> q + 0.1 * k",
     ),
