@@ -74,7 +74,8 @@ def default_settings(
         setting = make_setting(program, names, knob or unknown_knob(site.path), value, site)
         passed = names.passed.get((called, name), [])
         if passed:
-            setting = replace(setting, effective=False, overridden_at=passed[0][0].lineno)
+            line = program.span(passed[0][0])[0]
+            setting = replace(setting, effective=False, overridden_at=line)
         yield from split_tuple(program, setting, value)
 
 
@@ -165,7 +166,8 @@ def overridden_field(names: Names, setting: Setting, owner: str, name: str) -> S
     passed = names.passed.get((owner.rpartition(".")[2], name), [])
     if not passed:
         return setting
-    return replace(setting, effective=False, overridden_at=passed[0][0].lineno)
+    line = names.program.span(passed[0][0])[0]
+    return replace(setting, effective=False, overridden_at=line)
 
 
 def is_unread(program: Program, scope: str, name: str) -> bool:

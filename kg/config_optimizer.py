@@ -59,7 +59,7 @@ def entry_settings(
     scope = group.statement.scope
     number = f"#{group.order}" if group.order else ""
     path = f"{scope} > group {group.holder}{number} > {key}".removeprefix(" > ")
-    site = Site(path, scope, (value.lineno, value.end_lineno or value.lineno), Rank.ARGUMENT)
+    site = Site(path, scope, program.span(value), Rank.ARGUMENT)
     if key == "lr":
         yield rate_setting(program, names, group, value, site)
     elif key == "betas":

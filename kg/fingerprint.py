@@ -47,18 +47,19 @@ def size(source: str) -> tuple[int, int]:
     }
     if program is None:
         return len(coded), 0
-    nodes = 1  # the module
+    nodes, start = 1, 0  # the module
     for unit in program.units:
         if unit.size is None:
             unit.size = unit_size(unit)
         told, texts = unit.size
         nodes += told
-        coded.difference_update(texts)
+        coded.difference_update(start + line for line in texts)
+        start += unit.length
     return len(coded), nodes
 
 
 def unit_size(unit: Unit) -> tuple[int, frozenset[int]]:
-    """Return the AST nodes of a unit, and the lines of its docstrings and bare texts."""
+    """Return the AST nodes of a unit, and which of its lines are docstrings and bare texts."""
     nodes, texts = 0, set[int]()
     # Contexts and operators are left out: they say nothing that their parents do not.
     for node in (inner for outer in unit.body for inner in ast.walk(outer)):
@@ -67,7 +68,8 @@ def unit_size(unit: Unit) -> tuple[int, frozenset[int]]:
         nodes += 1
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             nodes -= 2  # the statement and, when its turn comes, the text in it
-            texts.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+            first, last = node.lineno, node.end_lineno or node.lineno
+            texts.update(range(first - unit.home, last + 1 - unit.home))
     return nodes, frozenset(texts)
 
 

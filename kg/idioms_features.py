@@ -109,19 +109,19 @@ def written(text: str) -> tuple[tuple[int, str], ...]:
 
 def matching(statement: Statement, role: Role) -> Iterator[tuple[Feature, str]]:
     """Yield the rules that a statement matches in its role, each with its value."""
-    for rule, value in matched(statement):
+    for rule, value in matched(statement.text, statement.names):
         if not rule.roles or role in rule.roles:
             yield rule, value
 
 
 @lru_cache(maxsize=SEEN)
-def matched(statement: Statement) -> tuple[tuple[Feature, str], ...]:
+def matched(text: str, names: frozenset[str]) -> tuple[tuple[Feature, str], ...]:
     """Return the rules that a statement matches in some role, each with its value."""
     rules = features()
-    values = dict(written(statement.text))
-    for name in sorted(statement.names):
+    values = dict(written(text))
+    for name in sorted(names):
         for number in named(name):
-            values.setdefault(number, value_of(rules[number], None, statement.text))
+            values.setdefault(number, value_of(rules[number], None, text))
     return tuple((rules[number], value) for number, value in sorted(values.items()))
 
 

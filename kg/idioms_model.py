@@ -101,8 +101,8 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
                 count = extra.iter.args[-1] if isinstance(extra.iter, ast.Call) else extra.iter
                 number, _ = coefficient(count)
                 setting = make_setting(program, names, "model.layer_loops", number or count, site)
-                last = extra.iter.end_lineno or extra.lineno
-                yield replace(setting, covers=((extra.lineno, last),))
+                head = program.span(extra)[0], program.span(extra.iter)[1]
+                yield replace(setting, covers=(head,))
 
 
 def repeated_loop(loops: list[ast.For]) -> ast.For | None:

@@ -176,8 +176,8 @@ def momentum_settings(program: Program, names: Names, roles: Roles) -> Iterator[
         spans = tuple(statement.span for statement in statements)
         text = body_text(program, scope)
         for knob, node in ends.items():
-            site = Site(f"{scope} > {knob.rpartition('.')[2]}", scope,
-                        (node.lineno, node.end_lineno or node.lineno), Rank.IDIOM)  # fmt: skip
+            path = f"{scope} > {knob.rpartition('.')[2]}"
+            site = Site(path, scope, program.span(node), Rank.IDIOM)
             yield make_setting(program, names, knob, node, site)
             text = re.sub(rf"(?<![\w.]){re.escape(canonical(node))}(?![\w.])", "?", text)
         site = Site(f"{scope} > shape", scope, spans[-1], Rank.IDIOM)

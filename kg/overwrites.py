@@ -55,7 +55,7 @@ def guarded_kinds(statement: Statement, rules: dict[str, str]) -> frozenset[str]
         kinds = {rules.get(kind) or kind_named(kind) for kind in compared_kinds(parent.test)}
         if not kinds:
             continue
-        in_else = bool(parent.orelse) and statement.span[0] >= parent.orelse[0].lineno
+        in_else = bool(parent.orelse) and statement.node.lineno >= parent.orelse[0].lineno
         passed = {"muon", "adamw"} - kinds if in_else else kinds
         allowed = passed if allowed is None else allowed & passed
     return None if allowed is None else frozenset(allowed)

@@ -2,7 +2,8 @@
 
 A file is cut where a line starts a statement of the module. Pieces that parse on their own
 parse to the same statements side by side, because Python's tokenizer ends each of them in the
-state it starts in. An edit of a 743-line file so costs its piece instead of the file.
+state it starts in. An edit of a 743-line file so costs its piece instead of the file, and
+lines put in or taken out cost nothing below: each piece has line numbers of its own.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import gc
 import hashlib
 import re
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 from typing import Final, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -32,8 +35,33 @@ LINE_END: Final = re.compile(r"\r\n|\r|\n")
 INSIDE: Final = re.compile(r"[\s#)\]},]|$|(else|elif|except|finally)\b")
 DECORATED: Final = re.compile(r"(async\s|def\s|class\s)")
 
-Key: TypeAlias = tuple[int, str]  # line before the first one, text
-UNITS: Final = WeakValueDictionary[Key, Unit]()  # as long as a kept version has them
+# Numbers given out before all start again from 0; each blank line before a text costs 12 ns.
+MAX_LINES: Final = 1 << 16
+
+# Text, lines (the empty one behind a last line's end counts), how often both stand above.
+Key: TypeAlias = tuple[str, int, int]
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The units of the versions that are kept, each with line numbers no other one has."""
+
+    units: WeakValueDictionary[Key, Unit] = field(default_factory=WeakValueDictionary)
+    lines: int = 0  # given out
+    lock: Lock = field(default_factory=Lock)
+
+    def take(self, lines: int) -> int:
+        """Return the number before some that are free."""
+        self.lines += lines
+        return self.lines - lines
+
+    def renew(self) -> None:
+        """Start again before the numbers grow too high: the units in use stay with their users."""
+        if self.lines > MAX_LINES:
+            self.units, self.lines = WeakValueDictionary(), 0
+
+
+SHELF: Final = Shelf()
 
 
 def parse(source: str) -> Program | None:
@@ -49,7 +77,8 @@ def parse(source: str) -> Program | None:
 @lru_cache(maxsize=KEPT)
 def parse_cached(source: str) -> Program | None:
     """Parse and index one version, all but the pieces that a kept version has."""
-    with paused_collection():
+    with paused_collection(), SHELF.lock:
+        SHELF.renew()
         lines = LINE_END.split(source)
         try:
             units = pieced([lines[0].removeprefix("\ufeff"), *lines[1:]])
@@ -76,27 +105,27 @@ def paused_collection() -> Iterator[None]:
 def pieced(lines: list[str]) -> list[Unit] | None:
     """Return the units of a file; what is not known is parsed in as few calls as possible."""
     starts = borders(lines)
-    ends = [*starts[1:], len(lines)]
+    keys = keys_of(lines, starts)
     units: list[Unit] = []
     unknown: list[int] = []  # starts of pieces in a row
-    for start, end in zip(starts, ends, strict=True):
-        known = UNITS.get((start, text_of(lines, start, end)))
+    for start, key in keys.items():
+        known = SHELF.units.get(key)
         if known is None:
             unknown.append(start)
             continue
-        made = parsed(lines, [*unknown, start])
+        made = parsed(lines, [*unknown, start], keys)
         if made is None:
             break
         units += [*made, known]
         unknown = []
     else:
-        made = parsed(lines, [*unknown, len(lines)])
+        made = parsed(lines, [*unknown, len(lines)], keys)
         if made is not None:
             return units + made
         if unknown == starts:
             return None
     # A text over several lines may hold what looks like a statement: the whole file decides.
-    return parsed(lines, [0, len(lines)])
+    return parsed(lines, [0, len(lines)], {})
 
 
 def borders(lines: list[str]) -> list[int]:
@@ -115,6 +144,17 @@ def borders(lines: list[str]) -> list[int]:
     return found
 
 
+def keys_of(lines: list[str], starts: list[int]) -> dict[int, Key]:
+    """Return what a piece is known by, of each by its start; a file has no unit twice."""
+    seen: Counter[tuple[str, int]] = Counter()
+    found = {}
+    for start, end in pairwise([*starts, len(lines)]):
+        piece = text_of(lines, start, end), end - start
+        found[start] = (*piece, seen[piece])
+        seen[piece] += 1
+    return found
+
+
 def text_of(lines: list[str], start: int, end: int) -> str:
     """Return some lines as they stand in the file."""
     return "\n".join(lines[start:end]) + ("\n" if end < len(lines) else "")
@@ -124,13 +164,13 @@ def text_of(lines: list[str], start: int, end: int) -> str:
 class Piece:
     """Lines of a file with the statements that start in them."""
 
-    start: int
-    end: int  # exclusive
+    home: int  # the number before its first line's
+    end: int  # its last line's
     body: list[ast.stmt] = field(default_factory=list)
     whole: bool = True  # no statement reaches over its end
 
 
-def parsed(lines: list[str], marks: list[int]) -> list[Unit] | None:
+def parsed(lines: list[str], marks: list[int], keys: Mapping[int, Key]) -> list[Unit] | None:
     """Parse the lines between the first and the last mark, cut at the marks between.
 
     None if they are no statements on their own. Raises RecursionError if they nest too deep.
@@ -138,14 +178,16 @@ def parsed(lines: list[str], marks: list[int]) -> list[Unit] | None:
     first, end = marks[0], marks[-1]
     if first == end:
         return []
-    tree = syntax_tree("\n" * first + text_of(lines, first, end))
+    home = SHELF.take(end - first)
+    tree = syntax_tree("\n" * home + text_of(lines, first, end))
     if tree is None:
         return None
     units = []
-    for piece in distributed(tree.body, marks):
-        unit = Unit(piece.body)
-        if piece.whole and not lines[piece.end - 1].endswith("\\"):
-            UNITS[piece.start, text_of(lines, piece.start, piece.end)] = unit
+    for piece in distributed(tree.body, [mark - first + home for mark in marks]):
+        unit = Unit(piece.body, piece.home, piece.end - piece.home)
+        start = piece.home - home + first
+        if piece.whole and start in keys and not lines[start + unit.length - 1].endswith("\\"):
+            SHELF.units[keys[start]] = unit
         units.append(unit)
     return units
 

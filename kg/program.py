@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,26 +35,44 @@ class Statement:
     decorators: tuple[str, ...] = ()
     key: tuple[str, str] = ("", "")  # what identifies it: scope and text, decorators included
 
+    def moved(self, shift: int) -> Statement:
+        """Return the statement as it stands some lines further down."""
+        span = self.span[0] + shift, self.span[1] + shift
+        return Statement(self.node, self.scope, self.text, span, self.parents, self.names,
+                         self.calls, self.decorators, self.key)  # fmt: skip
+
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Unit:
     """Statements of the module that stand together, read through once.
 
-    Versions of a file that have the same lines at the same place share the unit and its nodes.
+    Versions of a file that have the same lines, wherever they stand, share the unit and its
+    nodes. The line numbers of its nodes are its own: `Program.span` tells those in a file.
     """
 
     body: list[ast.stmt]
+    home: int  # the number before the first one its nodes have
+    length: int  # in lines
     statements: list[Statement] = field(default_factory=list)
     functions: list[tuple[str, Function]] = field(default_factory=list)
     classes: list[tuple[str, ast.ClassDef]] = field(default_factory=list)
     layout: list[str] = field(default_factory=list)  # depth and text of each statement
     names: frozenset[str] = frozenset()  # that its statements mention
     size: tuple[int, frozenset[int]] | None = None  # kg.fingerprint's count, once it is asked for
+    placed: tuple[int, list[Statement]] = (0, [])  # where it was asked for last
 
     def __post_init__(self) -> None:
         """Index the statements; raises RecursionError if they nest too deep."""
         index_block(self, self.body, "", (), 0)
         self.names = frozenset().union(*(statement.names for statement in self.statements))
+        self.placed = (0, self.statements)
+
+    def at(self, shift: int) -> list[Statement]:
+        """Return the statements as they stand in a file, some lines below or above their own."""
+        if shift == self.placed[0]:
+            return self.placed[1]
+        self.placed = (shift, [statement.moved(shift) for statement in self.statements])
+        return self.placed[1]
 
 
 @dataclass(slots=True, eq=False)
@@ -68,11 +87,16 @@ class Program:
     by_scope: dict[str, list[Statement]] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     layout: list[str] = field(default_factory=list)
+    shifts: list[tuple[int, int]] = field(default_factory=list)  # home, lines from there
 
     def __post_init__(self) -> None:
         """Put the units together in the order of the file."""
+        start = 0
         for unit in self.units:
-            self.statements += unit.statements
+            shift = start - unit.home
+            self.shifts.append((unit.home, shift))
+            start += unit.length
+            self.statements += unit.at(shift)
             self.layout += unit.layout
             self.classes.update(unit.classes)
             for name, function in unit.functions:
@@ -80,15 +104,23 @@ class Program:
                     self.functions.setdefault(name, function)
                 else:
                     self.functions[name] = function
+        self.shifts.sort()
         for statement in self.statements:
             self.by_scope.setdefault(statement.scope, []).append(statement)
 
-    def source(self, node: ast.AST) -> str:
+    def span(self, node: ast.expr | ast.stmt) -> Span:
+        """Return the first and the last line of a node in this file, 1-based."""
+        shift = self.shifts[bisect_left(self.shifts, (node.lineno,)) - 1][1]
+        return node.lineno + shift, (node.end_lineno or node.lineno) + shift
+
+    def source(self, node: ast.expr | ast.stmt) -> str:
         """Return the literal source of an expression, in one line, strings without quotes."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value
-        first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
-        if not first or last > len(self.lines):
+        if not hasattr(node, "lineno"):
+            return ""
+        first, last = self.span(node)
+        if not 0 < first <= last <= len(self.lines):
             return ""
         start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 0)
         if first == last:

@@ -104,8 +104,8 @@ def clusters(
     foreign = [s.names - new_names for s in removed] + [s.names - old_names for s in added]
     every = (
         *links(removed, added, foreign),
-        *nested(before, after, statements),
-        *hunks(before, after, statements),
+        *nested(before, after, statements, len(removed)),
+        *hunks((before, removed), (after, added)),
     )
     for one, other in every:
         leaders[leader(one)] = leader(other)
@@ -163,12 +163,17 @@ COMMON: Final = frozenset({"loss", "x", "y", "p", "step", "progress", "group", "
 
 
 def nested(
-    before: Program, after: Program, statements: list[Statement]
+    before: Program, after: Program, statements: list[Statement], border: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield each changed statement with the new header it stands under, by number."""
+    """Yield each changed statement with the new header it stands under, by number.
+
+    Numbers below ``border`` are of the old version; both may have a node, unchanged in one.
+    """
     known = (before.functions.keys() | before.classes) & (after.functions.keys() | after.classes)
-    headers = {id(statement.node): number for number, statement in enumerate(statements)}
-    below = Counter(id(parent) for statement in statements for parent in statement.parents)
+    headers = {(n < border, id(statement.node)): n for n, statement in enumerate(statements)}
+    below = Counter(
+        (n < border, id(parent)) for n, one in enumerate(statements) for parent in one.parents
+    )
     owners = {
         name: number
         for number, statement in enumerate(statements)
@@ -183,8 +188,9 @@ def nested(
                 yield owners[scope], number
             scope = scope.rpartition(".")[0]
         for parent in statement.parents:
-            if id(parent) in headers and 2 * below[id(parent)] >= sizes[id(parent)]:
-                yield headers[id(parent)], number
+            key = (number < border, id(parent))
+            if key in headers and 2 * below[key] >= sizes[key]:
+                yield headers[key], number
 
 
 def block_size(node: ast.stmt) -> int:
@@ -192,17 +198,18 @@ def block_size(node: ast.stmt) -> int:
     return sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1
 
 
-def hunks(
-    before: Program, after: Program, statements: list[Statement]
-) -> Iterator[tuple[int, int]]:
+def hunks(*sides: tuple[Program, list[Statement]]) -> Iterator[tuple[int, int]]:
     """Yield changed statements that stand side by side, or in each other's place, by number.
 
     Constants side by side at module level are separate edits, so only blocks and functions count.
     """
-    numbers = {id(statement): number for number, statement in enumerate(statements)}
+    scopes = {statement.scope for _, changed in sides for statement in changed}
     starts: dict[tuple[str, str], int] = {}
-    for program in (before, after):
-        for scope in {statement.scope for statement in statements}:
+    first = 0
+    for program, changed in sides:
+        numbers = {id(statement): number for number, statement in enumerate(changed, first)}
+        first += len(changed)
+        for scope in scopes:
             anchor, last = "", None
             for statement in program.by_scope.get(scope, []):
                 number = numbers.get(id(statement))
