@@ -93,7 +93,7 @@ def rate_shape(program: Program, names: Names, roles: Roles) -> Iterator[Setting
             found = True
             floor = floor_of(program, scope)
             if floor is not None:
-                place = (floor.lineno, floor.end_lineno or floor.lineno)
+                place = program.span(floor)
                 site = Site(f"{scope} > floor", scope, place, Rank.LOCAL)
                 yield make_setting(program, names, "schedule.final_lr_frac", floor, site)
                 token = setting.token.replace(f"*{canonical(floor)})", "*?)")
