@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from kg.changes_compare import compare
@@ -150,7 +151,7 @@ def moves(one: str, other: str) -> int:
 def followers(source: str) -> set[tuple[str, str]]:
     """Return each line of code with the one before it."""
     lines = [line for raw in source.splitlines() if (line := COMMENT.sub("", raw).strip())]
-    return set(zip(lines, lines[1:], strict=False))
+    return set(pairwise(lines))
 
 
 def distance(one: str, other: str) -> int:
