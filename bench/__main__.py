@@ -49,6 +49,11 @@ SECTIONS: dict[str, Section] = {
         ["questions"],
         (),
     ),
+    "simulation": (
+        "a simulated agent with and without the memory (no training)",
+        ["simulation"],
+        (),
+    ),
     "advice": (
         "check and recall at 10,000 experiments",
         ["check_recall", "--latency"],
