@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kg.board import Board, Outcome, Trial
 from kg.errors import BadArgument
-from kg.evidence import total
 from kg.facts import side
+from kg.totals import total
 from kg.vocab import Value
 
 if TYPE_CHECKING:

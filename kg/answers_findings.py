@@ -11,8 +11,9 @@ from kg.board import Board, EvidenceKey, Outcome, Trial
 from kg.conflict import Tried, conflict_of
 from kg.entries import Edits, edit_of
 from kg.query import Asked
-from kg.sums import Sum, sums
+from kg.sums import sums
 from kg.terms import LAB
+from kg.totals import Sum
 from kg.vocab import Value
 
 if TYPE_CHECKING:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from kg import vocab
@@ -16,33 +14,33 @@ from kg.errors import BadArgument
 from kg.fold import number_of
 from kg.load import cut
 from kg.outcome import difference
-from kg.query import Asked, select
+from kg.query import Asked
+from kg.standing import Leader, Share, Standing, standing_of, standings
 from kg.sums import sums
-from kg.tally import Tally, TallyKey
 from kg.terms import LAB, PROV
 from kg.vocab import Value
 
 
+def stood(asked: Asked) -> list[Standing]:
+    """Return where each campaign asked about stands, as of the experiment asked for."""
+    if asked.campaign is None and asked.as_of is None:
+        return standings(asked.graph.store)
+    return [standing_of(board) for board in asked.boards()]
+
+
 def leaders(asked: Asked) -> list[dict[str, Any]]:
     """Return the best experiment of each campaign, the metric most campaigns use first."""
-    kept = asked.as_of is None and not asked.given("date")
-    found = select(asked) if kept else list(told_leaders(asked))
-    common = Counter(row["metric"] for row in found)
-    return sorted(found, key=lambda row: (-common[row["metric"]], *rank(row)))
-
-
-def told_leaders(asked: Asked) -> Iterator[dict[str, Any]]:
-    """Yield the leaders from the boards."""
-    date = asked.text("date")
-    for board in asked.boards() if not date else map(partial(begun_by, asked), asked.boards()):
-        for scale, row in board.best.items():
-            yield {
-                "experiment": row.name,
-                "campaign": board.campaign,
-                "metric": scale.metric,
-                "sense": scale.sense,
-                "value": row.entry.value,
-            }
+    if asked.given("date"):
+        found = [standing_of(begun_by(asked, board)) for board in asked.boards()]
+    else:
+        found = stood(asked)
+    rows = [
+        {**leader._asdict(), "campaign": standing.campaign}
+        for standing in found
+        for leader in standing.leaders
+    ]
+    common = Counter(row["metric"] for row in rows)
+    return sorted(rows, key=lambda row: (-common[row["metric"]], *rank(row)))
 
 
 def begun_by(asked: Asked, board: Board) -> Board:
@@ -86,8 +84,6 @@ def leader_row(asked: Asked, row: dict[str, Any]) -> dict[str, Any]:
     first = graph.value(vocab.campaign(row["campaign"]), LAB.baseline)
     return {
         **row,
-        **graph.cite(name),
-        "seq": graph.value(vocab.experiment(name), LAB.seq),
         "description": graph.description(name),
         "settings": shown_settings(asked, name, first),
     }
@@ -104,42 +100,28 @@ def shown_settings(asked: Asked, name: str, first: str) -> dict[str, Value]:
 
 def progress_of_fleet(asked: Asked) -> tuple[Rows, bool]:
     """Return the state of each campaign."""
-    found = select(asked) if asked.as_of is None else list(told_progress(asked))
-    found.sort(key=lambda row: (row["campaign"], row["metric"], row["experiment"]))
+    found = [(standing, leader) for standing in stood(asked) for leader in standing.leaders]
+    found.sort(key=lambda pair: (pair[0].campaign, pair[1].metric, pair[1].experiment))
     most = int(asked.number("limit"))
-    return [state_row(asked, row) for row in found[:most]], len(found) > most
+    return [state_row(asked, *pair) for pair in found[:most]], len(found) > most
 
 
-def told_progress(asked: Asked) -> Iterator[dict[str, Any]]:
-    """Yield the state of each campaign from its board."""
-    for board in asked.boards():
-        for scale, row in board.best.items():
-            yield {
-                "experiment": row.name,
-                "campaign": board.campaign,
-                "metric": scale.metric,
-                "value": row.entry.value,
-                "first_value": board.rows[0].entry.value,
-                "attempts": len(board.attempts),
-                "kept": board.tally["keep"],
-                "seconds": board.spent,
-                "noise": board.noise,
-            }
-
-
-def state_row(asked: Asked, row: dict[str, Any]) -> dict[str, Any]:
+def state_row(asked: Asked, standing: Standing, leader: Leader) -> dict[str, Any]:
     """Return one campaign."""
-    name, first = row["experiment"], row["first_value"]
-    gained = None if first is None else difference(row["value"], first)
+    value, first = leader.value, standing.first
+    gained = None if first is None or value is None else difference(value, first)
+    measured = asked.graph.value(vocab.campaign(standing.campaign), LAB.noiseThreshold)
+    attempts, kept = standing.attempts, standing.kept
     return {
-        **row,
-        **asked.graph.cite(name),
-        "seq": asked.graph.value(vocab.experiment(name), LAB.seq),
+        **leader._asdict(),
+        "campaign": standing.campaign,
         "delta": gained,
-        "within_noise": within_noise(gained, row["noise"]),
-        "keep_rate": round(row["kept"] / row["attempts"], 4) if row["attempts"] else None,
-        "seconds": round(row["seconds"], 3),
-        "description": asked.graph.description(name),
+        "within_noise": within_noise(gained, standing.noise if measured is None else measured),
+        "attempts": attempts,
+        "kept": kept,
+        "keep_rate": round(kept / attempts, 4) if attempts else None,
+        "seconds": round(standing.seconds, 3),
+        "description": asked.graph.description(leader.experiment),
     }
 
 
@@ -149,44 +131,26 @@ Tallies = dict[tuple[str, str, str], dict[str, Any]]
 def seen_by(asked: Asked, field: str) -> tuple[Rows, bool]:
     """Return what each agent or task has to show for, over the campaigns asked about."""
     groups: Tallies = {}
-    if asked.campaign is None and asked.as_of is None:
-        for row in sorted(select(asked), key=lambda row: row["campaign"]):
-            key = TallyKey(field, row["name"], row["metric"], row["sense"])
-            add_tally(groups, key, row)
-    else:
-        for board in asked.boards():
-            for key, tally in board.tallies.items():
-                if key.field == field:
-                    add_tally(groups, key, told_tally(board, tally))
+    for standing in stood(asked):
+        for share in standing.shares:
+            if share.field == field:
+                add_share(groups, share)
     rows = [group_row(field, key, group) for key, group in sorted(groups.items())]
     return limited(asked, rows)
 
 
-def told_tally(board: Board, tally: Tally) -> dict[str, Any]:
-    """Return a tally of a board as the query gives it."""
-    leader = tally.leader
-    return {
-        "campaign": board.campaign,
-        "attempts": tally.attempts,
-        "kept": tally.kept,
-        "crashed": tally.crashed,
-        "seconds": float(f"{tally.seconds:.12g}"),
-        "best": leader.entry.value if leader else None,
-        "experiment": leader.name if leader else None,
-        "commit": leader.entry.commit if leader else None,
-    }
-
-
-def add_tally(groups: Tallies, key: TallyKey, row: dict[str, Any]) -> None:
+def add_share(groups: Tallies, share: Share) -> None:
     """Add one campaign's tally to the group it belongs to; equals go to the first campaign."""
     zero = {"attempts": 0, "kept": 0, "crashed": 0, "seconds": 0.0, "campaigns": 0, "best": None}
-    group = groups.setdefault(key[1:], {**zero, "experiment": None, "commit": None})
+    key = (share.name, share.metric, share.sense)
+    group = groups.setdefault(key, {**zero, "experiment": None, "commit": None})
     group["campaigns"] += 1
     for name in ("attempts", "kept", "crashed", "seconds"):
-        group[name] += row[name]
-    value, leads = row["best"], group["best"] is None
-    if value is not None and (leads or Scale(*key[2:], "").better(value, group["best"])):
-        group.update({name: row[name] for name in ("best", "experiment", "commit")})
+        group[name] += getattr(share, name)
+    leads = group["best"] is None
+    scale = Scale(share.metric, share.sense, "")
+    if share.best is not None and (leads or scale.better(share.best, group["best"])):
+        group.update(best=share.best, experiment=share.experiment, commit=share.commit)
 
 
 def group_row(field: str, key: tuple[str, str, str], group: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from kg.evidence import sum_quads, trial_quads
 from kg.outcome import completed, row_of, trials_of, turn
 from kg.packed import pack_row
 from kg.repeats import Repeat, repeat_of
+from kg.standing import pack_standing
 from kg.sweep import sweep_quads
 from kg.tally import tally_keys
 from kg.terms import LAB, PROV, RDF
@@ -165,6 +166,7 @@ def summary_quads(campaign: NamedNode, board: Board) -> Iterator[Quad]:
             (LAB.noiseFloor, double(board.seen_noise)),
             (LAB.baseline, vocab.experiment(board.rows[0].name)),
             (LAB.accepted, vocab.experiment(board.accepted.name) if board.accepted else None),
+            (LAB.standing, pack_standing(board)),
         ],
     )
     for leader in board.best.values():

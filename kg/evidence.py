@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
-from kg.board import Board, EvidenceKey, Outcome, Trial
+from kg.board import Board, EvidenceKey, Trial
 from kg.build import about, double, text
-from kg.packed import evidence_node, pack_trial
+from kg.packed import evidence_node, pack, pack_trial
 from kg.terms import LAB, RDF
+from kg.totals import Sum, sum_of
 
 Pairs = Iterable[tuple[NamedNode, NamedNode | Literal | None]]
 
@@ -22,12 +21,14 @@ def sum_quads(campaign: NamedNode, board: Board, key: EvidenceKey) -> Iterator[Q
     trials = board.evidence.get(key, [])
     if not trials:
         return
-    node = evidence_node(campaign, key)
+    node, whole = evidence_node(campaign, key), evidence_node(vocab.EVERYTHING, key)
+    found = sum_of(trials)
     yield from about(node, key_pairs(key))
     yield Quad(node, LAB.evidenceIn, campaign)
-    yield Quad(node, LAB.partOf, evidence_node(vocab.EVERYTHING, key))
+    yield Quad(node, LAB.partOf, whole)
+    yield Quad(whole, LAB.part, pack((board.campaign, *found)))
     yield Quad(node, LAB.lastSeq, Literal(max(trial.seq for trial in trials)))
-    yield from about(node, sum_pairs(trials))
+    yield from about(node, sum_pairs(found))
 
 
 def key_pairs(key: EvidenceKey) -> Pairs:
@@ -43,59 +44,29 @@ def key_pairs(key: EvidenceKey) -> Pairs:
     yield LAB.isolated, Literal(key.isolated)
 
 
-def sum_pairs(trials: list[Trial]) -> Pairs:
-    """Yield counts and sums over trials; the sums do not depend on their order."""
-    outcomes = [trial.outcome for trial in trials]
-    yield LAB.trials, Literal(len(trials))
-    yield LAB.nImproved, Literal(outcomes.count(Outcome.IMPROVED))
-    yield LAB.nWorsened, Literal(outcomes.count(Outcome.WORSENED))
-    yield LAB.nEqual, Literal(outcomes.count(Outcome.EQUAL))
-    yield LAB.nCrashed, Literal(outcomes.count(Outcome.CRASHED))
-    measured = [trial for trial in trials if trial.delta is not None]
-    if measured:
-        yield LAB.nDelta, Literal(len(measured))
-        yield LAB.sumDelta, double(total(trial.delta or 0.0 for trial in measured))
-    for delta, by, trial in extremes(measured):
-        yield delta, double(trial.delta)
-        yield by, vocab.experiment(trial.name)
-
-
-def extremes(measured: list[Trial]) -> Iterator[tuple[NamedNode, NamedNode, Trial]]:
-    """Yield the trials at either end of all deltas, of the gains and of the losses."""
-    chosen = (
-        measured,
-        measured,
-        [trial for trial in measured if trial.outcome == Outcome.IMPROVED],
-        [trial for trial in measured if trial.outcome == Outcome.WORSENED],
-    )
-    for (delta, by, sign), trials in zip(ENDS, chosen, strict=True):
-        if trials:
-            yield delta, by, min(trials, key=partial(place, sign))
+def sum_pairs(found: Sum) -> Pairs:
+    """Yield counts and sums over trials."""
+    yield LAB.trials, Literal(found.n)
+    yield LAB.nImproved, Literal(found.improved)
+    yield LAB.nWorsened, Literal(found.worsened)
+    yield LAB.nEqual, Literal(found.equal)
+    yield LAB.nCrashed, Literal(found.crashed)
+    if found.measured:
+        yield LAB.nDelta, Literal(found.measured)
+        yield LAB.sumDelta, double(found.delta)
+    for end, (delta, by) in zip(found.ends, ENDS, strict=True):
+        if end is not None:
+            yield delta, double(end[0])
+            yield by, vocab.experiment(end[1])
 
 
 ENDS = (
-    (LAB.minDelta, LAB.minDeltaBy, 1),
-    (LAB.maxDelta, LAB.maxDeltaBy, -1),
-    (LAB.gain, LAB.improvedBy, 0),
-    (LAB.loss, LAB.worsenedBy, 0),
+    (LAB.minDelta, LAB.minDeltaBy),
+    (LAB.maxDelta, LAB.maxDeltaBy),
+    (LAB.gain, LAB.improvedBy),
+    (LAB.loss, LAB.worsenedBy),
 )
-"""The ends of an evidence's deltas: the term of the delta, of its experiment, and the sign that
-makes the wanted end the smallest; 0 wants the largest size. Equals go to the first name."""
-
-
-def place(sign: int, trial: Trial) -> tuple[float, str]:
-    """Return where a trial stands on the way to the wanted end."""
-    return far(trial.delta or 0.0, sign), trial.name
-
-
-def far(delta: float, sign: int) -> float:
-    """Return what is smallest at the wanted end of some deltas."""
-    return sign * delta if sign else -abs(delta)
-
-
-def total(numbers: Iterable[float]) -> float:
-    """Add numbers so that their order does not matter, to 12 digits."""
-    return float(f"{math.fsum(sorted(numbers)):.12g}")
+"""The terms of `Sum.ends`: of a delta and of its experiment."""
 
 
 def trial_quads(campaign: NamedNode, trials: list[tuple[EvidenceKey, Trial]]) -> Iterator[Quad]:

@@ -3,77 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from kg.board import Board
-from kg.entries import Edits, EvidenceKey, Outcome, Trial, edit_of
-from kg.evidence import ENDS, extremes, far, total
+from kg.entries import Edits, EvidenceKey, edit_of
 from kg.query import Asked, select
-
-End = tuple[float, str] | None
-
-
-class Sum(NamedTuple):
-    """What came of one edit, or of one evidence key."""
-
-    n: int
-    improved: int
-    worsened: int
-    equal: int
-    crashed: int
-    measured: int
-    delta: float
-    ends: tuple[End, ...]  # smallest, largest, gain, loss: delta and experiment
-
-    @property
-    def mean(self) -> float | None:
-        """Return the mean delta, None if nothing was measured."""
-        return float(f"{self.delta / self.measured:.9g}") if self.measured else None
-
-    def best(self, sense: str) -> End:
-        """Return the best delta and whose it is."""
-        return self.ends[1 if sense == "max" else 0]
-
-
-def merged(sums: Iterable[Sum]) -> Sum:
-    """Add sums up."""
-    found = list(sums)
-    return Sum(
-        n=sum(part.n for part in found),
-        improved=sum(part.improved for part in found),
-        worsened=sum(part.worsened for part in found),
-        equal=sum(part.equal for part in found),
-        crashed=sum(part.crashed for part in found),
-        measured=sum(part.measured for part in found),
-        delta=total(part.delta for part in found),
-        ends=tuple(farthest(index, found) for index in range(len(ENDS))),
-    )
-
-
-def farthest(index: int, found: list[Sum]) -> End:
-    """Return the most extreme of several ends; equals go to the first name."""
-    sign = ENDS[index][2]
-    ends = [end for part in found if (end := part.ends[index])]
-    return min(ends, key=lambda end: (far(end[0], sign), end[1]), default=None)
-
-
-def sum_of(trials: list[Trial]) -> Sum:
-    """Add the trials of one campaign's evidence up."""
-    outcomes = [trial.outcome for trial in trials]
-    measured = [trial for trial in trials if trial.delta is not None]
-    reached = {delta: (t.delta or 0.0, t.name) for delta, _, t in extremes(measured)}
-    kinds = (Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED)
-    improved, worsened, equal, crashed = (outcomes.count(kind) for kind in kinds)
-    return Sum(
-        len(trials),
-        improved,
-        worsened,
-        equal,
-        crashed,
-        len(measured),
-        total(trial.delta or 0.0 for trial in measured),
-        tuple(reached.get(delta) for delta, _, _ in ENDS),
-    )
+from kg.totals import Sum, merged, sum_of
 
 
 def sums(asked: Asked) -> dict[Edits, Sum]:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import pytest
 from histories import built, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyoxigraph import Literal
 
+from kg import vocab
 from kg.graph import Graph
-from kg.query import ask
+from kg.query import ask, bind, questions, run
+from kg.standing import standing_of, standings
 
 ALONE = Graph(built(records("mar8", 24)))
 BOTH = Graph(built([*records("mar8", 24), *records("two", 24, seed=7)]))
@@ -58,3 +62,34 @@ def test_a_fleet_names_the_best_of_all_campaigns_first():
         assert row["best_delta"] == min(r["best_delta"] for r in same)
         assert row["experiment"] == row["experiments"][0]
         assert set(row["values"]) == {value for r in same for value in r["values"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("best", "experiment campaign metric value"),
+        ("by-agent", "attempts kept crashed best experiment commit"),
+        ("by-task", "attempts kept crashed best experiment commit"),
+        ("progress", "experiment campaign metric value attempts kept seconds"),
+    ],
+)
+def test_the_query_of_a_question_finds_in_each_campaign_what_its_answer_adds_up(name, columns):
+    scope = {"scope": vocab.EVERYTHING, "until": Literal(2**53)}
+    found = run(BOTH.store, bind(questions()[name].sparql, scope))
+    apart = [row for tag in TAGS for row in ask(BOTH, name, {}, campaign=tag).rows]
+    wanted = apart if name.startswith("by-") else ask(BOTH, name, {}).rows
+    names = columns.split()
+    assert wanted
+    assert sorted(tuple(row[n] for n in names) for row in found) == sorted(
+        tuple(row[n] for n in names) for row in wanted
+    )
+
+
+def test_where_a_campaign_stands_is_read_back_as_it_was_written():
+    assert standings(BOTH.store) == [standing_of(BOTH.board(tag)) for tag in TAGS]
+
+
+def test_all_campaigns_together_add_up_to_the_sum_of_each():
+    for name, number in (("by-agent", "attempts"), ("by-task", "seconds"), ("by-agent", "kept")):
+        apart = [row[number] for tag in TAGS for row in ask(BOTH, name, {}, campaign=tag).rows]
+        assert sum(row[number] for row in ask(BOTH, name, {}).rows) == pytest.approx(sum(apart))
