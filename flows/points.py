@@ -63,7 +63,8 @@ def limits(points: Sequence[Point], *, minimise: bool) -> tuple[float, float]:
         low, high = core[0], core[-1]
     kept = sorted(v for p in points if p.status == "keep" and (v := finite(p)) is not None)
     if kept:
-        low, high = (min(low, kept[0]), high) if minimise else (low, max(high, kept[-1]))
+        best = kept[0] if minimise else kept[-1]
+        low, high = min(low, best), max(high, best)
     within = [v for v in kept if max(high, v) - min(low, v) <= 4 * (high - low)]
     low, high = min([low, *within]), max([high, *within])
     span = (high - low) or max(abs(high) * 0.01, 1e-6)

@@ -102,6 +102,12 @@ def test_any_points_can_be_drawn(tmp_path_factory, points: list[Point], directio
     assert draw(points, path, direction).startswith(b"\x89PNG")
 
 
+def test_the_best_kept_point_is_in_view_also_where_all_discarded_ones_are_better() -> None:
+    points = [Point("", "keep", 5.0, "")]
+    points += [Point("", "discard", value, "") for value in (0.0, 0.0, 0.0, 1.0)]
+    assert not Frame(*limits(points, minimise=True), True).clips(5.0)
+
+
 @settings(deadline=None)
 @given(st.lists(any_point, max_size=30), st.booleans())
 def test_every_point_stands_inside_the_axis_and_the_best_one_unclipped(
