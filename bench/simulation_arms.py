@@ -17,7 +17,7 @@ from bench.simulation_world import ORDERED
 from bench.synthetic import KNOBS, START, State, message, source_of
 from kg import ingest
 from kg.board import Board
-from kg.check import Advised, check
+from kg.check import Advice, Advised, check
 from kg.check_ideas import from_sources
 from kg.check_model import EXIT_CODES, Alternative, Idea
 from kg.check_values import number
@@ -96,21 +96,29 @@ class Checking:
     memory: Memory
     refuse: frozenset[Advised] = ADVISED
     offers: bool = False  # take the alternative the advice names
+    noise: float | None = None  # what `nightlab noise` would hand to `try`: two floors
     seconds: list[float] = field(default_factory=list)
 
     def ask(self, state: State, accepted: State) -> Answer:
         source, parent, told = source_of(state), source_of(accepted), message(accepted, state)
         begun = time.perf_counter()
-        advice = check(self.memory, source, parent, campaign=TAG, message=told)
+        advice = check(self.memory, source, parent, campaign=TAG, message=told, noise=self.noise)
         self.seconds.append(time.perf_counter() - begun)
         refused = advice.verdict in self.refuse
         instead = None
         if refused and self.offers and advice.alternative:
             instead = applied(advice.alternative, accepted)
-        return Answer(str(advice.verdict), refused, instead)
+        return Answer(label(advice), refused, instead)
 
     def tell(self, record: ExperimentRecord, state: State, accepted: State) -> None:
         self.memory.add(record)
+
+
+def label(advice: Advice) -> str:
+    """Return a verdict; of a repeat also whether all it rests on were failures in the noise."""
+    inside = advice.reasons and all(reason.within_noise for reason in advice.reasons)
+    shaky = advice.verdict is Advised.REPEAT and inside
+    return f"{advice.verdict} of noise" if shaky else str(advice.verdict)
 
 
 class InProcess(Memory):
@@ -171,11 +179,13 @@ def edit_of(name: str, position: int) -> Idea:
 
 NOBODY, LIST, CHECK, PERFECT = "no memory", "flat list", "memory", "perfect memory"
 STOPS, OFFERS = "memory, only what try stops", "memory, taking its offers"
+MEASURED = "memory, noise measured"
 ARMS: Final[dict[str, Callable[[Truth], Adviser]]] = {
     NOBODY: lambda _: Nobody(),
     LIST: lambda _: FlatList(),
     CHECK: lambda _: Checking(InProcess()),
     STOPS: lambda _: Checking(InProcess(), refuse=STOPPED),
     OFFERS: lambda _: Checking(InProcess(), offers=True),
+    MEASURED: lambda truth: Checking(InProcess(), noise=2 * truth.surface.sigma),
     PERFECT: Perfect,
 }
