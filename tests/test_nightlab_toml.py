@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import VerdictRule, load_config, parse_config
+from flows.config import load_config, parse_config
 from flows.errors import ConfigError
 
 
@@ -30,47 +30,6 @@ limit_seconds = -1
     assert [place for place in places if place not in found] == []
     assert "colour: no such key" in error.value.mistakes
     assert "tasks.train.metric: is missing" in error.value.mistakes
-
-
-@pytest.mark.parametrize(
-    ("line", "mistake"),
-    [
-        ("inputs = ['a', '../b']", "inputs.1: must be a path inside the repository, not '../b'"),
-        ("inputs = 'a'", "inputs: must be a list of paths, not 'a'"),
-        ("metric = ''", "metric: must be some text, not ''"),
-        ("verdict = { tolerance = -1 }", "verdict.tolerance: must be a number of at least 0, not -1"),
-        ("verdict = { much_code = 1.5 }",
-         "verdict.much_code: must be a whole number of at least 0, not 1.5"),
-        ("verdict = { confirm = 1 }", "verdict.confirm: must be true or false, not 1"),
-        ("verdict = true", "verdict: must be a table, not True"),
-    ],
-)  # fmt: skip
-def test_a_wrong_value_is_said_with_what_it_must_be(line: str, mistake: str) -> None:
-    given = {"target": "target = 't.py'", "command": "command = 'x'", "metric": "metric = 'm'"}
-    lines = {**given, line.split(" ")[0]: line}
-    with pytest.raises(ConfigError) as error:
-        parse_config("\n".join(["[tasks.train]", *lines.values()]))
-    assert error.value.mistakes == [f"tasks.train.{mistake}"]
-
-
-@pytest.mark.parametrize("clock", ["0", "-1", "nan", "inf", "true", "'300'"])
-def test_a_clock_is_a_number_above_zero(clock: str) -> None:
-    with pytest.raises(
-        ConfigError, match=r"profiles\.cpu\.limit_seconds: must be a number above 0"
-    ):
-        parse_config(f"[tasks.train]\n[profiles.cpu]\nlimit_seconds = {clock}")
-
-
-def test_what_is_not_given_has_its_default_and_whole_seconds_are_numbers() -> None:
-    config = parse_config(
-        "[tasks.train]\ntarget='t.py'\ncommand='x'\nmetric='m'\ninputs=['data']\n"
-        "[profiles.cpu]\nlimit_seconds = 300\n"
-    )
-    task = config.tasks["train"]
-    assert (task.direction, task.prepare, task.inputs) == ("minimise", "", ("data",))
-    assert task.verdict == VerdictRule()
-    assert repr(config.profiles["cpu"].limit_seconds) == "300.0"
-    assert (config.semantic, config.prefect.port) == ("auto", 4200)
 
 
 def test_names_that_do_not_exist_are_named_with_those_that_do() -> None:
