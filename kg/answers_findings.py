@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from kg import vocab
@@ -23,22 +23,13 @@ SHOWN = 20  # experiments listed for one edit; over a fleet there may be thousan
 ATTEMPTED = frozenset({Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED})
 
 
-Found = dict[Edits, list[tuple[EvidenceKey, Trial]]]
-
-
-def grouped(pairs: Iterable[tuple[EvidenceKey, Trial]], found: Found | None = None) -> Found:
-    """Put trials of one edit together, alone or combined, whichever optimizer it touched."""
-    found = {} if found is None else found
-    for key, trial in pairs:
-        found.setdefault(edit_of(key), []).append((key, trial))
-    return found
-
-
-def all_pairs(board: Board) -> Iterator[tuple[EvidenceKey, Trial]]:
-    """Yield every trial of a campaign."""
+def made_among(board: Board, names: Container[str]) -> dict[Edits, list[tuple[EvidenceKey, Trial]]]:
+    """Return the trials of some experiments by edit, whether alone or combined."""
+    found: dict[Edits, list[tuple[EvidenceKey, Trial]]] = {}
     for key, trials in board.evidence.items():
-        for trial in trials:
-            yield key, trial
+        if made := [(key, trial) for trial in trials if trial.name in names]:
+            found.setdefault(edit_of(key), []).extend(made)
+    return found
 
 
 def improved_while(asked: Asked) -> tuple[Rows, bool]:
@@ -48,8 +39,7 @@ def improved_while(asked: Asked) -> tuple[Rows, bool]:
     knob = asked.text("knob")
     fits = condition(knob, asked.text("value"))
     (board,) = asked.boards()
-    held = {name for name, value in board.column(knob).items() if fits(value)}
-    found = grouped((key, trial) for key, trial in all_pairs(board) if trial.name in held)
+    found = made_among(board, {n for n, value in board.column(knob).items() if fits(value)})
     component, direction = asked.text("component"), asked.text("direction")
     rows = [
         improvement(edit, pairs, board.noise)

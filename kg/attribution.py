@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -69,14 +69,19 @@ class Fit(NamedTuple):
 def attribution(asked: Asked) -> tuple[Rows, bool]:
     """Return what each edit of each campaign asked about is credited with."""
     wanted = {name: asked.text(name) for name in ("component", "knob", "direction")}
+    columns = [column.name for column in fields(Credit)]
 
     def rows_of(board: Board) -> Iterator[dict[str, Any]]:
         for row in credits_of(board):
             if all(value in ("", getattr(row, name)) for name, value in wanted.items()):
-                lists = {k: list(v) for k, v in asdict(row).items() if isinstance(v, tuple)}
-                yield {**asdict(row), **lists}
+                yield {name: shown(getattr(row, name)) for name in columns}
 
     return campaign_by_campaign(asked, rows_of)
+
+
+def shown(value: object) -> object:
+    """Return a column as answers give it; `asdict` would copy 1,000 names to the same end."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def credits_of(board: Board) -> tuple[Credit, ...]:

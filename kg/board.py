@@ -143,13 +143,18 @@ class Board:
         """Return what a knob was set to in each experiment that has it."""
         spans = self.regimes.get(knob, [])
         found: dict[str, Value] = {}
+        begun = 0  # of the spans, which do not overlap
         for row in self.rows:
+            order = row.order
+            while begun < len(spans) and (spans[begun].since, spans[begun].by) <= order:
+                begun += 1
             if row.deviates is None:
                 continue
             if knob in row.deviates:
                 value = row.deviates[knob]
             else:
-                value = next((r.value for r in reversed(spans) if r.covers(row.order)), None)
+                held = begun and spans[begun - 1].covers(order)
+                value = spans[begun - 1].value if held else None
             if value is not None:
                 found[row.name] = value
         return found
