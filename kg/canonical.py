@@ -67,6 +67,8 @@ class Canon:
         parts = [self.text(argument) for argument in node.args]
         parts += [self.text(keyword) for keyword in node.keywords]
         self.calls.append(node)
+        if function in REFLECTION and len(node.args) > 1:
+            self.item(getattr(node.args[1], "value", None))  # an attribute, by its name as text
         return f"{function}({','.join(parts)})"
 
     def keyword(self, node: ast.keyword) -> str:
@@ -108,6 +110,7 @@ class Canon:
         return self.text(node.value)
 
 
+REFLECTION: Final = frozenset({"getattr", "setattr", "hasattr", "delattr"})
 OPERATORS: Final[dict[type, str]] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
     ast.Pow: "**", ast.MatMult: "@", ast.LShift: "<<", ast.RShift: ">>", ast.BitAnd: "&",

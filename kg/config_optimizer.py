@@ -241,6 +241,9 @@ def update_kind(program: Program, scope: str) -> str:
     for kind in ("muon", "adam"):
         if kind in scope.rpartition(".")[2].lower():
             return "muon" if kind == "muon" else "adamw"
+    text = " ".join(statement.text for statement in program.by_scope.get(scope, ())).lower()
+    if "muon" in text and "adam" in text:
+        return "muon+adamw"  # hands each group on to its own rule
     node = program.functions.get(scope)
     return update_rule(program, scope.rpartition(".")[0], node.body) if node is not None else ""
 

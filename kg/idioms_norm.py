@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from kg.canonical import canonical
-from kg.config_names import callee
+from kg.config_names import assignments, callee
 from kg.idioms_attention import ROTATES
 from kg.program import Program, Span, Statement
 from kg.roles import Role, Roles
@@ -122,6 +123,24 @@ def inner_sites(statements: list[Statement], role: Role, found: Found) -> None:
                 found.add("attn:v", statement)
             else:
                 found.add(f"{part}:inner", statement)
+        if part == "attn":
+            length_sites(statement, rotated, found)
+
+
+def length_sites(statement: Statement, rotated: bool, found: Found) -> None:
+    """Note queries and keys that are divided by their own length: `q / q.norm(dim=-1)`."""
+    for target, value in assignments(statement.node):
+        if not isinstance(target, ast.Name) or not re.match(r"[qk]\w{0,6}$", target.id):
+            continue
+        if isinstance(value, ast.BinOp) and LENGTH[type(value.op)].search(canonical(value.right)):
+            found.add(f"qk:{target.id[0]}", statement)
+            found.how |= {"l2", "after rotation"} if rotated else {"l2"}
+
+
+LENGTH = defaultdict(
+    lambda: re.compile(r"$^"),
+    {ast.Div: re.compile(r"\bnorm\(|sqrt\("), ast.Mult: re.compile(r"rsqrt\(")},
+)
 
 
 def model_sites(statements: list[Statement], found: Found) -> None:
@@ -130,8 +149,27 @@ def model_sites(statements: list[Statement], found: Found) -> None:
     for statement in statements:
         in_loop = any(isinstance(parent, ast.For | ast.While) for parent in statement.parents)
         looped = looped or in_loop or isinstance(statement.node, ast.For)
-        if any(is_norm(call) for call in statement.calls):
-            found.add("stream" if in_loop else "final" if looped else "embedding", statement)
+        if not any(is_norm(call) for call in statement.calls):
+            continue
+        if not in_loop:
+            found.add("final" if looped else "embedding", statement)
+        elif carries_on(statement, statements):
+            found.add("stream", statement)
+
+
+def carries_on(statement: Statement, statements: list[Statement]) -> bool:
+    """Tell whether what a statement sets goes on to the next layer; a loss term's norm does not."""
+    for target, value in assignments(statement.node):
+        if not isinstance(target, ast.Name):
+            continue
+        if any(isinstance(n, ast.Name) and n.id == target.id for n in ast.walk(value)):
+            return True
+        if any(target.id in s.names and LAYER.search(s.text) for s in statements):
+            return True
+    return False
+
+
+LAYER = re.compile(r"\b(block|layer)\w*\(")
 
 
 def block_sites(statements: list[Statement], found: Found) -> None:

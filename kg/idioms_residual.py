@@ -152,16 +152,21 @@ def mixing_settings(program: Program, scope: str) -> Iterator[Setting]:
         for target, value in assignments(statement.node):
             if not isinstance(target, ast.Name) or not isinstance(value, ast.BinOp):
                 continue
-            other = {"q": "k", "k": "q"}.get(target.id)
-            sums = [{n.id for n in ast.walk(t) if isinstance(n, ast.Name)} for t in terms(value)]
-            if (
-                any(target.id in s for s in sums)
-                and any(other in s for s in sums)
-                and len(sums) > 1
-            ):
+            other = {"q": "k", "k": "q"}.get(target.id, "")
+            sums = [side_names(term) for term in terms(value)]
+            if other and len(sums) > 1 and {target.id} in sums and {other} in sums:
                 site = Site(f"{scope} > {target.id} mixing", scope, statement.span, Rank.IDIOM)
                 token = canonical(value)
                 yield make_value("attention.qk_mixing", program.source(value), site, token=token)
+
+
+def side_names(term: ast.expr) -> set[str]:
+    """Return which of queries and keys a term is of: `0.5 * k_raw` is of the keys."""
+    found = (QUERY_OR_KEY.match(n.id) for n in ast.walk(term) if isinstance(n, ast.Name))
+    return {match.group(1) for match in found if match}
+
+
+QUERY_OR_KEY: Final = re.compile(r"^([qk])(?:_\w{1,12}|\d)?$")
 
 
 def output_scale(program: Program, names: Names, scope: str) -> Iterator[Setting]:

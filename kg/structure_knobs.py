@@ -22,8 +22,8 @@ from kg.structure import (
     by_knob,
     literal_change,
     merged_spans,
-    target_text,
 )
+from kg.structure_links import target_text
 from kg.structure_same import only_casts
 
 UNSPECIFIED: Final = "other.unspecified"
