@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flows import campaign
 from flows.experiment import Proposal
-from flows.lab import Lab, open_lab
+from flows.lab import Lab, Wishes, open_lab
 from tests.conftest import TRAIN, make_repository
 
 NIGHT = int(os.environ.get("NIGHTLAB_BENCH_NIGHT", "300"))
@@ -26,7 +26,7 @@ def main() -> None:
     logging.getLogger("flows").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as directory:
         lab = open_lab(make_repository(Path(directory) / "night"))
-        campaign.start(lab, "bench", campaign.Wishes())
+        campaign.start(lab, "bench", Wishes())
         spent = [one(lab, number) for number in range(1, NIGHT + 1)]
         early, late = spent[1:11], spent[-10:]
         for name, part in (("experiments 2-11", early), (f"experiments {NIGHT - 9}-{NIGHT}", late)):

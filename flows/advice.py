@@ -6,16 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from flows import campaign, ledger
+from flows import ledger
 from flows.errors import CampaignError, NotAdvised
-from flows.lab import Campaign, Lab
+from flows.lab import Campaign, Lab, current_tag, edited, open_campaign, read_target
 from flows.ledger import Entry
-from flows.output import emit, out
+from flows.output import emit, tell
 from flows.stores import open_store
 from kg.check import check
 from kg.check_model import Advice, Advised
 from kg.memory import Memory, open_memory
-from trainer.run import printable
 
 STOPS = (Advised.IDENTICAL, Advised.REPEAT)  # a dead end is said, and left to the agent
 
@@ -59,7 +58,7 @@ def recall_command(options: argparse.Namespace) -> int:
     if options.json:
         emit(digest.to_json())
     elif digest.text:
-        out().print(digest.text)
+        tell(digest.text.split("\n"))
     else:
         sys.stderr.write("nothing is known yet\n")
     return 0
@@ -70,7 +69,7 @@ def tag_of(lab: Lab | None, tag: str | None) -> str | None:
     if tag or lab is None:
         return tag
     try:
-        return campaign.current_tag(lab, Path.cwd())
+        return current_tag(lab, Path.cwd())
     except CampaignError:
         return None
 
@@ -87,11 +86,11 @@ def sources(
     tip = None if lab is None else lab.repository.resolve(f"refs/heads/autoresearch/{tag}")
     if lab is None or tag is None or tip is None:
         return None if file is None else ledger.text(Path(file).read_bytes()), None
-    place, _ = campaign.open_campaign(lab, tag)
-    accepted = ledger.text(campaign.read_target(lab, place, tip))
+    place, _ = open_campaign(lab, tag)
+    accepted = ledger.text(read_target(lab, place, tip))
     if file is not None:
         return ledger.text(Path(file).read_bytes()), accepted
-    source = ledger.text(campaign.edited(place))
+    source = ledger.text(edited(place))
     return (None if message and source == accepted else source), accepted
 
 
@@ -119,13 +118,8 @@ def earlier(lab: Lab, error: NotAdvised) -> Entry | None:
 
 def say(advice: Advice) -> None:
     """Print advice in a few lines an agent can read."""
-    console = out()
-    console.print(printable(advice.summary))
-    for reason in advice.reasons[1:6]:
-        console.print(printable(f"- {reason.text}"))
-    for difference in advice.differences[:6]:
-        console.print(printable(f"- changed since: {difference.text}"))
+    lines = [advice.summary, *(f"- {reason.text}" for reason in advice.reasons[1:6])]
+    lines += [f"- changed since: {difference.text}" for difference in advice.differences[:6]]
     if advice.alternative:
-        console.print(printable(f"- untried: {advice.alternative.text}"))
-    for note in advice.notes:
-        console.print(printable(f"- note: {note}"))
+        lines.append(f"- untried: {advice.alternative.text}")
+    tell([*lines, *(f"- note: {note}" for note in advice.notes)])

@@ -20,10 +20,10 @@ from filelock import FileLock, Timeout
 
 from flows import campaign, ledger
 from flows.agents import agent_named
-from flows.campaign import Done, Wishes
+from flows.campaign import Done
 from flows.errors import CampaignError
 from flows.experiment import pending_names
-from flows.lab import Campaign, Lab
+from flows.lab import Campaign, Lab, Wishes, open_campaign, read_target
 from flows.prefect_server import temporary_server, use_server
 from flows.recovery import was_interrupted
 from trainer.run import Watch
@@ -107,7 +107,7 @@ def works(lab: Lab, plan: Plan, watch: Watch | None) -> Generator[tuple[Campaign
     name = plan.agent or lab.config.agent
     agent = agent_named(name, lab, plan.tag, plan.seed)
     end_at = None if plan.hours is None else time.monotonic() + plan.hours * 3600
-    place, budget = campaign.open_campaign(lab, plan.tag, plan.wishes)
+    place, budget = open_campaign(lab, plan.tag, plan.wishes)
     with turn(lab, place):
         campaign.settle(lab, place)
     if not has_outcome(lab, plan.tag):
@@ -119,7 +119,7 @@ def works(lab: Lab, plan: Plan, watch: Watch | None) -> Generator[tuple[Campaign
         with turn(lab, place):
             campaign.settle(lab, place)
             tip = lab.repository.resolve(place.ref) or lab.repository.head()
-            proposal = agent(place, campaign.read_target(lab, place, tip))
+            proposal = agent(place, read_target(lab, place, tip))
             if proposal is None:
                 return
             yield place, partial(campaign.experiment, lab, place, proposal, budget, watch)

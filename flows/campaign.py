@@ -8,10 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from flows import derived, ledger
@@ -24,15 +21,13 @@ from flows.experiment import (
     finish,
     run_attempt,
 )
-from flows.lab import BRANCH, Campaign, Lab, campaign_of, check_tag
+from flows.lab import Campaign, Lab, Wishes, open_campaign, read_target
 from flows.layout import lay_out
 from flows.ledger import Entry
 from flows.recovery import recover, was_interrupted
 from flows.tracking import check_pipeline
 from trainer.run import Watch
 from trainer.stage import environment
-
-MAX_SOURCE_BYTES = 1024 * 1024  # a target is source code; a larger file is a mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,75 +36,6 @@ class Done:
 
     entry: Entry
     seconds: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a user may choose when a campaign starts; None takes what it has or the default."""
-
-    task: str | None = None
-    profile: str | None = None
-    budget_seconds: float | None = None
-
-
-def open_campaign(lab: Lab, tag: str, wishes: Wishes = Wishes()) -> tuple[Campaign, float | None]:
-    """Return a campaign and its training clock: as it was started, else as wished.
-
-    Raises:
-        CampaignError: A wish contradicts what the campaign was started with.
-    """
-    check_tag(tag)
-    first = next(iter(ledger.names(lab.repository, tag).values()), None)
-    entry = ledger.read_entry(lab.repository, first) if first else None
-    if entry is None:
-        profile = wishes.profile or default_profile(lab)
-        campaign = campaign_of(lab, tag, wishes.task or lab.config.task, profile)
-        return campaign, wishes.budget_seconds or lab.config.profiles[profile].budget_seconds
-    facts = entry.facts
-    for kind, wish, has in (
-        ("task", wishes.task, facts.task),
-        ("profile", wishes.profile, facts.profile),
-        ("budget", wishes.budget_seconds, facts.budget_seconds),
-    ):
-        if wish is not None and wish != has:
-            raise CampaignError(
-                f"campaign {tag}: was started with {kind} {has!r}, not {wish!r}, and results are "
-                f"compared only within one {kind}; start another tag"
-            )
-    return campaign_of(lab, tag, facts.task, facts.profile), facts.budget_seconds
-
-
-def default_profile(lab: Lab) -> str:
-    """Return the profile of the committed params.yaml, else nightlab.toml's."""
-    data = lab.repository.read(lab.repository.head(), "params.yaml")
-    try:
-        raw: Any = yaml.safe_load(data) if data else None
-    except yaml.YAMLError:
-        raw = None
-    profile = raw.get("profile") if isinstance(raw, dict) else None
-    return profile if isinstance(profile, str) else lab.config.profile
-
-
-def tags(lab: Lab) -> list[str]:
-    """Return the tags of every campaign, the one worked on last at the end."""
-    branches = (ref.removeprefix(BRANCH) for ref in lab.repository.refs(BRANCH))
-    found = {tag: (lab.state / "campaigns" / tag / "lock") for tag in branches}
-    return sorted(found, key=lambda tag: found[tag].stat().st_mtime if found[tag].exists() else 0)
-
-
-def current_tag(lab: Lab, place: Path) -> str:
-    """Return the campaign a directory belongs to, else the one worked on last.
-
-    Raises:
-        CampaignError: There is no campaign yet.
-    """
-    campaigns = lab.root / ".nightlab" / "campaigns"
-    if place.resolve().is_relative_to(campaigns.resolve()):
-        return place.resolve().relative_to(campaigns.resolve()).parts[0]
-    known = tags(lab)
-    if not known:
-        raise CampaignError("no campaign here yet; run `nightlab start TAG`")
-    return known[-1]
 
 
 @contextmanager
@@ -221,20 +147,6 @@ def attempt(
         return campaign, experiment(lab, campaign, proposal, budget, watch)
 
 
-def edited(campaign: Campaign) -> bytes:
-    """Return the bytes of the agent's edit.
-
-    Raises:
-        CampaignError: It is missing, a link, or too large to be source code.
-    """
-    path = campaign.target
-    if path.is_symlink() or not path.is_file():
-        raise CampaignError(f"{path}: is not a plain file; put the edited file there")
-    if path.stat().st_size > MAX_SOURCE_BYTES:
-        raise CampaignError(f"{path}: is larger than 1 MiB; a target is source code, not data")
-    return path.read_bytes()
-
-
 def restore(lab: Lab, campaign: Campaign) -> None:
     """Write the accepted version of the target into the agent's work directory, only that."""
     tip = lab.repository.resolve(campaign.ref) or lab.repository.head()
@@ -244,21 +156,6 @@ def restore(lab: Lab, campaign: Campaign) -> None:
     temporary = campaign.target.with_suffix(".tmp")
     temporary.write_bytes(source)
     temporary.replace(campaign.target)
-
-
-def read_target(lab: Lab, campaign: Campaign, commit: str) -> bytes:
-    """Return the target at a commit.
-
-    Raises:
-        CampaignError: The commit has no such file.
-    """
-    source = lab.repository.read(commit, campaign.task.target)
-    if source is None:
-        raise CampaignError(
-            f"{campaign.task.target}: is not in commit {commit[:7]}; commit it, or correct "
-            f"tasks.{campaign.task_name}.target in nightlab.toml"
-        )
-    return source
 
 
 def last_entry(lab: Lab, tag: str) -> Entry | None:

@@ -10,7 +10,7 @@ from flows import campaign, derived, ledger
 from flows.advice import earlier, gate
 from flows.errors import CampaignError, NotAdvised
 from flows.experiment import Proposal
-from flows.lab import Campaign, Lab, open_lab
+from flows.lab import Campaign, Lab, Wishes, current_tag, edited, open_campaign, open_lab, tags
 from flows.output import (
     done_json,
     emit,
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from flows.batch import Plan
 
 
-def wishes(options: argparse.Namespace) -> campaign.Wishes:
+def wishes(options: argparse.Namespace) -> Wishes:
     """Return what the user chose."""
-    return campaign.Wishes(options.task, options.profile, options.budget)
+    return Wishes(options.task, options.profile, options.budget)
 
 
 def start(options: argparse.Namespace) -> int:
@@ -52,12 +52,12 @@ def start(options: argparse.Namespace) -> int:
 def attempt(options: argparse.Namespace) -> int:
     """`nightlab try`: one experiment with the edit in the work directory."""
     lab = open_lab()
-    tag = options.tag or campaign.current_tag(lab, Path.cwd())
+    tag = options.tag or current_tag(lab, Path.cwd())
     if options.force and not options.because:
         raise CampaignError('--force: needs a reason; add --because "..."')
 
     def propose(place: Campaign, accepted: bytes) -> Proposal:
-        source, said = campaign.edited(place), pending_hypothesis(place.directory)
+        source, said = edited(place), pending_hypothesis(place.directory)
         if not options.force and source != accepted:
             gate(lab, place, source, accepted, options.message)
         return Proposal(
@@ -90,7 +90,7 @@ def known(lab: Lab, tag: str, error: NotAdvised, *, as_json: bool) -> int:
             emit({"error": str(error), "check": error.advice})
         notes().print(f"error: {error}")
         return error.exit_code
-    place, _ = campaign.open_campaign(lab, tag)
+    place, _ = open_campaign(lab, tag)
     with campaign.held(place):
         campaign.restore(lab, place)
     done = campaign.Done(entry, {})
@@ -133,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
     )
     lab = open_lab()
     done = night(lab, plan, prefect=not options.no_prefect)
-    place, _ = campaign.open_campaign(lab, options.tag)
+    place, _ = open_campaign(lab, options.tag)
     derived.plot(lab, place)
     if options.json:
         found = [done_json(lab, place, item) for item in done]
@@ -171,7 +171,7 @@ def log(options: argparse.Namespace) -> int:
     lab = open_lab()
     tag = options.tag_option or options.tag
     found = list(ledger.entries(lab.repository, tag))
-    if tag and not found and tag not in campaign.tags(lab):
+    if tag and not found and tag not in tags(lab):
         raise CampaignError(f"campaign {tag}: does not exist; run `nightlab start {tag}`")
     if options.json:
         emit({"experiments": [experiment_json(entry) for entry in found]})
@@ -183,7 +183,7 @@ def log(options: argparse.Namespace) -> int:
 def plot(options: argparse.Namespace) -> int:
     """`nightlab plot`: progress.png of a campaign."""
     lab = open_lab()
-    place, _ = campaign.open_campaign(lab, options.tag or campaign.current_tag(lab, Path.cwd()))
+    place, _ = open_campaign(lab, options.tag or current_tag(lab, Path.cwd()))
     derived.plot(lab, place)
     if options.json:
         emit({"tag": place.tag, "plot": str(place.plot)})

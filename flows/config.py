@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from flows.errors import ConfigError
 
 FILE = "nightlab.toml"
-STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid", defer_build=True)
 
 Text = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows import campaign, derived, ledger
+from flows import derived, ledger
 from flows.batch import Plan
 from flows.commands import night
-from flows.lab import Lab, open_lab
+from flows.lab import Lab, open_campaign, open_lab
 from flows.output import notes, out, show_results
 from flows.recovery import was_interrupted
 from flows.tables import answer_table
@@ -54,7 +54,7 @@ def unfinished(lab: Lab) -> tuple[str, int]:
 
 def show(lab: Lab, tag: str) -> None:
     """Print what a person wants to see in the morning."""
-    place, _ = campaign.open_campaign(lab, tag)
+    place, _ = open_campaign(lab, tag)
     derived.plot(lab, place)
     console = out()
     console.print(f"\nresults of {place.branch}")

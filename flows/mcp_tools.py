@@ -148,17 +148,17 @@ class Tools:
         self, hypothesis: str, expected_delta: float | None, campaign: str | None
     ) -> dict[str, Any]:
         """Keep a hypothesis for the next `nightlab try`."""
-        from flows import campaign as campaigns
+        from flows.lab import current_tag, open_campaign, tags
         from flows.pending import record_hypothesis
 
         _, lab = self.open()
         if lab is None:
             raise RepositoryError("record_hypothesis: needs a repository with a campaign")
-        tag = campaign or campaigns.current_tag(lab, Path.cwd())
-        known = campaigns.tags(lab)
+        tag = campaign or current_tag(lab, Path.cwd())
+        known = tags(lab)
         if tag not in known:
             raise CampaignError(f"campaign {tag!r}: does not exist; take one of: {listed(known)}")
-        place, _ = campaigns.open_campaign(lab, tag)
+        place, _ = open_campaign(lab, tag)
         kept = record_hypothesis(place.directory, hypothesis, expected_delta)
         return {
             "campaign": tag,
@@ -204,7 +204,7 @@ def check_known(memory: Memory, lab: Lab | None, tag: str) -> None:
     from kg.query import check_campaign
 
     if lab is not None:
-        from flows.campaign import tags
+        from flows.lab import tags
 
         if tag in tags(lab):
             return

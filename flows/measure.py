@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flows.campaign import current_tag, held, open_campaign
+from flows.campaign import held
 from flows.derived import remember_noise
 from flows.errors import CampaignError
-from flows.lab import Lab, open_lab
+from flows.lab import Lab, current_tag, open_campaign, open_lab
 from flows.noise import FIRST_SEED, Noise, keep, measured, noise_of, run_seed
 from flows.output import emit, out
 from flows.progress import display

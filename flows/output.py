@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from flows import derived
-from flows.campaign import Done
-from flows.lab import Campaign, Lab
-from flows.ledger import Entry
-from flows.tables import results_table
 from kg.model import Status
-from trainer.run import printable
+from trainer.terminal import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flows.campaign import Done
+    from flows.lab import Campaign, Lab
+    from flows.ledger import Entry
 
 PIPE_WIDTH = 180  # columns
 
@@ -26,11 +26,18 @@ def emit(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
+def tell(lines: Iterable[str]) -> None:
+    """Write untrusted lines of text to stdout; loading a console takes longer than many answers."""
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+
+
 def out() -> Console:
     """Return a console on stdout, without markup: what it shows is often untrusted text.
 
     Into a pipe or a log it writes wide lines: 80 columns would fold most answers.
     """
+    from rich.console import Console
+
     console = Console(markup=False, highlight=False, soft_wrap=True)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
@@ -39,6 +46,9 @@ def out() -> Console:
 
 def show_results(entries: Sequence[Entry]) -> None:
     """Print experiments as a table, the best marked."""
+    from flows import derived
+    from flows.tables import results_table
+
     if not entries:
         notes().print("no experiments yet")
         return
@@ -49,6 +59,8 @@ def show_results(entries: Sequence[Entry]) -> None:
 
 def notes() -> Console:
     """Return a console on stderr."""
+    from rich.console import Console
+
     return Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 

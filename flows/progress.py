@@ -16,7 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from trainer.run import printable
+from trainer.terminal import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,28 +39,35 @@ class Repository:
         """
         try:
             self.git = git.Repo(place, search_parent_directories=True)
-            self.git.head.commit  # noqa: B018  an unborn branch raises here
         except git.NoSuchPathError:
             raise RepositoryError(f"{place}: no such directory; give an existing one") from None
         except git.InvalidGitRepositoryError:
             raise RepositoryError(
                 f"{place}: not inside a git repository; run `git init` and commit your files"
             ) from None
-        except ValueError as error:
-            raise RepositoryError(
-                f"{place}: the repository has no usable commit ({error}); commit your files first"
-            ) from error
         if self.git.working_tree_dir is None:
             raise RepositoryError(f"{place}: is a bare repository; use a clone of it")
         self.root = Path(self.git.working_tree_dir)
+        self.head()
 
     def close(self) -> None:
         """End the `git cat-file` helper processes."""
         self.git.close()
 
     def head(self) -> str:
-        """Return the commit the user has checked out."""
-        return str(self.git.head.commit.hexsha)
+        """Return the commit the user has checked out.
+
+        Asked of git: GitPython reads all of packed-refs, 25 ms at 10,000 experiments.
+
+        Raises:
+            RepositoryError: There is none yet.
+        """
+        found = self.resolve("HEAD")
+        if found is None:
+            raise RepositoryError(
+                f"{self.root}: the repository has no usable commit; commit your files first"
+            )
+        return found
 
     def resolve(self, name: str) -> str | None:
         """Return the commit of a ref or a full hash, None if it does not exist."""
@@ -81,7 +88,7 @@ class Repository:
         return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
     def refs(self, prefix: str) -> dict[str, str]:
-        """Return the refs below a prefix with their commits, sorted by name."""
+        """Return the refs below a prefix, or of a pattern, with their commits, sorted by name."""
         lines = self.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)
         pairs = (line.split(" ", 1) for line in lines.split("\n") if line)
         return {name: commit for commit, name in pairs}

@@ -16,7 +16,7 @@ from types import FrameType
 from flows import campaign
 from flows.errors import CampaignError
 from flows.experiment import pending_names
-from flows.lab import Lab
+from flows.lab import Lab, open_campaign, tags
 from flows.output import notes
 from flows.prefect_server import (
     ServerInfo,
@@ -83,10 +83,10 @@ def stoppable() -> Iterator[None]:
 
 def settle_all(lab: Lab) -> None:
     """Record what runners that died have left in any campaign, and end their training."""
-    for tag in campaign.tags(lab):
+    for tag in tags(lab):
         if pending_names(lab, tag):
             with contextlib.suppress(CampaignError):  # somebody works in it: not dead
-                place, _ = campaign.open_campaign(lab, tag)
+                place, _ = open_campaign(lab, tag)
                 with campaign.held(place):
                     campaign.settle(lab, place)
 

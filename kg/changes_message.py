@@ -9,7 +9,6 @@ from typing import Final
 
 from kg.idioms_features import features
 from kg.knobs import component_of, rules
-from kg.lexicon import load_shipped
 from kg.model import Change, ChangeType
 
 # What a message says an edit without a knob is for; a first match wins.
@@ -175,6 +174,8 @@ def plain_text(message: str) -> str:
 @lru_cache(maxsize=1024)
 def labels_of(knob: str) -> re.Pattern[str] | None:
     """Return a pattern of what people call a knob or one of its values: GQA, VE on all layers."""
+    from kg.lexicon import load_shipped  # with its tokens; most edits come without a message
+
     lexicon = load_shipped()
     values = (c for c in lexicon.concepts.values() if c.kind == "value" and c.broader == knob)
     concept = lexicon.knob(knob)

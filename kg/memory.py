@@ -1,4 +1,7 @@
-"""The memory of a laboratory: experiments in, answers out, on disk in one directory."""
+"""The memory of a laboratory: experiments in, answers out, on disk in one directory.
+
+Asking must start fast: what only adds experiments is imported where one is added.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,20 @@ from typing import TYPE_CHECKING
 
 from pyoxigraph import RdfFormat, Store, serialize
 
-from kg import ingest, store
-from kg.board import Board
-from kg.facts import Facts, Reader
-from kg.floor import floor_quads, stale_quads
+from kg import store
 from kg.graph import Graph
-from kg.guard import Limits
-from kg.model import ExperimentRecord, NoiseFloor
-from kg.query import Answer, ask
-from kg.shapes import check_store
-from kg.sparql import SparqlAnswer, sparql
 from kg.terms import LAB, PREFIXES, RDF
 
 if TYPE_CHECKING:
     from rdflib import Dataset
+
+    from kg.board import Board
+    from kg.facts import Facts, Reader
+    from kg.guard import Limits
+    from kg.ingest import Progress
+    from kg.model import ExperimentRecord, NoiseFloor
+    from kg.query import Answer
+    from kg.sparql import SparqlAnswer
 
 
 WRITER_BOARDS = 4  # 2 MB each at 1,000 experiments
@@ -49,10 +52,10 @@ class Memory:
         """
         self.add_all([record])
 
-    def add_all(
-        self, records: Iterable[ExperimentRecord], progress: ingest.Progress | None = None
-    ) -> int:
+    def add_all(self, records: Iterable[ExperimentRecord], progress: Progress | None = None) -> int:
         """Add many experiments in any order; return how many were new or had changed."""
+        from kg import ingest
+
         with store.writing(self.directory) as graph:
             fresh = ingest.unknown(graph, records)
             if fresh:
@@ -68,10 +71,13 @@ class Memory:
     def rebuild(
         self,
         records: Iterable[ExperimentRecord],
-        progress: ingest.Progress | None = None,
+        progress: Progress | None = None,
         floors: Iterable[NoiseFloor] = (),
     ) -> int:
         """Make the graph anew beside the present one, then swap them; return its size."""
+        from kg import ingest
+        from kg.floor import floor_quads
+
         stream, workers = ingest.stream_workers(records)
         with store.replacing(self.directory) as graph:
             facts = ingest.understand(stream, self.reader, workers)
@@ -87,6 +93,8 @@ class Memory:
                 memory for a minute.
             MemoryBroken: The store is damaged or of another format.
         """
+        from kg.floor import floor_quads, stale_quads
+
         fresh = set(floor_quads(floors))
         with store.writing(self.directory) as graph:
             stale = stale_quads(graph, campaign)
@@ -126,6 +134,8 @@ class Memory:
             UnknownQuestion: No question has this name.
             BadArgument: It does not take this argument, or not this value.
         """
+        from kg.query import ask
+
         return ask(self.graph(), question, arguments or {}, campaign=campaign, as_of=as_of)
 
     def sparql(self, text: str, limits: Limits | None = None) -> SparqlAnswer:
@@ -134,6 +144,8 @@ class Memory:
         Raises:
             BadSparql: It is refused, or does not parse.
         """
+        from kg.sparql import sparql
+
         return sparql(self.graph().store, text, limits)
 
     def turtle(self) -> bytes:
@@ -165,6 +177,8 @@ class Memory:
 
     def check(self) -> list[str]:
         """Return every violation of shapes.ttl that pySHACL finds in the whole graph."""
+        from kg.shapes import check_store
+
         return check_store(self.graph().store)
 
     def dataset(self) -> Dataset:
@@ -195,7 +209,7 @@ class WriterBoards:
         self.boards = dict(list(boards.items())[-WRITER_BOARDS:])
 
 
-def counted(found: Iterable[Facts], progress: ingest.Progress | None) -> list[Facts]:
+def counted(found: Iterable[Facts], progress: Progress | None) -> list[Facts]:
     """Collect facts, reporting how many there are so far."""
     facts = []
     for count, one in enumerate(found, start=1):

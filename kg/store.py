@@ -12,11 +12,14 @@ import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from pyoxigraph import Quad, Store
 
 from kg.errors import KgError, MemoryBroken
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 FORMAT = "4"  # of the graph; another one is rebuilt from the ledger
 KEPT_SNAPSHOTS = 3  # a reader may still have the one before open
@@ -25,7 +28,9 @@ CHUNK = 100_000  # quads a bulk load holds in memory at once
 
 
 def writer_lock(directory: Path, patience: float = PATIENCE_SECONDS) -> FileLock:
-    """Return the lock that every writer of a memory holds."""
+    """Return the lock that every writer of a memory holds; readers never load it."""
+    from filelock import FileLock
+
     directory.mkdir(parents=True, exist_ok=True)
     return FileLock(directory / "writer.lock", timeout=patience)
 
@@ -38,6 +43,8 @@ def writing(directory: Path, patience: float = PATIENCE_SECONDS) -> Iterator[Sto
         KgError: Another process is writing for longer than ``patience`` seconds.
         MemoryBroken: The store cannot be opened, or has another format.
     """
+    from filelock import Timeout
+
     try:
         with writer_lock(directory, patience):
             yield open_store(directory)
@@ -193,6 +200,8 @@ def bulk(store: Store, quads: Iterable[Quad]) -> None:
 @contextlib.contextmanager
 def replacing(directory: Path, patience: float = PATIENCE_SECONDS) -> Iterator[Store]:
     """Open a fresh store beside the present one; on leaving without an error, swap them."""
+    from filelock import Timeout
+
     try:
         with writer_lock(directory, patience):
             fresh = numbered(directory, "store")

@@ -7,7 +7,7 @@ from conftest import git
 from flows import campaign
 from flows.cli import main
 from flows.errors import FlowError
-from flows.lab import open_lab
+from flows.lab import Wishes, open_lab
 
 SCRIPT = "ALPHA = 0.5\nprint('score:', 1 - (ALPHA - 0.3) ** 2)\n"
 
@@ -53,13 +53,13 @@ def test_a_pipeline_that_cannot_save_a_run_is_refused_before_one_is_spent(root: 
     (root / "dvc.yaml").write_text("stages: {train: {cmd: x, outs: [exp/artifacts]}}\n")
     git(root, "commit", "-qam", "Break the outs")
     with pytest.raises(FlowError, match=r"lack exp/loss\.csv, exp/metrics\.json"):
-        campaign.start(open_lab(root), "t", campaign.Wishes())
+        campaign.start(open_lab(root), "t", Wishes())
     (root / "dvc.yaml").write_text("stages: []\n")
     git(root, "commit", "-qam", "Break the stage")
     with pytest.raises(FlowError, match="no stage 'train' or 'train' with outs"):
-        campaign.start(open_lab(root), "t", campaign.Wishes())
+        campaign.start(open_lab(root), "t", Wishes())
     git(root, "rm", "-q", "dvc.yaml")
     git(root, "commit", "-qm", "Lose it")
     with pytest.raises(FlowError, match=r"dvc\.yaml: is not in commit"):
-        campaign.start(open_lab(root), "t", campaign.Wishes())
+        campaign.start(open_lab(root), "t", Wishes())
     assert open_lab(root).repository.refs("refs/heads/autoresearch/") == {}

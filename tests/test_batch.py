@@ -12,7 +12,7 @@ from flows.batch import Plan, Work, line, run_batch, run_night
 from flows.campaign import Done
 from flows.errors import CampaignError
 from flows.experiment import Proposal, begin
-from flows.lab import Campaign, Lab, open_lab
+from flows.lab import Campaign, Lab, Wishes, open_lab
 from flows.prefect_server import home_of
 from flows.server_process import only_one
 from kg.model import Status
@@ -79,7 +79,7 @@ def test_the_same_seed_makes_the_same_night_whether_or_not_it_was_cut(tmp_path: 
 
 
 def test_an_interrupted_experiment_says_nothing_about_its_program(lab: Lab) -> None:
-    place = campaign.start(lab, "night", campaign.Wishes())[0]
+    place = campaign.start(lab, "night", Wishes())[0]
     cut = Proposal(TRAIN.replace("DEPTH = 4", "DEPTH = 6").encode(), "depth 6")
     begin(lab, place, cut, None)  # and the runner dies here
     names: list[str] = []

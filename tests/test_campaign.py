@@ -10,10 +10,10 @@ import pytest
 from conftest import TRAIN, git
 
 from flows import campaign, derived, ledger
-from flows.campaign import Done, Wishes
+from flows.campaign import Done
 from flows.errors import CampaignError
 from flows.experiment import Proposal
-from flows.lab import Lab, check_tag
+from flows.lab import Lab, Wishes, check_tag, current_tag, edited, open_campaign
 
 FAILURES = {
     "syntax": ("DEPTH = 4", "DEPTH = (", "SyntaxError"),
@@ -164,7 +164,7 @@ def test_an_edit_that_is_none_and_a_target_that_is_no_file_are_refused(lab: Lab)
     place, _ = campaign.start(lab, "t", Wishes())
 
     def from_work(place: campaign.Campaign, old: bytes) -> Proposal:
-        return Proposal(campaign.edited(place), "edit")
+        return Proposal(edited(place), "edit")
 
     with pytest.raises(CampaignError, match="there is nothing to try; edit it first"):
         campaign.attempt(lab, "t", from_work)
@@ -179,7 +179,7 @@ def test_an_edit_that_is_none_and_a_target_that_is_no_file_are_refused(lab: Lab)
 
 def test_a_campaign_is_continued_as_it_was_started(lab: Lab) -> None:
     campaign.start(lab, "t", Wishes(profile="smoke"))
-    assert campaign.open_campaign(lab, "t")[0].profile == "smoke"
+    assert open_campaign(lab, "t")[0].profile == "smoke"
     with pytest.raises(CampaignError, match="was started with profile 'smoke', not 'cpu'"):
         campaign.start(lab, "t", Wishes(profile="cpu"))
     with pytest.raises(CampaignError, match=r"profile 'tpu': not in nightlab\.toml"):
@@ -196,12 +196,12 @@ def test_one_experiment_at_a_time(lab: Lab) -> None:
 
 def test_the_campaign_of_a_directory_or_the_last_one(lab: Lab, root: Path) -> None:
     with pytest.raises(CampaignError, match="no campaign here yet"):
-        campaign.current_tag(lab, root)
+        current_tag(lab, root)
     first, _ = campaign.start(lab, "a", Wishes())
     campaign.start(lab, "b", Wishes())
     os.utime(first.directory / "lock", (1, 1))
-    assert campaign.current_tag(lab, root) == "b"
-    assert campaign.current_tag(lab, first.work) == "a"
+    assert current_tag(lab, root) == "b"
+    assert current_tag(lab, first.work) == "a"
 
 
 @pytest.mark.parametrize("tag", ["", "../x", "a/b", "a b", ".a", "a..b", "a.lock", "-a", "x" * 65])

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows import campaign, derived
-from flows.campaign import Wishes, held, open_campaign
+from flows.campaign import held
 from flows.errors import CampaignError
 from flows.experiment import Proposal
-from flows.lab import Lab, open_lab
+from flows.lab import Lab, Wishes, open_campaign, open_lab
 from flows.ledger import Entry
 from flows.measure import measure_noise
 from flows.noise import (

@@ -12,10 +12,9 @@ import pytest
 from conftest import git
 
 from flows import campaign, ledger
-from flows.campaign import Wishes
 from flows.errors import RefTaken
 from flows.experiment import PENDING, Attempt, Clock, Proposal, begin, finish, run_attempt
-from flows.lab import Campaign, Lab
+from flows.lab import Campaign, Lab, Wishes
 from flows.recovery import INTERRUPTED, recover
 from flows.repository import Repository
 from kg.model import Status

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from conftest import git
 
+from flows import ledger
 from flows.errors import RefTaken, RepositoryError
 from flows.repository import Repository
 
@@ -83,3 +84,20 @@ def test_what_is_no_repository_is_one_sentence(tmp_path: Path) -> None:
         Repository(tmp_path)
     with pytest.raises(RepositoryError, match="no such directory"):
         Repository(tmp_path / "nowhere")
+
+
+def test_a_repository_without_a_commit_is_one_sentence(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    with pytest.raises(RepositoryError, match="no usable commit; commit your files first"):
+        Repository(tmp_path)
+
+
+def test_refs_are_listed_by_prefix_or_by_pattern(root: Path) -> None:
+    repository = Repository(root)
+    for name in ("refs/exps/aa/bb/a-0000", "refs/exps/aa/bb/a-b-0000", "refs/exps/aa/bb/b-0000"):
+        repository.create_ref(name, repository.head())
+    assert len(repository.refs("refs/exps/")) == 3
+    assert [*ledger.names(repository, "a")] == ["a-0000"]
+    assert [*ledger.names(repository, "b")] == ["b-0000"]
+    assert [*ledger.names(repository, "a-b")] == ["a-b-0000"]
+    assert [*ledger.names(repository)] == ["a-0000", "a-b-0000", "b-0000"]

@@ -25,6 +25,7 @@ from pathlib import Path
 import psutil
 
 from trainer.errors import CommandNotFound
+from trainer.terminal import printable
 
 MARKER = "NIGHTLAB_RUN"  # environment variable that marks every process of one run
 POLL_SECONDS = 0.05  # 20 looks a second: under 0.1 % of a core, and 50 ms late at the most
@@ -191,8 +192,3 @@ def tail(log: Path, size: int) -> str:
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - size))
         return stream.read(size).decode("utf-8", "replace")
-
-
-def printable(text: str) -> str:
-    """Replace control characters: what a run prints is untrusted and ends up in terminals."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
