@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from operator import attrgetter
 
+from kg.changes_led import without_followers
 from kg.changes_settings import NUMBER, Difference, differences, to_change
 from kg.changes_tidy import (
     is_loose,
@@ -47,7 +48,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
-    found = tidy(found, where)
+    found = tidy(without_followers(found, where))
     known = [difference for difference in found if not is_loose(difference)]
     loose = [difference for difference in found if is_loose(difference)]
     open_groups = [group for group in groups if id(group) not in explained]
@@ -107,6 +108,8 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
     A new module changes the constructor and the forward pass of the class that holds it.
     """
     if passes_argument(group, known):
+        return True
+    if knob == "loss.function" and any(d.knob.startswith("loss.") for d in known):
         return True
     if knob == "optimizer.loop" and any(" > group " in path_of(d) for d in known):
         return True  # what the loop makes of a group's new entry

@@ -11,7 +11,7 @@ from kg.idioms_init import SHARED
 from kg.knobs import component_of, is_unknown
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.settings import Rank, Setting
-from kg.structure import Cluster, Homes, span_lines
+from kg.structure import Cluster, span_lines
 from kg.structure_knobs import PORT, is_environment
 
 
@@ -42,7 +42,7 @@ def lines_in(places: Iterable[Setting]) -> set[int]:
     return {line for place in places for span in place.lines() for line in span_lines(span)}
 
 
-def tidy(found: list[Difference], where: Homes) -> list[Difference]:
+def tidy(found: list[Difference]) -> list[Difference]:
     """Drop the differences that are only part of another: one edit, one record."""
     knobs = {difference.knob for difference in found}
     dropped: set[str] = set()
@@ -65,14 +65,6 @@ def tidy(found: list[Difference], where: Homes) -> list[Difference]:
     found = [d for d in found if not (one_sided(d) and only_repeats(d))]
     if any(DROPOUTS.match(d.knob) and is_structural(d) for d in found):
         dropped |= {d.knob for d in found if DROPOUTS.match(d.knob) and not is_structural(d)}
-    leading = [d for d in found if is_structural(d) and component_of(d.knob) in LEADING]
-    led = {id(group) for difference in leading for group in where.of(*lines_of([difference]))}
-    leaders = {difference.knob for difference in leading}
-    for difference in found:
-        if difference.knob in leaders or not follows(difference) or not one_sided(difference):
-            continue
-        if led & {id(group) for group in where.of(*lines_of([difference]))}:
-            dropped.add(difference.knob)
     return [*split_betas(d for d in found if d.knob not in dropped)]
 
 
@@ -101,15 +93,6 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
 
 
 BETA = re.compile(r"optimizer\.(?!muon)\w+_beta(\d)$")
-
-
-# A new module brings its own initial values and parameter groups.
-LEADING = frozenset({"attention", "mlp", "embedding", "head", "norm", "residual", "position"})
-
-
-def follows(difference: Difference) -> bool:
-    """Tell whether a setting can come with a module."""
-    return difference.knob.startswith("init.") or " > group " in path_of(difference)
 
 
 def one_sided(difference: Difference) -> bool:

@@ -15,6 +15,7 @@ from kg.idioms_attention import attention_settings
 from kg.idioms_features import feature_settings
 from kg.idioms_init import init_settings
 from kg.idioms_loop import run_settings
+from kg.idioms_loss import loss_settings
 from kg.idioms_model import model_settings
 from kg.idioms_norm import norm_settings
 from kg.idioms_residual import residual_settings
@@ -102,6 +103,7 @@ def all_settings(
         *residual_settings(program, names, roles),
         *activation_settings(program, names, roles),
         *init_settings(program, names, roles),
+        *loss_settings(program, names, roles),
         *feature_settings(program, names, roles),
     ]
     read = {setting.span for setting in known}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -53,6 +54,8 @@ def tied(one: Statement, other: Statement, program: Program) -> bool:
     if one.scope and one.scope.rpartition(".")[2] in other.names:
         return one.scope in program.functions and one.scope != other.scope
     shared = one.names & other.names
+    if shared & ({*marks(one)} - COMMON_NAMES):
+        return True
     if one.scope == other.scope and shared & ({*bound(one), *bound(other)} - CARRIERS):
         return True
     shared -= COMMON_NAMES
@@ -63,6 +66,16 @@ def tied(one: Statement, other: Statement, program: Program) -> bool:
 CARRIERS: Final = frozenset({"x", "y", "loss", "p", "logits", "h", "g"})  # what flows through all
 RARE: Final = 3  # statements that mention a name, for it to tie two of them across functions
 SMALL: Final = 200  # nodes under a test that is about one thing
+
+
+def marks(statement: Statement) -> Iterator[str]:
+    """Yield the attributes a statement sets on modules it goes through: `block.layer_idx = i`."""
+    for target, _ in assignments(statement.node):
+        if isinstance(target, ast.Attribute) and LAYER_MARK.match(target.attr):
+            yield target.attr
+
+
+LAYER_MARK: Final = re.compile(r"(?:n_|num_)?layers?(?:_\w+)?$|depth\w*$")
 
 
 def bound(statement: Statement) -> Iterator[str]:

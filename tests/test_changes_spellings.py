@@ -48,11 +48,82 @@ SPELLINGS = [
         [("        x0 = x\n", "        x0 = x\n        aux_loss = 0.0\n"),
          (LAYERS, LAYERS + "            if i == 2:\n"
           "                early = self.lm_head(norm(x)).float()\n"
-          "                aux_loss = 0.2 * F.cross_entropy(early.flatten(0, 1), targets.view(-1))\n"),
+          "                aux_loss = 0.2 * F.cross_entropy(early, targets)\n"),
          (LOSS, LOSS.rstrip() + " + aux_loss\n")],
         "loss.auxiliary add none None -> 0.2",
     ),
+    (
+        [("SCALAR_LR = 0.4\n", "SCALAR_LR = 0.4\nSKETCH_SHARE = 0.03\n"),
+         ("        self.lm_head = nn.Linear(",
+          "        self.sketch = nn.Linear(config.n_embd, config.n_embd)\n"
+          "        self.lm_head = nn.Linear("),
+         (LOSS, LOSS.replace("return", "loss =")
+          + "        guess = F.normalize(self.sketch(x), dim=-1)\n"
+          "        loss = loss + SKETCH_SHARE * (1 - (guess * self.wte(targets)).sum(-1).mean())\n"
+          "        return loss\n")],
+        "loss.auxiliary add none None -> 0.03",
+    ),
+    (
+        [("class Block(nn.Module):\n",
+          "class MoE(nn.Module):\n    def __init__(self, config):\n        super().__init__()\n"
+          "        self.router = nn.Linear(config.n_embd, N_EXPERTS, bias=False)\n"
+          "        self.experts = nn.ModuleList(FeedForward(config) for _ in range(N_EXPERTS))\n\n"
+          "    def forward(self, x):\n        gates, chosen = self.router(x).softmax(-1).topk(2)\n"
+          "        return sum(e(x) for e in self.experts) * gates.sum(-1, keepdim=True)\n\n\n"
+          "class Block(nn.Module):\n"),
+         ("ADAM_BETAS =", "N_EXPERTS = 4\nADAM_BETAS ="),
+         ("self.mlp = FeedForward(config)", "self.mlp = MoE(config)"),
+         ("            nn.init.zeros_(block.attn.c_proj.weight)\n",
+          "            nn.init.zeros_(block.attn.c_proj.weight)\n"
+          "            nn.init.normal_(block.mlp.router.weight, std=0.01)\n")],
+        "mlp.moe add none None -> 4",
+    ),
+    (
+        [("        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=False)\n\n"
+          "    def forward(self, x, cos",
+          "        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=False)\n"
+          "        self.conv_k = nn.Conv1d(config.n_embd, config.n_embd, 4, groups=config.n_embd)\n"
+          "\n    def forward(self, x, cos"),
+         (KEYS, "        k = self.conv_k(self.c_k(x).mT)[..., :T].mT.reshape(B, T, self.n_head, -1)\n"),
+         ("        matrices = list(self.h.parameters())\n",
+          "        matrices = [p for p in self.h.parameters() if p.ndim == 2]\n"
+          "        others = [p for p in self.h.parameters() if p.ndim != 2]\n"),
+         ("        return MuonAdamW(groups)\n",
+          "        groups.append(dict(kind='adamw', params=others, lr=matrix_lr * scale,\n"
+          "                           betas=adam_betas, eps=1e-10, weight_decay=0.0))\n"
+          "        return MuonAdamW(groups)\n")],
+        "attention.short_conv add none None -> True",
+    ),
+    (
+        [("        x = x + self.attn(norm(x), cos",
+          "        if self.training:\n            drop_prob = 0.1 * self.layer_idx / self.n_layers\n"
+          "            if torch.rand(1).item() < drop_prob:\n                return x\n"
+          "        x = x + self.attn(norm(x), cos"),
+         ("        self.lm_head = nn.Linear(",
+          "        for i, block in enumerate(self.h):\n            block.layer_idx = i\n"
+          "            block.n_layers = config.n_layer\n        self.lm_head = nn.Linear(")],
+        "regularization.stochastic_depth add none None -> 0.1",
+    ),
+    (
+        [("    def forward(self, x):\n        h = self.up(x)\n",
+          "    def forward(self, x, rate=0.0):\n        h = F.dropout(self.up(x), p=rate)\n"),
+         ("    def forward(self, x, cos, sin, window_size):\n        x = x + self.attn",
+          "    def forward(self, x, cos, sin, window_size, rate):\n        x = x + self.attn"),
+         ("self.mlp(norm(x))", "self.mlp(norm(x), rate)"),
+         ("    def forward(self, idx, targets=None):\n",
+          "    def forward(self, idx, targets=None, done=0.0):\n"),
+         (LAYERS, LAYERS.replace("[i])", "[i], 0.2 * (1 - done))")),
+         ("loss = model(x, y)", "loss = model(x, y, done=progress)")],
+        "regularization.dropout.mlp add none None -> 0.0",
+    ),
 ]  # fmt: skip
+
+
+def test_the_weight_of_an_added_term_is_its_knob_whatever_its_name():
+    added = [(LOSS, LOSS.replace("return", "loss =") + "        return loss + SHARE * x.norm()\n")]
+    source = edited(("SCALAR_LR = 0.4\n", "SCALAR_LR = 0.4\nSHARE = 0.05\n"), *added)
+    after = edited(("SHARE = 0.05", "SHARE = 0.01"), source=source)
+    assert short(changes(source, after)) == ["loss.auxiliary decrease none 0.05 -> 0.01"]
 
 
 @pytest.mark.parametrize(("pairs", "wanted"), SPELLINGS)

@@ -1,0 +1,107 @@
+"""What comes with a new module or goes with an old one: its weights, its group, its wiring."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from kg.changes_settings import Difference
+from kg.changes_tidy import is_structural, lines_of, one_sided, only_repeats, path_of
+from kg.knobs import component_of
+from kg.structure import Cluster, Homes
+
+# A new module brings its own initial values and parameter groups.
+LEADING: Final = frozenset(
+    {"attention", "mlp", "embedding", "head", "norm", "residual", "position", "model_size",
+     "loss", "regularization"}
+)  # fmt: skip
+# What a module that takes the place of the MLP says by itself.
+MIXTURE: Final = re.compile(r"mlp\.|loss\.auxiliary$")
+
+
+def without_followers(found: list[Difference], where: Homes) -> list[Difference]:
+    """Drop the differences that only come with another one, in whose edit they lie."""
+    leading = [
+        d
+        for d in found
+        if is_structural(d) and component_of(d.knob) in LEADING and not only_repeats(d)
+    ]
+    homes = {id(d): where.of(*lines_of([d])) for d in found}
+    led = {id(group) for difference in leading for group in homes[id(difference)]}
+    leaders = {difference.knob for difference in leading}
+    heads = [(d, homes[id(d)]) for d in leading if one_sided(d)]
+    kept = []
+    for difference in found:
+        own = homes[id(difference)]
+        part = difference.knob not in leaders and follows(difference) and one_sided(difference)
+        if part and led & {id(group) for group in own}:
+            continue
+        if not any(comes_with(difference, own, head, groups) for head, groups in heads):
+            kept.append(difference)
+    return kept
+
+
+def follows(difference: Difference) -> bool:
+    """Tell whether a setting can come with a module."""
+    return difference.knob.startswith("init.") or " > group " in path_of(difference)
+
+
+def comes_with(
+    difference: Difference, own: list[Cluster], head: Difference, groups: list[Cluster]
+) -> bool:
+    """Tell whether a difference is part of a feature that is put in or taken out."""
+    if difference.knob == head.knob:
+        return False
+    if sorts_parameters(own) and " > group " in path_of(difference) and brings_weights(groups):
+        return True
+    shared = [group for group in own if any(group is other for other in groups)]
+    if not shared:
+        return False
+    if one_sided(difference):
+        return head.knob == "mlp.moe" and MIXTURE.match(difference.knob) is not None
+    if difference.knob == "attention.backend":
+        return head.knob.startswith("attention.") and kernels(difference)
+    return is_wiring(difference, shared) or weighs_new(difference, shared)
+
+
+def sorts_parameters(groups: list[Cluster]) -> bool:
+    """Tell whether an edit sorts the parameters by their dimensions: those new are no matrices."""
+    return any(DIMENSIONS.search(s.text) for group in groups for s in group.statements())
+
+
+DIMENSIONS: Final = re.compile(r"\.(?:ndim|dim\(\))(?:[=!]=|[<>])")
+
+
+def brings_weights(groups: list[Cluster]) -> bool:
+    """Tell whether an edit makes or drops parameters."""
+    return any(WEIGHTS.search(s.text) for group in groups for s in group.statements())
+
+
+WEIGHTS: Final = re.compile(r"\b(?:Parameter|Linear|Embedding|Conv\dd)\(")
+
+
+def kernels(difference: Difference) -> bool:
+    """Tell whether one attention kernel of several is only written out by hand."""
+    sides = [set(side.value.split("+")) for side in (difference.old, difference.new) if side]
+    return len(sides) == 2 and (sides[0] < sides[1] or sides[1] < sides[0])
+
+
+def is_wiring(difference: Difference, shared: list[Cluster]) -> bool:
+    """Tell whether code of a feature only passes on, or names, what another one brings."""
+    old, new = difference.old, difference.new
+    if old is None or new is None or not is_structural(difference):
+        return False
+    if old.exact and new.exact and old.value == new.value:
+        return True
+    fresh = set().union(*(group.names for group in shared))
+    words = [set(re.findall(r"[A-Za-z_]\w*", side.long or side.value)) for side in (old, new)]
+    return bool((words[0] ^ words[1]) & fresh)
+
+
+def weighs_new(difference: Difference, shared: list[Cluster]) -> bool:
+    """Tell whether initial weights differ only by those of parameters that one version has."""
+    if not difference.knob.startswith("init."):
+        return False
+    fresh = set().union(*(group.names for group in shared))
+    spans = {span for p in (*difference.places, *difference.new_places) for span in p.lines()}
+    return any(s.names & fresh for group in shared for s in group.statements() if s.span in spans)
