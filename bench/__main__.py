@@ -56,7 +56,12 @@ SECTIONS: dict[str, Section] = {
     ),
     "advice": (
         "check and recall at 10,000 experiments",
-        ["check_recall", "--latency"],
+        ["advice"],
+        (),
+    ),
+    "mcp": (
+        "from the start of nightlab mcp to its first answer",
+        ["mcp_start"],
         (),
     ),
 }

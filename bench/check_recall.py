@@ -1,7 +1,6 @@
 """Hold `check` against the public H100 run: its re-proposals, its one justified retry, the rest.
 
 python bench/check_recall.py --repo GITDIR --results TABLE [--ref REF]
-python bench/check_recall.py --latency [--experiments 10000]
 
 Each experiment of the table is checked as of just before it, by its description alone, since
 most diffs of that run are lost. What counts as a re-proposal is read from the table by one
@@ -14,14 +13,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 if __package__ in (None, ""):  # run as a script
@@ -39,18 +35,14 @@ Row = dict[str, str]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repo", type=Path, help="git directory of karpathy/autoresearch")
-    parser.add_argument("--results", type=Path, help="results.tsv of the run")
+    parser.add_argument(
+        "--repo", type=Path, required=True, help="git directory of karpathy/autoresearch"
+    )
+    parser.add_argument("--results", type=Path, required=True, help="results.tsv of the run")
     parser.add_argument("--ref", default="refs/heads/exp/H100/mar8")
     parser.add_argument("--verbose", action="store_true", help="print every verdict but `new`")
-    parser.add_argument("--latency", action="store_true", help="time check and recall instead")
-    parser.add_argument("--experiments", type=int, default=10_000)
-    parser.add_argument("--store", type=Path, help="a synthetic memory made before")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
-        if options.latency or not (options.repo and options.results):
-            latency(options.store or Path(scratch) / "graph", options.experiments)
-            return 0
         rows = read_rows(options.results)
         words = open_memory(Path(scratch) / "words")
         words.add_all(records(rows))
@@ -165,98 +157,6 @@ def show(seq: int, row: Row, advice: Advice) -> None:
         print(f"      {'*' if difference.bears else '-'} {difference.text}")
     if advice.alternative:
         print(f"      instead: {advice.alternative.text}")
-
-
-def latency(store: Path, experiments: int) -> None:
-    """Print how long check and recall take, warm in one process and cold as commands."""
-    from bench.synthetic import campaign, history
-
-    if not (store / "snapshot").exists():
-        open_memory(store).rebuild(history(experiments))
-    memory = open_memory(store)
-    tag = memory.graph().campaigns()[-1]
-    edits = [one for one in campaign(tag, 1_000, seed=0) if one.parent_source][-200:]
-    fresh = [(f"{one.source}\n# {n}\n", one.parent_source or "") for n, one in enumerate(edits)]
-    again = [(source.replace("softcap = ", "softcap = 1 + "), old) for source, old in fresh]
-    run = Timed(memory, tag)
-    for name, sources in (("check, run before", fresh), ("check, an edit never run", again)):
-        figures(name, [run.check(source, old) for source, old in sources])
-        figures(f"{name}, all campaigns", [run.check(s, old, None) for s, old in sources])
-    texts = [one.description for one in edits]
-    figures("check, message alone", [run.message(text) for text in texts])
-    pairs = zip(fresh, texts, strict=True)
-    figures("recall", [run.recall(source, text) for (source, _), text in pairs])
-    real = Path(__file__).resolve().parents[1].joinpath("trainer/train.py").read_text("utf-8")
-    rates = [f"MATRIX_LR = {0.03 + n / 10_000:.4f}" for n in range(40)]
-    whole = [run.check(real.replace("MATRIX_LR = 0.04", rate), real) for rate in rates]
-    figures(f"check, an edit of {len(real.splitlines())} lines never read", whole[1:])
-    figures("check, cold process", cold(store, "check", tag))
-    figures("recall, cold process", cold(store, "recall", tag))
-
-
-class Timed:
-    """Calls with their milliseconds."""
-
-    def __init__(self, memory: Memory, tag: str) -> None:
-        self.memory, self.tag = memory, tag
-        memory.graph().board(tag)
-
-    def check(self, source: str, old: str, campaign: str | None = "") -> float:
-        tag = self.tag if campaign == "" else campaign
-        return timed(lambda: check(self.memory, source, old, campaign=tag))
-
-    def message(self, text: str) -> float:
-        return timed(lambda: check(self.memory, None, campaign=self.tag, message=text))
-
-    def recall(self, source: str, idea: str) -> float:
-        from kg.recall import recall
-
-        return timed(lambda: recall(self.memory, source, idea=idea, campaign=self.tag))
-
-
-def timed(call: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    call()
-    return (time.perf_counter() - begun) * 1000
-
-
-COLD = """
-import sys
-from pathlib import Path
-from kg.memory import open_memory
-from kg.{module} import {module}
-source, old = (Path(name).read_text() for name in sys.argv[2:4])
-memory, tag = open_memory(Path(sys.argv[1])), sys.argv[4]
-{call}
-heavy = set(sys.modules) & set("torch spacy rdflib prefect dvc git".split())
-assert not heavy, heavy
-"""
-CALLS = {
-    "check": "check(memory, source, old, campaign=tag)",
-    "recall": "recall(memory, source, campaign=tag)",
-}
-
-
-def cold(store: Path, module: str, tag: str, times: int = 20) -> list[float]:
-    """Return the milliseconds of whole processes: start, imports, one answer."""
-    from bench.synthetic import campaign
-
-    edits = [one for one in campaign(tag, 1_000, seed=0) if one.parent_source][-times:]
-    found = []
-    for one in edits:
-        files = [store.parent / name for name in ("new.py", "old.py")]
-        for path, text in zip(files, (one.source, one.parent_source), strict=True):
-            path.write_text(f"{text}\nx = 1\n", encoding="utf-8")
-        code = COLD.format(module=module, call=CALLS[module])
-        words = [sys.executable, "-c", code, str(store), *map(str, files), tag]
-        found.append(timed(lambda words=words: subprocess.run(words, check=True)))  # type: ignore[misc]
-    return found
-
-
-def figures(name: str, milliseconds: list[float]) -> None:
-    p95 = sorted(milliseconds)[max(0, round(0.95 * len(milliseconds)) - 1)]
-    line = {"n": len(milliseconds), "median_ms": statistics.median(milliseconds), "p95_ms": p95}
-    print(f"{name:<42} {json.dumps({k: round(v, 1) for k, v in line.items()})}", flush=True)
 
 
 if __name__ == "__main__":
