@@ -46,19 +46,28 @@ def key_pairs(key: EvidenceKey) -> Pairs:
 
 def sum_pairs(found: Sum) -> Pairs:
     """Yield counts and sums over trials."""
-    yield LAB.trials, Literal(found.n)
-    yield LAB.nImproved, Literal(found.improved)
-    yield LAB.nWorsened, Literal(found.worsened)
-    yield LAB.nEqual, Literal(found.equal)
-    yield LAB.nCrashed, Literal(found.crashed)
-    if found.measured:
-        yield LAB.nDelta, Literal(found.measured)
-        yield LAB.sumDelta, double(found.delta)
+    for predicate, number in zip(NUMBERS, found[:-1], strict=True):
+        if found.measured or predicate not in MEASURED:
+            yield predicate, Literal(number)
     for end, (delta, by) in zip(found.ends, ENDS, strict=True):
         if end is not None:
             yield delta, double(end[0])
             yield by, vocab.experiment(end[1])
 
+
+NUMBERS = (
+    LAB.trials,
+    LAB.nImproved,
+    LAB.nWorsened,
+    LAB.nEqual,
+    LAB.nCrashed,
+    LAB.nDelta,
+    LAB.sumDelta,
+)
+"""The terms of a `Sum`'s numbers, in their order."""
+
+MEASURED = frozenset({LAB.nDelta, LAB.sumDelta})
+"""Said only where something was measured."""
 
 ENDS = (
     (LAB.minDelta, LAB.minDeltaBy),

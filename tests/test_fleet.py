@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal
 
 from kg import vocab
+from kg.entries import EvidenceKey
 from kg.graph import Graph
 from kg.query import ask, bind, questions, run
 from kg.standing import standing_of, standings
+from kg.sums import kept_sums, told_sums
 
 ALONE = Graph(built(records("mar8", 24)))
 BOTH = Graph(built([*records("mar8", 24), *records("two", 24, seed=7)]))
 TAGS = ("mar8", "two")
+KEY = ("metric", "sense", "component", "knob", "direction", "to", "scope_of")
+NUMBERS = ("n", "improved", "worsened", "equal", "crashed", "measured", "total")
 CONDITIONS = [
     ("optimizer.matrix_lr", "0.04"),
     ("optimizer.matrix_lr", "<0.04"),
@@ -93,3 +97,22 @@ def test_all_campaigns_together_add_up_to_the_sum_of_each():
     for name, number in (("by-agent", "attempts"), ("by-task", "seconds"), ("by-agent", "kept")):
         apart = [row[number] for tag in TAGS for row in ask(BOTH, name, {}, campaign=tag).rows]
         assert sum(row[number] for row in ask(BOTH, name, {}).rows) == pytest.approx(sum(apart))
+
+
+@pytest.mark.parametrize("name", ["conflicts", "dead-ends", "unexplored"])
+def test_the_query_of_a_question_finds_the_sums_its_answer_is_made_of(name):
+    scope = {"scope": vocab.EVERYTHING, "until": Literal(2**53)}
+    rows = run(BOTH.store, bind(questions()[name].sparql, scope))
+    wanted = {key: (part, part.ends) for key, part in kept_sums(BOTH)}
+    assert len(rows) == len(wanted) > 20
+    for row in rows:
+        key = EvidenceKey(*(row[name] or "" for name in KEY), row["isolated"])
+        part, (low, high, gain, loss) = wanted[key]
+        assert [row[name] or 0 for name in NUMBERS] == list(part[:-1])
+        for end, told in ((low, "low"), (high, "high"), (gain, "gain"), (loss, "loss")):
+            assert (row[told], row[f"{told}_by"]) == (end or (None, None))
+
+
+def test_sums_kept_over_all_campaigns_are_those_of_the_boards():
+    boards = [BOTH.board(tag) for tag in TAGS]
+    assert dict(kept_sums(BOTH)) == dict(told_sums(boards))
