@@ -84,7 +84,8 @@ SPELLINGS = [
           "        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=False)\n"
           "        self.conv_k = nn.Conv1d(config.n_embd, config.n_embd, 4, groups=config.n_embd)\n"
           "\n    def forward(self, x, cos"),
-         (KEYS, "        k = self.conv_k(self.c_k(x).mT)[..., :T].mT.reshape(B, T, self.n_head, -1)\n"),
+         (KEYS, "        k = self.conv_k(self.c_k(x).mT)[..., :T].mT\n"
+                "        k = k.reshape(B, T, self.n_head, -1)\n"),
          ("        matrices = list(self.h.parameters())\n",
           "        matrices = [p for p in self.h.parameters() if p.ndim == 2]\n"
           "        others = [p for p in self.h.parameters() if p.ndim != 2]\n"),
@@ -96,7 +97,8 @@ SPELLINGS = [
     ),
     (
         [("        x = x + self.attn(norm(x), cos",
-          "        if self.training:\n            drop_prob = 0.1 * self.layer_idx / self.n_layers\n"
+          "        if self.training:\n"
+           "            drop_prob = 0.1 * self.layer_idx / self.n_layers\n"
           "            if torch.rand(1).item() < drop_prob:\n                return x\n"
           "        x = x + self.attn(norm(x), cos"),
          ("        self.lm_head = nn.Linear(",
