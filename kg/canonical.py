@@ -67,9 +67,16 @@ class Canon:
         parts = [self.text(argument) for argument in node.args]
         parts += [self.text(keyword) for keyword in node.keywords]
         self.calls.append(node)
-        if function in REFLECTION and len(node.args) > 1:
-            self.item(getattr(node.args[1], "value", None))  # an attribute, by its name as text
+        told = REFLECTION.get(function.rpartition(".")[2])
+        if told is not None and len(node.args) > told:
+            self.attribute_named(node.args[told])
         return f"{function}({','.join(parts)})"
+
+    def attribute_named(self, node: ast.expr) -> None:
+        """Note an attribute that is given as text: `getattr(self, "cos")`, `f"cos_{i}"`."""
+        first = node.values[0] if isinstance(node, ast.JoinedStr) and node.values else node
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            self.names.add(first.value)
 
     def keyword(self, node: ast.keyword) -> str:
         """Write `name=value` of a call."""
@@ -110,7 +117,9 @@ class Canon:
         return self.text(node.value)
 
 
-REFLECTION: Final = frozenset({"getattr", "setattr", "hasattr", "delattr"})
+# Calls that name an attribute by a text, and which argument that is.
+REFLECTION: Final = {"getattr": 1, "setattr": 1, "hasattr": 1, "delattr": 1,
+                     "register_buffer": 0, "register_parameter": 0}  # fmt: skip
 OPERATORS: Final[dict[type, str]] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
     ast.Pow: "**", ast.MatMult: "@", ast.LShift: "<<", ast.RShift: ">>", ast.BitAnd: "&",

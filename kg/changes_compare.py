@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
 
@@ -67,7 +68,22 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     records += structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
     if not records:
         records.append(without_effect(groups, old.program, new.program))
-    return tuple(records)
+    return tuple(one_position(records))
+
+
+def one_position(records: list[Change]) -> list[Change]:
+    """Join a rotation taken out and a table of positions put in: one took the other's place."""
+    knobs = {record.knob: record for record in records}
+    turned, table = knobs.get("position.encoding"), knobs.get("position.absolute")
+    if (
+        turned is None
+        or table is None
+        or (table.change_type is ChangeType.ADD) != (turned.new == "none")
+    ):
+        return records
+    side = {"new": "absolute"} if turned.new == "none" else {"old": "absolute"}
+    both = replace(turned, **side)  # type: ignore[arg-type]
+    return [both if r is turned else r for r in records if r is not table]
 
 
 def beside(knob: str, group: Cluster, old: Analysis, new: Analysis) -> str:

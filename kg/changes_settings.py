@@ -72,13 +72,22 @@ def differences(old: Iterable[Setting], new: Iterable[Setting]) -> Iterator[Diff
 def difference(old: list[Setting], new: list[Setting]) -> Difference | None:
     """Compare all places of one knob and return the one difference that speaks for it."""
     both: list[Difference] = []
-    single: list[Difference] = []
+    alone: list[Difference] = []
+    standing: tuple[list[Setting], list[Setting]] = ([], [])  # of each version, with a partner
     for before, after in pair_up(old, new):
-        if before is not None and after is not None:
-            if not same(before, after):
-                both.append(Difference(before, after))
-        elif not repeats(before or after, old if before else new, bool(old and new)):
-            single.append(Difference(before, after))
+        if before is None or after is None:
+            alone.append(Difference(before, after))
+            continue
+        standing[0].append(before)
+        standing[1].append(after)
+        if not same(before, after):
+            both.append(Difference(before, after))
+    single = []
+    for found in alone:
+        own_side = standing[found.old is None]
+        if not repeats(found.old or found.new, own_side, bool(old and new)):
+            single.append(found)
+            own_side.append(found.old or found.new)  # type: ignore[arg-type]
     if not both and not single:
         return None
     chosen = max(both or single, key=lambda found: found.weight)

@@ -48,9 +48,16 @@ def tidy(found: list[Difference]) -> list[Difference]:
     dropped: set[str] = set()
     if "init.distribution" in knobs:
         # `s` of a uniform draw is sqrt(3) of a normal's: the same width in other words
-        dropped |= {d.knob for d in found if d.knob in SHARED and not two_numbers(d)}
+        dropped |= {d.knob for d in found if d.knob in SHARED and not of_one_width(d)}
     if any(d.knob == "optimizer.lr_scale_reference" and one_sided(d) for d in found):
         dropped.add("optimizer.lr_scale_exponent")
+    if any(d.knob == "embedding.value_embeds.sharing" and one_sided(d) for d in found):
+        dropped |= {"embedding.value_embeds.placement"}  # all layers that have any share the one
+        gone = {d.knob for d in found if one_sided(d) and TABLES.search(d.knob + path_of(d))}
+        dropped |= gone - {"embedding.value_embeds.sharing"}
+    if "position.encoding" in knobs:
+        # the norm that came after the rotation comes after nothing now
+        dropped |= {d.knob for d in found if d.knob == "attention.qk_norm" and not one_sided(d)}
     if "embedding.tying" in knobs:
         dropped |= {d.knob for d in found if one_sided(d) and OUTPUT.search(path_of(d))}
     if any(d.knob == "embedding.value_embeds.placement" and one_sided(d) for d in found):
@@ -69,16 +76,19 @@ def tidy(found: list[Difference]) -> list[Difference]:
 
 
 def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
-    """Join the betas of several groups that shared one: the pair is split, not three pairs set."""
-    apart: dict[str, list[Difference]] = {}
+    """Join the betas of several groups: a pair that is split, or a value changed in all of them."""
+    apart: dict[tuple[str, ...], list[Difference]] = {}
     for difference in found:
         owner = BETA.match(difference.knob)
-        sides = (difference.old, difference.new)
-        if owner and None not in sides and len({side.hidden for side in sides if side}) == 2:
-            apart.setdefault(owner.group(1), []).append(difference)
-        else:
+        sides = [side for side in (difference.old, difference.new) if side is not None]
+        if owner is None or len(sides) < 2:
             yield difference
-    for number, parts in apart.items():
+        elif len({side.hidden for side in sides}) == 2:
+            apart.setdefault((owner.group(1),), []).append(difference)
+        else:
+            key = owner.group(1), *(side.value for side in sides)
+            apart.setdefault(key, []).append(difference)
+    for (number, *values), parts in apart.items():
         if len(parts) == 1:
             yield parts[0]
             continue
@@ -89,10 +99,10 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
         )
         places = tuple(place for part in parts for place in part.places)
         new_places = tuple(place for part in parts for place in part.new_places)
-        yield Difference(old, new, split=True, places=places, new_places=new_places)
+        yield Difference(old, new, split=not values, places=places, new_places=new_places)
 
 
-BETA = re.compile(r"optimizer\.(?!muon)\w+_beta(\d)$")
+BETA = re.compile(r"optimizer\.(?!muon|adam_|x0_)\w+_beta(\d)$")
 
 
 def one_sided(difference: Difference) -> bool:
@@ -109,15 +119,16 @@ DROPOUTS = re.compile(r"regularization\.dropout\.")  # a rate, and where it is u
 OUTPUT = re.compile(r"group (lm_head|embedding)|lm_head_std|wte_std")
 
 
-TABLES = re.compile(r"value_embeds(?!\.placement)|ve_gate")
+TABLES = re.compile(r"value_embeds(?!\.(?:placement|sharing))|ve_gate")
 
 
-def two_numbers(difference: Difference) -> bool:
-    """Tell whether both sides have a number, and not the same one."""
+def of_one_width(difference: Difference) -> bool:
+    """Tell whether both sides are a number times the same width, and not the same number."""
     old, new = difference.old, difference.new
     if old is None or new is None or old.number is None or new.number is None:
         return False
-    return old.number != new.number
+    rests = {re.sub(r"[\d.]+", "", side.token.partition("*")[2]) for side in (old, new)}
+    return old.number != new.number and len(rests) == 1
 
 
 def only_repeats(difference: Difference) -> bool:

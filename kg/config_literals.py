@@ -225,12 +225,12 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
         if not call.keywords or PLUMBING.match(called):
             continue
         for keyword in call.keywords:
-            if keyword.arg in NOT_ARGUMENTS or is_switch(keyword.value):
+            knob = knob_named(keyword.arg or "", f"{statement.scope} {called}")
+            angles = knob == "position.rope_base" and not names_knob(keyword.value, statement)
+            if (keyword.arg in NOT_ARGUMENTS and not angles) or is_switch(keyword.value):
                 continue
             literal = is_literal(keyword.value)
-            knob = knob_named(keyword.arg or "", f"{statement.scope} {called}")
-            builds = called[:1].isupper()
-            if not literal and (knob is None or not builds):
+            if not (literal or angles) and (knob is None or not called[:1].isupper()):
                 continue
             if knob is None and not sets_something(called, keyword.value):
                 continue
@@ -242,12 +242,17 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
             yield from split_tuple(program, setting, keyword.value)
 
 
+def names_knob(value: ast.expr, statement: Statement) -> bool:
+    """Tell whether a value is the name of a knob."""
+    return isinstance(value, ast.Name) and knob_named(value.id, statement.scope) is not None
+
+
 def sets_something(called: str, value: ast.expr) -> bool:
     """Tell whether an unknown keyword is a setting: a number or text given to a constructor."""
     return called[:1].isupper() or not isinstance(value, ast.Constant) or not is_flag(value)
 
 
-# Lengths that stand as a multiple of another setting: a missing factor counts as 1.
+# Lengths that are multiples of another setting: a missing factor counts as 1.
 MULTIPLES: Final = frozenset({"position.rotary_cache_len"})
 
 

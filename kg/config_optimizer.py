@@ -142,23 +142,41 @@ def beta_settings(
     program: Program, names: Names, group: Group, value: ast.expr, site: Site
 ) -> Iterator[Setting]:
     """Yield a group's own betas; shared ones are the constant's."""
-    folded = names.value(value, site.scope)
+    folded = pair_of(names, value, site.scope)
     owner = holder(group.holder).betas
     if not isinstance(folded, tuple):
         return
-    own = isinstance(value, ast.Tuple | ast.List)
     for number, beta in enumerate(folded, 1):
         part = value.elts[number - 1] if isinstance(value, ast.Tuple | ast.List) else None
+        own = part is not None and not isinstance(part, ast.Subscript)
         yield replace(
             make_value(f"optimizer.{owner}_beta{number}", repr(beta), site),
-            value=program.source(part) if part is not None else repr(beta),
+            value=program.source(part) if part is not None and own else repr(beta),
             folded=beta,
             path=f"{site.path}[{number - 1}]",
-            token=repr(beta) if own else canonical(value),
+            token=repr(beta) if own or part is not None else canonical(value),
             literal=own,
             rank=Rank.ARGUMENT if own else Rank.DERIVED,
             hidden=not own,
         )
+
+
+def pair_of(names: Names, value: ast.expr, scope: str) -> object:
+    """Return what a pair of betas comes to; `(0.7, betas[1])` takes one from another pair."""
+    folded = names.value(value, scope)
+    if isinstance(folded, tuple) or not isinstance(value, ast.Tuple | ast.List):
+        return folded
+    found = []
+    for part in value.elts:
+        beta: object = names.value(part, scope)
+        if isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
+            whole, number = names.value(part.value, scope), part.slice.value
+            if isinstance(whole, tuple) and isinstance(number, int) and number < len(whole):
+                beta = whole[number]
+        if not isinstance(beta, int | float):
+            return folded
+        found.append(beta)
+    return tuple(found)
 
 
 class Scopes:

@@ -93,5 +93,17 @@ def sources(name: str, statement: Statement, names: Names) -> list[ast.expr]:
         else:
             values = (v for t, v in assignments(bound.node) if is_name(t) and t.id == name)
             found = [*values] or found
+    found += gathered(name, statement, names) if found else []
     outer = names.definition(ast.Name(id=name), statement.scope) if not found else None
     return found if outer is None else [outer[0]]
+
+
+def gathered(name: str, statement: Statement, names: Names) -> Iterator[ast.expr]:
+    """Yield what is appended to a list, or to the lists in one: `by_layer[i].extend(...)`."""
+    for other in names.program.by_scope.get(statement.scope, ()):
+        for call in other.calls if name in other.names else ():
+            if isinstance(call.func, ast.Attribute) and call.func.attr in ("append", "extend"):
+                owner = call.func.value
+                owner = owner.value if isinstance(owner, ast.Subscript) else owner
+                if is_name(owner) and owner.id == name:
+                    yield from call.args

@@ -215,7 +215,8 @@ def scale_knob(name: str) -> str:
 def distribution_setting(draws: list[Draw]) -> Iterator[Setting]:
     """Yield the distribution that the matrices share."""
     shared = [draw for draw in draws if draw.knob in SHARED and draw.kind not in ("fill", "zeros")]
-    kinds = sorted({draw.kind for draw in shared})
+    tables = "init.value_embeds_scale"  # they keep their own when the matrices' changes
+    kinds = sorted({d.kind for d in shared if d.knob != tables} or {d.kind for d in shared})
     if not kinds:
         return
     spans = tuple(draw.statement.span for draw in shared)

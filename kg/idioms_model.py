@@ -70,7 +70,7 @@ def table_layers(
 
 def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
     """Tell whether all layers take their value embeddings from one table."""
-    named = isinstance(target, ast.Attribute) and re.match(r"value_embed\w*$", target.attr)
+    named = isinstance(target, ast.Attribute) and SHARED_TABLE.match(target.attr)
     if not named or not isinstance(value, ast.Call):
         return False
     made = value.args[0] if value.args else value
@@ -79,6 +79,11 @@ def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
     if isinstance(made, ast.ListComp):
         return isinstance(made.elt, ast.Name | ast.Attribute)
     return callee(value) == "Embedding"
+
+
+SHARED_TABLE = re.compile(
+    r"value_embed\w*$|(?:shared|common|single)_(?:ve|value)\w*$|ve_(?:shared|table)$"
+)
 
 
 def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
@@ -43,6 +43,7 @@ def residual_settings(program: Program, names: Names, roles: Roles) -> Iterator[
             yield from temperature_settings(program, names, scope)
             yield from mixing_settings(program, scope)
             yield from output_scale(program, names, scope)
+            yield from input_skip(program, scope)
             yield from differential_settings(program, scope)
 
 
@@ -187,6 +188,29 @@ def output_scale(program: Program, names: Names, scope: str) -> Iterator[Setting
                     site = Site(f"{scope} > output scale", scope, statement.span, Rank.IDIOM)
                     setting = make_value("attention.head_scale", "True", site)
                     yield replace(setting, covers=definitions(program, factor))
+
+
+def input_skip(program: Program, scope: str) -> Iterator[Setting]:
+    """Yield `residual.attn_skip`: attention that adds what goes into it to what comes out."""
+    taken = program.functions[scope].args.args[1:2]
+    for statement in program.by_scope.get(scope, []) if taken else ():
+        node = statement.node
+        value = node.value if isinstance(node, ast.Assign | ast.AugAssign | ast.Return) else None
+        parts = terms(value) if value is not None else []
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+            parts = [node.target, *parts]
+        for part in parts if len(parts) > 1 else ():
+            number, rest = coefficient(part)
+            others = [n.id for p in parts if p is not part for n in ast.walk(p) if is_y(n)]
+            if rest == (taken[0].arg,) and others:
+                site = Site(f"{scope} > input added", scope, statement.span, Rank.IDIOM)
+                shown = (program.source(number) or "1") if number is not None else "1"
+                yield make_value("residual.attn_skip", shown, site)
+
+
+def is_y(node: ast.AST) -> TypeGuard[ast.Name]:
+    """Tell whether a node is attention's output, by the names it goes by, or is projected."""
+    return isinstance(node, ast.Name) and node.id in ("y", "out", "output", "attn_out", "o")
 
 
 def differential_settings(program: Program, scope: str) -> Iterator[Setting]:

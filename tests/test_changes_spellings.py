@@ -85,7 +85,7 @@ SPELLINGS = [
           "        self.conv_k = nn.Conv1d(config.n_embd, config.n_embd, 4, groups=config.n_embd)\n"
           "\n    def forward(self, x, cos"),
          (KEYS, "        k = self.conv_k(self.c_k(x).mT)[..., :T].mT\n"
-                "        k = k.reshape(B, T, self.n_head, -1)\n"),
+          + KEYS.replace("self.c_k(x)", "k")),
          ("        matrices = list(self.h.parameters())\n",
           "        matrices = [p for p in self.h.parameters() if p.ndim == 2]\n"
           "        others = [p for p in self.h.parameters() if p.ndim != 2]\n"),
@@ -98,7 +98,7 @@ SPELLINGS = [
     (
         [("        x = x + self.attn(norm(x), cos",
           "        if self.training:\n"
-           "            drop_prob = 0.1 * self.layer_idx / self.n_layers\n"
+          "            drop_prob = 0.1 * self.layer_idx / self.n_layers\n"
           "            if torch.rand(1).item() < drop_prob:\n                return x\n"
           "        x = x + self.attn(norm(x), cos"),
          ("        self.lm_head = nn.Linear(",
@@ -118,6 +118,37 @@ SPELLINGS = [
          ("loss = model(x, y)", "loss = model(x, y, done=progress)")],
         "regularization.dropout.mlp add none None -> 0.0",
     ),
+    (
+        [("        return self.c_proj(y.reshape(B, T, C))\n",
+          "        y = self.c_proj(y.reshape(B, T, C))\n        y = y + 0.2 * x\n"
+          "        return y\n")],
+        "residual.attn_skip add none None -> 0.2",
+    ),
+    (
+        [("        q, k = rotary(q, cos, sin), rotary(k, cos, sin)\n", ""),
+         ("        self.h = nn.ModuleList",
+          "        self.wpe = nn.Embedding(config.sequence_len, config.n_embd)\n"
+          "        self.h = nn.ModuleList"),
+         ("        x = norm(self.wte(idx))\n",
+          "        x = norm(self.wte(idx) + self.wpe(torch.arange(idx.size(1))))\n")],
+        "position.encoding replace none rope -> absolute",
+    ),
+    (
+        [("        s = 3**0.5 * self.config.n_embd**-0.5\n",
+          "        std = 0.02 / self.config.n_layer**0.5\n"),
+         *((f"nn.init.uniform_(block.attn.c_{part}.weight, -s, s)",
+            f"nn.init.normal_(block.attn.c_{part}.weight, mean=0.0, std=std)")
+           for part in "qkv")],
+        "init.distribution replace none uniform -> normal",
+    ),
+    (
+        [("betas=adam_betas, eps=1e-10, weight_decay=0.0),\n            dict(kind=\"adamw\", "
+          "params=[self.wte.weight], lr=embedding_lr * scale,\n                 betas=adam_betas",
+          "betas=(0.7, adam_betas[1]), eps=1e-10, weight_decay=0.0),\n            "
+          "dict(kind=\"adamw\", params=[self.wte.weight], lr=embedding_lr * scale,\n"
+          "                 betas=(0.7, adam_betas[1])")],
+        "optimizer.adam_beta1 restructure adamw 0.8 -> 0.7",
+    ),
 ]  # fmt: skip
 
 
@@ -126,6 +157,24 @@ def test_the_weight_of_an_added_term_is_its_knob_whatever_its_name():
     source = edited(("SCALAR_LR = 0.4\n", "SCALAR_LR = 0.4\nSHARE = 0.05\n"), *added)
     after = edited(("SHARE = 0.05", "SHARE = 0.01"), source=source)
     assert short(changes(source, after)) == ["loss.auxiliary decrease none 0.05 -> 0.01"]
+
+
+PER_LAYER = [
+    ("        self.windows = self.compute_windows(config)\n",
+     "        self.windows = self.compute_windows(config)\n"
+     "        for i in range(config.n_layer):\n"
+     "            own = 10000 * 5 ** (i / config.n_layer)\n"
+     "            cos, sin = self.rotary_tables(config.sequence_len, 64, base=own)\n"
+     "            self.register_buffer(f'cos_{i}', cos)\n"
+     "            self.register_buffer(f'sin_{i}', sin)\n"),
+    (LAYERS, "            cos, sin = getattr(self, f'cos_{i}'), getattr(self, f'sin_{i}')\n"
+     + LAYERS.replace("self.cos, self.sin", "cos, sin")),
+]  # fmt: skip
+
+
+def test_a_base_of_its_own_for_each_layer_splits_the_base_and_is_nothing_else():
+    found = changes(GPT, edited(*PER_LAYER))
+    assert [(c.knob, str(c.change_type)) for c in found] == [("position.rope_base", "restructure")]
 
 
 @pytest.mark.parametrize(("pairs", "wanted"), SPELLINGS)
