@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
 
-from kg.changes_led import without_followers
+from kg.changes_led import valued, without_followers
 from kg.changes_settings import NUMBER, Difference, differences, to_change
 from kg.changes_tidy import (
     is_loose,
@@ -49,7 +49,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
-    found = tidy(without_followers(found, where))
+    found = [valued(one, where) for one in tidy(without_followers(found, where))]
     known = [difference for difference in found if not is_loose(difference)]
     loose = [difference for difference in found if is_loose(difference)]
     open_groups = [group for group in groups if id(group) not in explained]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from kg.changes_settings import Difference
 from kg.changes_tidy import is_structural, lines_of, one_sided, only_repeats, path_of
-from kg.knobs import component_of
+from kg.idioms_features import ON
+from kg.knobs import component_of, switch_values
 from kg.structure import Cluster, Homes
 
 # A new module brings its own initial values and parameter groups.
@@ -39,6 +41,28 @@ def without_followers(found: list[Difference], where: Homes) -> list[Difference]
         if not any(comes_with(difference, own, head, groups) for head, groups in heads):
             kept.append(difference)
     return kept
+
+
+def valued(difference: Difference, where: Homes) -> Difference:
+    """Show the number in `SPARE_HEADS = 2` as the value of what was put in or taken out with it."""
+    side = difference.new or difference.old
+    if not one_sided(difference) or side is None or side.value != ON:
+        return difference
+    texts = [
+        match.group(1)
+        for group in where.of(*lines_of([difference]))
+        for s in (group.added if difference.old is None else group.removed)
+        if not s.scope and (match := CONSTANT.match(s.text))
+    ]
+    if len(texts) != 1 or switch_values(difference.knob):
+        return difference
+    shown = replace(side, value=texts[0])
+    if difference.old is None:
+        return replace(difference, new=shown)
+    return replace(difference, old=shown)
+
+
+CONSTANT: Final = re.compile(r"_?[A-Z][A-Z\d_]*=(-?\d[\d.]*(?:e-?\d+)?)$")
 
 
 def follows(difference: Difference) -> bool:
@@ -89,10 +113,12 @@ def kernels(difference: Difference) -> bool:
 def is_wiring(difference: Difference, shared: list[Cluster]) -> bool:
     """Tell whether code of a feature only passes on, or names, what another one brings."""
     old, new = difference.old, difference.new
-    if old is None or new is None or not is_structural(difference):
+    if old is None or new is None:
         return False
     if old.exact and new.exact and old.value == new.value:
         return True
+    if not is_structural(difference):
+        return False
     fresh = set().union(*(group.names for group in shared))
     words = [set(re.findall(r"[A-Za-z_]\w*", side.long or side.value)) for side in (old, new)]
     return bool((words[0] ^ words[1]) & fresh)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from kg.changes_pairs import pair_up, repeats, same
 from kg.config import weight
-from kg.fold import Unfoldable, number_of
+from kg.fold import number_of
 from kg.knobs import switch_values
 from kg.model import Change, ChangeType
 from kg.settings import Rank, Setting
@@ -35,24 +36,6 @@ class Difference:
     def weight(self) -> tuple[bool, int]:
         """Order the differences of one knob: those that act come first."""
         return max(weight(side) for side in (self.old, self.new) if side is not None)
-
-
-def same(old: Setting, new: Setting) -> bool:
-    """Tell whether two settings of one knob mean the same value, however they are written."""
-    if old.token == new.token:
-        return True
-    if old.exact or new.exact:
-        return False
-    if isinstance(old.folded, Unfoldable) or isinstance(new.folded, Unfoldable):
-        return bool(old.probe) and old.probe == new.probe and old.layered == new.layered
-    return equal_values(old.folded, new.folded)
-
-
-def equal_values(old: object, new: object) -> bool:
-    """Compare folded values; True is not 1, and 1 is 1.0."""
-    if isinstance(old, bool) or isinstance(new, bool):
-        return old is new
-    return old == new
 
 
 def differences(old: Iterable[Setting], new: Iterable[Setting]) -> Iterator[Difference]:
@@ -127,47 +110,6 @@ def as_override(found: Difference, old: list[Setting], new: list[Setting]) -> Di
         return found
     side = replace(side, effective=None if side.guarded else side.effective)
     return Difference(rival, side) if found.old is None else Difference(side, rival)
-
-
-MAX_RIVALS = 50
-MAX_PAIRS = 10_000  # places of one knob on both sides; a real file has at most a dozen
-
-
-def pair_up(
-    old: list[Setting], new: list[Setting]
-) -> Iterator[tuple[Setting | None, Setting | None]]:
-    """Pair the places of a knob: by path first, then equal values, then the most open ones."""
-    by_path: dict[str, deque[Setting]] = defaultdict(deque)
-    for setting in new:
-        by_path[setting.path].append(setting)
-    left: list[Setting] = []
-    for setting in old:
-        waiting = by_path.get(setting.path)
-        if waiting:
-            yield setting, waiting.popleft()
-        else:
-            left.append(setting)
-    rest = [setting for waiting in by_path.values() for setting in waiting]
-    for setting in list(left) if len(left) * len(rest) < MAX_PAIRS else ():
-        match = next((other for other in rest if same(setting, other)), None)
-        if match is not None:
-            left.remove(setting)
-            rest.remove(match)
-            yield setting, match
-    left.sort(key=weight, reverse=True)
-    rest.sort(key=weight, reverse=True)
-    yield from zip(left, rest, strict=False)
-    paired = min(len(left), len(rest))
-    yield from ((setting, None) for setting in left[paired:])
-    yield from ((None, setting) for setting in rest[paired:])
-
-
-def repeats(mine: Setting | None, own_side: list[Setting], both_sides: bool) -> bool:
-    """Tell whether a place that exists on one side only repeats what its own side says anyway."""
-    if mine is None or not both_sides:
-        return False
-    rivals = [other for other in own_side[:MAX_RIVALS] if other is not mine]
-    return bool(rivals) and (mine.effective is False or any(same(mine, r) for r in rivals))
 
 
 def is_split(old: list[Setting], new: list[Setting]) -> bool:
@@ -265,6 +207,8 @@ def change_type(found: Difference) -> ChangeType:
     if old is None or new is None:
         if found.split:
             return ChangeType.RESTRUCTURE
+        if found.knob in SCHEDULED:
+            return ChangeType.REPLACE
         return ChangeType.ADD if old is None else ChangeType.REMOVE
     if isinstance(old.folded, bool) and isinstance(new.folded, bool) and old.folded != new.folded:
         return ChangeType.ENABLE if new.folded else ChangeType.DISABLE
@@ -276,6 +220,11 @@ def change_type(found: Difference) -> ChangeType:
     return direction(old, new)
 
 
+# What is a constant unless a schedule takes its place.
+SCHEDULED: Final = frozenset({"schedule.grad_accum", "schedule.adam_momentum"})
+CLOCK: Final = re.compile(r"\b(?:progress|step|frac|elapsed|epoch|iteration)\b")
+
+
 def is_on(setting: Setting | None) -> bool:
     """Tell whether a feature switch is set and not set to False."""
     return setting is not None and setting.folded not in (False, None, "False")
@@ -283,6 +232,10 @@ def is_on(setting: Setting | None) -> bool:
 
 def direction(old: Setting, new: Setting) -> ChangeType:
     """Return increase or decrease where the two values can be compared, else replace."""
+    if any(
+        bool(CLOCK.search(a.value)) and b.number is not None for a, b in ((old, new), (new, old))
+    ):
+        return ChangeType.REPLACE  # a constant turned into a schedule
     before, after = values_to_compare(old), values_to_compare(new)
     if not before or not after or len(before) != len(after):
         before, after = before[:1] * 3, after[:1] * 3

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from kg.config_names import Names, assignments, callee, defaults
-from kg.fold import Unfoldable
+from kg.config_names import Names, assignments, callee, defaults, is_computed
 from kg.idioms_features import knob_of_name
 from kg.knobs import knob_named, unknown_knob
 from kg.program import Program, Statement
@@ -150,17 +149,6 @@ def in_loop(statement: Statement) -> bool:
     return any(isinstance(parent, ast.For | ast.While) for parent in statement.parents)
 
 
-def is_computed(names: Names, value: ast.expr, scope: str) -> bool:
-    """Tell whether an expression is arithmetic that can be followed, not a lookup or a call.
-
-    What cannot be followed (`tokenizer.get_vocab_size()`) is only compared, so that a literal
-    in its place is seen; a plain name passes on what another setting holds.
-    """
-    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
-        return False
-    return not isinstance(names.value(value, scope), Unfoldable) or bool(names.probe(value, scope))
-
-
 def overridden_field(names: Names, setting: Setting, owner: str, name: str) -> Setting:
     """Mark a field default dead where the only constructor call passes its own value."""
     passed = names.passed.get((owner.rpartition(".")[2], name), [])
@@ -226,7 +214,7 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
             continue
         for keyword in call.keywords:
             knob = knob_named(keyword.arg or "", f"{statement.scope} {called}")
-            angles = knob == "position.rope_base" and not names_knob(keyword.value, statement)
+            angles = knob == "position.rope_base" and not is_set(keyword.value, names, statement)
             if (keyword.arg in NOT_ARGUMENTS and not angles) or is_switch(keyword.value):
                 continue
             literal = is_literal(keyword.value)
@@ -242,9 +230,11 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
             yield from split_tuple(program, setting, keyword.value)
 
 
-def names_knob(value: ast.expr, statement: Statement) -> bool:
-    """Tell whether a value is the name of a knob."""
-    return isinstance(value, ast.Name) and knob_named(value.id, statement.scope) is not None
+def is_set(value: ast.expr, names: Names, statement: Statement) -> bool:
+    """Tell whether a value is the name of a knob, which is read where it is set."""
+    known = isinstance(value, ast.Name) and knob_named(value.id, statement.scope) is not None
+    bound = names.definition(value, statement.scope) if known else None
+    return bound is not None and is_computed(names, *bound)
 
 
 def sets_something(called: str, value: ast.expr) -> bool:

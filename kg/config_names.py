@@ -267,3 +267,14 @@ def callee(call: ast.Call) -> str:
     if isinstance(function, ast.Attribute):
         return function.attr
     return function.id if isinstance(function, ast.Name) else ""
+
+
+def is_computed(names: Names, value: ast.expr, scope: str) -> bool:
+    """Tell whether an expression is arithmetic that can be followed, not a lookup or a call.
+
+    What cannot be followed (`tokenizer.get_vocab_size()`) is only compared, so that a literal
+    in its place is seen; a plain name passes on what another setting holds.
+    """
+    if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+        return False
+    return not isinstance(names.value(value, scope), Unfoldable) or bool(names.probe(value, scope))

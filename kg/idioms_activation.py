@@ -153,9 +153,14 @@ class Symbols:
             if canonical(other) in argument:
                 own = {"sigmoid": "silu", "tanh(softplus)": "mish"}.get(active)
                 return own or f"x*{active}"
-        if isinstance(other, ast.Attribute | ast.Subscript | ast.Compare):
+        if isinstance(other, ast.Attribute | ast.Subscript | ast.Compare) or is_mask(other):
             return active  # a learned gain or a mask leaves the function as it is
         return GATED.get(active, f"{active}-glu")
+
+
+def is_mask(node: ast.expr) -> bool:
+    """Tell whether a factor is called a mask."""
+    return isinstance(node, ast.Name) and "mask" in node.id
 
 
 RANDOM: Final = frozenset({"rand_like", "randn_like", "rand", "randn", "bernoulli"})

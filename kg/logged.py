@@ -11,6 +11,7 @@ from kg.program import Program, Statement
 from kg.structure import REPORTS, is_report
 
 # Methods that put a value into a list or a buffer: what is put in is read where the list is.
+FILE_WORK: Final = frozenset({"write", "close", "flush"})
 COLLECTS: Final = frozenset({"append", "extend", "appendleft", "add", "update"})
 
 
@@ -74,7 +75,7 @@ def targets(statement: Statement) -> set[str]:
         return {node.target.id} if isinstance(node.target, ast.Name) else set()
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         function = node.value.func
-        if isinstance(function, ast.Attribute) and function.attr in COLLECTS:
+        if isinstance(function, ast.Attribute) and function.attr in COLLECTS | FILE_WORK:
             return {function.value.id} if isinstance(function.value, ast.Name) else set()
     found = [target for target, _ in assignments(node)]
     names = {target.id for target in found if isinstance(target, ast.Name)}

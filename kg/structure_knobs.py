@@ -133,6 +133,8 @@ def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
 def statement_knob(statement: Statement, roles: Roles) -> str:
     """Return what one statement is about."""
     role = roles.of(statement.scope)
+    if numbers_layers(statement):
+        return ""
     if guards_reports(statement):
         return "evaluation.logging"
     if only_logs(statement, roles.program) or role is Role.BOOKKEEPING:
@@ -152,6 +154,15 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
     if role is Role.OTHER and statement.scope and not roles.scopes(Role.MODEL):
         return unknown_knob(statement.scope)  # no trainer: the function is all there is to name
     return BY_ROLE.get(role, UNSPECIFIED)
+
+
+def numbers_layers(statement: Statement) -> bool:
+    """Tell whether a statement only keeps the number of a layer: `self.layer_idx = layer_idx`."""
+    node = statement.node
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Name):
+        return False
+    target = node.targets[0]
+    return isinstance(target, ast.Attribute) and target.attr.lstrip("_") == node.value.id
 
 
 def is_environment(statement: Statement) -> bool:

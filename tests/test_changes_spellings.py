@@ -149,6 +149,34 @@ SPELLINGS = [
           "                 betas=(0.7, adam_betas[1])")],
         "optimizer.adam_beta1 restructure adamw 0.8 -> 0.7",
     ),
+    (
+        [("        softcap = 15\n", "        progress = getattr(self, 'progress', 0.0)\n"
+          "        softcap = 30.0 - 20.0 * progress\n"),
+         (STEP, "    model.progress = progress\n" + STEP)],
+        "head.softcap replace none 15 -> 30.0 - 20.0 * progress",
+    ),
+    (
+        [("        h = F.relu(h).square()\n",
+          "        h = F.relu(h).square()\n        biased = h * (0.1 / self.firing_ema)\n"
+          "        mask = biased >= biased.mean(-1, keepdim=True)\n"
+          "        self.firing_ema.lerp_(mask.float().mean((0, 1)), HOMEOSTASIS_RATE)\n"
+          "        h = h * mask\n"),
+         ("ADAM_BETAS =", "HOMEOSTASIS_RATE = 0.05\nADAM_BETAS =")],
+        "mlp.homeostatic_plasticity add none None -> 0.05",
+    ),
+    (
+        [("    loss.backward()\n",
+          "    curr_accum = max(1, int(8 * min(1, 0.5 + progress)))\n"
+          "    for _ in range(curr_accum):\n        (loss / curr_accum).backward()\n")],
+        "schedule.grad_accum replace none None -> True",
+    ),
+    (
+        [("total_time = 0\n", "total_time = 0\nmetrics_file = open('m.jsonl', 'w')\n"),
+         ("    if step > 10:\n",
+          "    metrics_file.write(json.dumps({'step': step}))\n    if step > 10:\n"),
+         ('print(f"loss: {loss}")\n', 'metrics_file.close()\nprint(f"loss: {loss}")\n')],
+        "evaluation.logging add none None -> None",
+    ),
 ]  # fmt: skip
 
 
