@@ -107,3 +107,19 @@ def gathered(name: str, statement: Statement, names: Names) -> Iterator[ast.expr
                 owner = owner.value if isinstance(owner, ast.Subscript) else owner
                 if is_name(owner) and owner.id == name:
                     yield from call.args
+
+
+def tested_holder(statement: Statement) -> str:
+    """Return what the test over a statement picks: `elif "lm_head" in path:`, "all" if none."""
+    for parent in reversed(statement.parents):
+        if not isinstance(parent, ast.If):
+            continue
+        if any(node is statement.node for node in parent.orelse):
+            return "rest"
+        words = (n.value for n in under(parent.test) if isinstance(n, ast.Constant))
+        for word in words:
+            found = (held for pattern, held in HOLDERS if pattern.match(str(word)))
+            if isinstance(word, str):
+                return next(found, re.sub(r"\W+", "_", word).strip("_"))
+        return "rest"
+    return "all"

@@ -185,8 +185,10 @@ def feature_setting(
     setting = make_value(knob, shown or ON, site)
     spans = tuple(place.span for place, _ in places)
     token = "\n".join(sorted(place.text for place, _ in places)) if whole else f"{folded!r}"
+    apart = {v for place, v in places if v and CLIPS.search(place.text)}
     return replace(
         setting,
+        layered=len(apart) > 1,
         folded=setting.folded if isinstance(folded, Unfoldable) else folded,
         token=token,
         literal=not whole,
@@ -196,6 +198,7 @@ def feature_setting(
     )
 
 
+CLIPS = re.compile(r"clip_grad_\w+_\(")  # several with limits of their own split one limit
 WORD = re.compile(r"[A-Za-z_]\w*$")
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
-from kg.holders import holder_of, is_name
+from kg.holders import holder_of, is_name, tested_holder
 from kg.nodes import under
 from kg.overwrites import (
     KIND_KEYS,
@@ -84,6 +84,13 @@ def read_optimizers(program: Program, names: Names) -> Optimizers:
         held = holder_of(entries["params"], statement, names)
         kind = kind_of(entries, rules, consumer(statement, constructors, default))
         add_group(groups, held, kind, entries, statement)
+    for statement in program.statements:
+        table = table_entry(statement)
+        if table is not None and len(groups) < MAX_GROUPS:
+            owner = statement.scope.partition(".")[0]
+            own = kind_named(owner) if OPTIMIZER_NAME.search(owner) else default
+            held = tested_holder(statement)
+            add_group(groups, held, own or "adamw", table, statement)
     for statement, call, kind in constructors:
         add_plain_group(groups, statement, call, kind, names)
     overwrites = tuple(islice(loop_overwrites(program, rules), MAX_GROUPS))
@@ -170,6 +177,20 @@ def group_dicts(statement: Statement) -> Iterator[dict[str, ast.expr]]:
             found = dict_entries(node)
             if "params" in found:
                 yield found
+
+
+def table_entry(statement: Statement) -> dict[str, ast.expr] | None:
+    """Return the settings that `table[path] = {"lr": ..., "betas": ...}` gives one parameter."""
+    node = statement.node
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Subscript):
+        return None
+    entries: dict[str, ast.expr] = {}
+    if isinstance(node.value, ast.Dict):
+        entries = dict_entries(node.value)
+    elif isinstance(node.value, ast.Call) and callee(node.value) == "dict":
+        entries = {k.arg: k.value for k in node.value.keywords if k.arg}
+    told = entries.keys() & {"betas", "eps", "weight_decay", "momentum"}
+    return entries if "lr" in entries and told and "params" not in entries else None
 
 
 def dict_entries(node: ast.Dict) -> dict[str, ast.expr]:

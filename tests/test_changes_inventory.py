@@ -79,3 +79,43 @@ def test_a_knob_set_by_hand_is_told_by_its_name(wanted, pairs):
     assert (taken_out.knob, str(taken_out.change_type)) == (knob, "remove")
     if value != "None":
         assert (put_in.new is None, float(put_in.new)) == (False, float(value))
+
+
+CLIP = "    nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n"
+
+
+def test_limits_of_their_own_for_two_kinds_of_parameters_split_the_limit():
+    before = edited((STEP, CLIP + STEP))
+    parts = CLIP.replace("model.", "model.wte.").replace("1.0", "1.5") + CLIP.replace("1.0", "0.5")
+    (change,) = changes(before, edited((STEP, parts + STEP)))
+    assert (change.knob, str(change.change_type)) == ("optimizer.grad_clip", "restructure")
+
+
+TABLE = """
+class AdamW:
+    def __init__(self, model, matrix_lr, embedding_lr):
+        self.table = {}
+        for path, value in flat(model.parameters()):
+            if "blocks" in path:
+                self.table[path] = {"lr": matrix_lr, "eps": 1e-10, "weight_decay": 0.1}
+            elif "wte" in path:
+                self.table[path] = {"lr": embedding_lr, "eps": 1e-10, "weight_decay": 0.0}
+            else:
+                self.table[path] = {"lr": embedding_lr, "eps": 1e-10, "weight_decay": 0.0}
+
+
+optimizer = AdamW(model, matrix_lr=0.02, embedding_lr=0.3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("1e-10", "1e-8", "optimizer.adam_eps increase adamw"),
+        ('"weight_decay": 0.1', '"weight_decay": 0.3',
+         "regularization.weight_decay.matrix increase adamw"),
+    ],
+)  # fmt: skip
+def test_settings_looked_up_by_path_are_those_of_groups(old, new, wanted):
+    (change,) = changes(TABLE, TABLE.replace(old, new))
+    assert f"{change.knob} {change.change_type} {change.optimizer_scope}" == wanted
