@@ -127,6 +127,8 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
         return True
     if knob == "loss.function" and any(d.knob.startswith("loss.") for d in known):
         return True
+    if knob == "position.encoding" and any(d.knob.startswith("position.") for d in known):
+        return True
     if knob == "optimizer.loop" and any(" > group " in path_of(d) for d in known):
         return True  # what the loop makes of a group's new entry
     if knob == PORT and any(difference.knob == "attention.backend" for difference in known):

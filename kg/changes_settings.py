@@ -207,7 +207,7 @@ def change_type(found: Difference) -> ChangeType:
     if old is None or new is None:
         if found.split:
             return ChangeType.RESTRUCTURE
-        if found.knob in SCHEDULED:
+        if found.knob in STANDING:
             return ChangeType.REPLACE
         return ChangeType.ADD if old is None else ChangeType.REMOVE
     if isinstance(old.folded, bool) and isinstance(new.folded, bool) and old.folded != new.folded:
@@ -220,8 +220,10 @@ def change_type(found: Difference) -> ChangeType:
     return direction(old, new)
 
 
-# What is a constant unless a schedule takes its place.
-SCHEDULED: Final = frozenset({"schedule.grad_accum", "schedule.adam_momentum"})
+# What every script has in some form, if not in one that is read: a constant, a plain projection.
+STANDING: Final = frozenset(
+    {"schedule.grad_accum", "schedule.adam_momentum", "attention.qkv_projection"}
+)
 CLOCK: Final = re.compile(r"\b(?:progress|step|frac|elapsed|epoch|iteration)\b")
 
 

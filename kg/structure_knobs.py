@@ -44,6 +44,7 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
         (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
         (r"value_embed", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "embedding.value_embeds"),
         (r"^(wte|idx|embed\w*)$", (Role.MODEL,), "embedding.structure"),
+        (r"rotary|rope|^(cos|sin)$", (Role.INIT,), "position.encoding"),
         (r"^(x0_lambdas?|resid_lambdas?|x0)$", (Role.MODEL, Role.BLOCK), "residual.stream"),
         (r"^(attn|c_attn|q|k|v|y|c_q|c_k|c_v|n_head|head_dim)$", (Role.ATTENTION,),
          "attention.structure"),
@@ -122,12 +123,17 @@ def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
                 votes[knob] = votes.get(knob, 0) + 1
     if not votes:
         return ""
+    if "schedule.lr_shape" in votes and votes.keys() <= {"schedule.lr_shape", *LOOP}:
+        return "schedule.lr_shape"
     if "loss.function" in votes:
         return "loss.function" if cluster.removed and cluster.added else "loss.auxiliary"
     if 2 * votes.get(PORT, 0) >= sum(votes.values()):
         return PORT
     named = {k: n for k, n in votes.items() if component_of(k) != "other"} or votes
     return max(sorted(named), key=lambda knob: named[knob])
+
+
+LOOP: Final = frozenset({"optimizer.loop", UNSPECIFIED})  # what a rate is written under
 
 
 def statement_knob(statement: Statement, roles: Roles) -> str:
@@ -145,6 +151,8 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         return PORT
     if target_text(statement).rpartition(".")[2].startswith("window"):
         return "attention.window_sizes"
+    if role is Role.SCRIPT and RATE_SCALED.match(statement.text):
+        return "schedule.lr_shape"
     known = [rule.knob for rule, _ in matching(statement, role) if not rule.whole]
     if known and role is Role.SCRIPT:
         return known[0]  # one more place of a feature the script has already
@@ -154,6 +162,9 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
     if role is Role.OTHER and statement.scope and not roles.scopes(Role.MODEL):
         return unknown_knob(statement.scope)  # no trainer: the function is all there is to name
     return BY_ROLE.get(role, UNSPECIFIED)
+
+
+RATE_SCALED: Final = re.compile(r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] ")
 
 
 def numbers_layers(statement: Statement) -> bool:
@@ -197,6 +208,8 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
         kind = ChangeType.NO_EFFECT
     elif numbers is not None and numbers[0] is not None:
         kind = direction_of(numbers[0], numbers[1])
+    elif knob == "schedule.lr_shape":
+        kind = ChangeType.REPLACE
     elif not removed:
         kind = ChangeType.ADD
     elif not added:

@@ -177,6 +177,12 @@ SPELLINGS = [
          ('print(f"loss: {loss}")\n', 'metrics_file.close()\nprint(f"loss: {loss}")\n')],
         "evaluation.logging add none None -> None",
     ),
+    (
+        [("    optimizer.step()\n", "    shrink = 0.9999 ** step\n"
+          "    for group in optimizer.param_groups:\n        group['lr'] *= shrink\n"
+          "    optimizer.step()\n")],
+        "schedule.lr_shape replace both None -> None",
+    ),
 ]  # fmt: skip
 
 
