@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,17 @@ class Night:
         headers = {"content-type": "application/json"}
         headers["authorization"] = "Basic " + base64.b64encode(password.encode()).decode()
         data = None if body is None else json.dumps(body).encode()
-        url = f"http://127.0.0.1:{self.port}/api{path}"
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as answer:
-            return json.load(answer)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}", data, headers)
+        for pause in (0.5, 1.0, 2.0, 4.0, None):
+            try:
+                with urllib.request.urlopen(request) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                # Prefect answers so while SQLite is locked, and its own client tries again.
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or pause is None:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
     def deployment(self, name: str) -> Any:
         """Return a deployment of ours."""
@@ -139,6 +148,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
             with suppress(psutil.Error):
                 process.kill()
         if served.process is not None:
+            with suppress(psutil.Error):
+                served.process.kill()  # a child of this test, which `of` leaves out
             served.process.wait(60)
         served.lab.repository.close()
 
