@@ -155,15 +155,27 @@ def kill_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def reap(marker: str) -> int:
-    """Kill every process that carries a run's marker; the number found."""
+    """Kill every process that carries a run's marker and see it gone; the number killed."""
     found = 0
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get(MARKER) == marker:
+    while alive := marked(marker):  # again: one of them may have forked meanwhile
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
                 process.kill()
-                found += 1
-        except (psutil.Error, OSError):
-            continue  # gone meanwhile, or another user's: not ours to end
+        found += len(alive)
+        # SIGKILL returns at once; what it ended may hold the device for a moment longer
+        if psutil.wait_procs(alive, GRACE_SECONDS)[1]:
+            break
+    return found
+
+
+def marked(marker: str) -> list[psutil.Process]:
+    """Return the living processes that carry a run's marker, this one aside."""
+    found = []
+    for process in psutil.process_iter():
+        # gone meanwhile, or another user's: not ours to end
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(MARKER) == marker:
+                found.append(process)
     return found
 
 
