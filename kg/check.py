@@ -89,7 +89,7 @@ def check(
         LexiconError: The aliases cannot be read.
     """
     graph, source = memory.graph(), source or None
-    campaign = campaign or lone(graph)
+    campaign = campaign or graph.lone()
     same = Same() if source is None else same_program(graph, source, accepted, campaign, as_of)
     if same.here or same.unchanged:
         reasons = same.here or same.elsewhere
@@ -126,12 +126,6 @@ def raised(advice: Advice, more: tuple[Reason, ...], first: bool = False) -> Adv
     verdict = Advised.NEAR if advice.verdict is Advised.NEW else advice.verdict
     reasons = (*more, *advice.reasons) if first else (*advice.reasons, *more)
     return replace(advice, verdict=verdict, reasons=reasons)
-
-
-def lone(graph: Graph) -> str | None:
-    """Return the only campaign, None where there are none or several."""
-    tags = graph.campaigns()
-    return tags[0] if len(tags) == 1 else None
 
 
 def read(

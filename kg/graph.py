@@ -41,6 +41,11 @@ class Graph:
         """Return the names of all campaigns."""
         return sorted(name_of(node) for node in subjects(self.store, RDF.type_, LAB.Campaign))
 
+    def lone(self) -> str | None:
+        """Return the only campaign, None where there are none or several."""
+        tags = self.campaigns()
+        return tags[0] if len(tags) == 1 else None
+
     def board(self, tag: str, until: int | None = None) -> Board:
         """Return the board of a campaign, as of experiment ``until`` if that is given."""
         board = self.boards.get(tag)

@@ -152,7 +152,7 @@ def ask(
     campaign: str | None = None,
     as_of: int | None = None,
 ) -> Answer:
-    """Answer a named question.
+    """Answer a named question about one campaign, or about all; a lone one is the one meant.
 
     Raises:
         UnknownQuestion: No question has this name.
@@ -167,9 +167,9 @@ def ask(
     given = dict(arguments)
     if "as-of" in given:
         as_of = sequence(given.pop("as-of"))
-    asked = Asked(question, checked(question, given), campaign, as_of, graph)
     if campaign is not None:
         check_campaign(graph.store, campaign)
+    asked = Asked(question, checked(question, given), campaign or graph.lone(), as_of, graph)
     finish = FINISH.get(name)
     rows, truncated = finish(asked) if finish else (select(asked), False)
     columns = question.columns

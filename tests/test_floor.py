@@ -4,9 +4,10 @@ import math
 from pathlib import Path
 
 import pytest
+from histories import line
 from hypothesis import given
 from hypothesis import strategies as st
-from told import STORY
+from told import KEEP, STORY, source
 
 from kg.errors import KgError
 from kg.floor import floor_quads
@@ -34,9 +35,13 @@ def test_every_answer_uses_the_measured_floor_once_there_is_one(memory: Memory) 
     memory.measure("t", [floor(0.006)])
     assert within(memory) == [None, True, True, True]
     assert within(memory, "attempts", knob="model.depth") == [True, None]
-    assert [row["within_noise"] for row in memory.ask("progress").rows] == [False]  # -0.020
+
+
+def test_all_campaigns_together_are_told_by_the_floor_of_each(memory: Memory) -> None:
+    memory.add_all(line([(source(), 1.0, KEEP)], tag="other"))
+    assert [row["within_noise"] for row in memory.ask("progress").rows] == [None, False]  # -0.020
     memory.measure("t", [floor(0.02)])
-    assert [row["within_noise"] for row in memory.ask("progress").rows] == [True]
+    assert [row["within_noise"] for row in memory.ask("progress").rows] == [None, True]
 
 
 def test_the_last_of_several_floors_counts_and_all_are_kept(memory: Memory) -> None:

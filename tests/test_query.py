@@ -74,6 +74,12 @@ def test_asking_an_empty_memory_gives_no_rows(name):
         assert asked([], name, **arguments_for(name, 0)).rows == []
 
 
+@pytest.mark.parametrize("name", sorted(questions()))
+def test_a_lone_campaign_is_the_one_that_is_meant(name):
+    given = arguments_for(name, 9)
+    assert ask(FULL, name, given) == ask(FULL, name, given, campaign="mar8")
+
+
 def test_limits_cut_and_say_so():
     answer = asked(records(), "progress", campaign="mar8", limit=2)
     assert (len(answer.rows), answer.truncated) == (2, True)
