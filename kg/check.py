@@ -115,8 +115,9 @@ def judged(
     """Hold a proposal against its campaign, or against those that know most about it."""
     labels, found = Labels(graph), []
     for board in [home] if home else related(graph, proposal.ideas):
+        measured = noise is not None or board.threshold is not None
         floor = board.noise if noise is None else noise
-        case = Case(board, proposal.ideas, labels, floor, proposal.tolerance)
+        case = Case(board, proposal.ideas, labels, floor, proposal.tolerance, measured)
         found.append((judge(case), case))
     return weigh(found, proposal, now)
 

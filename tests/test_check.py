@@ -94,6 +94,23 @@ def test_a_value_that_failed_is_a_repeat_after_mere_retuning(tmp_path: Path) -> 
     }
 
 
+def test_one_failure_inside_the_measured_noise_is_no_repeat_but_two_are(tmp_path: Path) -> None:
+    moved, again = source(matrix=0.05), source(matrix=0.05, lr=0.9)
+    close = (source(lr=0.9), 1.004, DISCARD)
+    made = memory(tmp_path, night(close, (moved, 0.99, KEEP)))
+    assert asked(made, again, moved, campaign="t").verdict is Advised.REPEAT  # nothing measured
+    advice = asked(made, again, moved, campaign="t", noise=0.005)
+    assert (advice.verdict, advice.exit_code) == (Advised.NEAR, 0)
+    assert advice.reasons[0].text == (
+        "t-0001 0000002 tried it, undecided: embedding learning rate 0.8 -> 0.9 worsened"
+        " (+0.004000 val_bpb, inside the noise)"
+    )
+    assert asked(made, again, moved, campaign="t", noise=0.003).verdict is Advised.REPEAT
+    made = memory(tmp_path / "twice", night(close, (moved, 0.99, KEEP), (again, 0.993, DISCARD)))
+    fresh = (again + "\nmore = 1\n", moved + "\nmore = 1\n")
+    assert asked(made, *fresh, campaign="t", noise=0.005).verdict is Advised.REPEAT
+
+
 def test_the_same_value_is_justified_once_a_bearing_knob_was_switched_on(tmp_path: Path) -> None:
     decayed = source(wd=0.001)
     made = memory(tmp_path, night(FAILED, (decayed, 0.99, KEEP)))
