@@ -107,8 +107,8 @@ def tried_before(case: Case, exact: list[Row], hits: dict[str, Tried]) -> Findin
     last = exact[-1]
     failed = [row for row in reversed(exact) if not row.kept]
     if case.undecided(failed):
-        found = [reason(case, hits[row.name], "tried it, undecided") for row in failed]
-        return Finding(Advised.NEAR, found)
+        undecided = [reason(case, hits[row.name], "tried it, undecided") for row in failed]
+        return Finding(Advised.NEAR, undecided)
     reasons = [reason(case, hits[row.name], "tried it") for row in failed[:SHOWN]]
     partners = {
         key.knob
@@ -176,7 +176,9 @@ def given_up(case: Case, exact: list[Row]) -> list[Reason]:
     if exact:
         row = exact[-1]
         pairs = [Tried(key, trial) for key, trial in case.board.pairs[row.name]]
-        return [reason(case, pairs[0], "had it, and it was changed later")]
+        held = all(holds(case, idea) for idea in case.ideas)
+        lead = "set it, and it still holds" if held else "had it, and it was changed later"
+        return [reason(case, pairs[0], lead)]
     found = []
     for idea in case.ideas:
         for pair in reversed(case.tried(idea.knob)):
@@ -185,6 +187,12 @@ def given_up(case: Case, exact: list[Row]) -> list[Reason]:
                 found.append(reason(case, pair, f"moved away from {shown_value(idea)}"))
                 break
     return found
+
+
+def holds(case: Case, idea: Idea) -> bool:
+    """Tell whether an idea's value is the accepted one: a message may propose what is there."""
+    regimes = case.board.regimes.get(idea.knob, [])
+    return bool(regimes) and same_value(regimes[-1].value, idea.new, case.tolerance)
 
 
 def partly(case: Case, hits: list[dict[str, Tried]]) -> list[Reason]:

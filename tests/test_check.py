@@ -111,6 +111,17 @@ def test_one_failure_inside_the_measured_noise_is_no_repeat_but_two_are(tmp_path
     assert asked(made, *fresh, campaign="t", noise=0.005).verdict is Advised.REPEAT
 
 
+def test_a_wording_of_what_holds_already_is_told_so(tmp_path: Path) -> None:
+    raised = source(lr=0.9)
+    made = memory(tmp_path, night((raised, 0.99, KEEP)))
+    advice = check(made, None, raised, campaign="t", message="embedding LR 0.9")
+    assert advice.verdict is Advised.NEAR
+    assert advice.reasons[0].text.startswith("t-0001 0000002 set it, and it still holds: embedding")
+    made = memory(tmp_path / "left", night((raised, 0.99, KEEP), (source(), 0.98, KEEP)))
+    advice = check(made, None, source(), campaign="t", message="embedding LR 0.9")
+    assert "t-0001 0000002 had it, and it was changed later" in advice.reasons[0].text
+
+
 def test_the_same_value_is_justified_once_a_bearing_knob_was_switched_on(tmp_path: Path) -> None:
     decayed = source(wd=0.001)
     made = memory(tmp_path, night(FAILED, (decayed, 0.99, KEEP)))
