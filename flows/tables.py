@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich import box
@@ -17,7 +19,17 @@ __all__ = ["answer_table", "clean", "results_table"]
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "bold red"}
 BEST = "bold green"
 DECIMALS = 6  # of results.tsv
-FOLDED = 16  # characters a column keeps at least before its text is folded
+GAP = 3  # characters between two columns
+
+
+class Folding(textwrap.TextWrapper):
+    """Folds after spaces and inside long names (`optimizer.matrix_lr`), never inside a number."""
+
+    wordsep_re = re.compile(r"(\s+|(?<=[._/=])(?=[^\W\d]))")
+
+    def pieces(self, text: str) -> list[str]:
+        """Return what is never folded of a text; none if it is empty."""
+        return [piece.strip() for piece in self._split(text)] or [""]
 
 
 def results_table(
@@ -65,47 +77,75 @@ def answer_table(
 ) -> None:
     """Print the rows of an answer under their columns, numbers aligned on the decimal point.
 
-    Columns without any value are left out. Where the others do not fit side by side, each row
-    becomes a block of ``column  value`` lines, so nothing is cut off. A full commit hash is
-    shortened to the 7 characters of results.tsv.
+    Columns without any value are left out; where the others do not fit side by side, those that
+    say the same of every row are said once, above. What still does not fit becomes a block of
+    ``column  value`` lines a row, so nothing is cut off. A full commit hash is shortened to the
+    7 characters of results.tsv.
 
     Args:
         console: Where to print; colours only where it is a terminal.
         columns: Names in order.
         rows: Values by column; a missing one is left empty.
     """
-    cells = {column: column_cells([row.get(column) for row in rows]) for column in columns}
-    cells = {column: found for column, found in cells.items() if any(map(str.strip, found))}
-    columns = list(cells)
+    found = {column: column_cells([row.get(column) for row in rows]) for column in columns}
+    cells = {clean(column): texts for column, texts in found.items() if any(map(str.strip, texts))}
     if "commit" in cells:
         cells["commit"] = [cell[:7] for cell in cells["commit"]]
-    widths = {c: max([len(clean(c)), *map(len, cells[c])]) for c in columns}
-    room = sum(min(width, FOLDED) for width in widths.values()) + 3 * (len(columns) - 1)
-    if room > console.width:
-        blocks(console, columns, cells, len(rows))
+    if len(rows) > 1 and natural(cells) > console.width:
+        once = {column: texts[0] for column, texts in cells.items() if len({*texts}) == 1}
+        cells = {column: texts for column, texts in cells.items() if column not in once}
+        told = ", ".join(f"{column} {text.strip()}" for column, text in once.items())
+        if told:
+            console.print(Text(f"every row: {told}"), soft_wrap=True)
+    widths = shares(cells, console.width)
+    if widths is None:
+        blocks(console, cells, len(rows))
         return
     table = plain_table()
-    whole = sum(widths.values()) + 3 * (len(columns) - 1) <= console.width
-    for column in columns:
-        narrow = whole or widths[column] <= FOLDED
-        table.add_column(clean(column), no_wrap=narrow, overflow="fold")
-    for number in range(len(rows)):
-        line = [cells[column][number] for column in columns]
-        table.add_row(*(Text(cell, STATUS_STYLES.get(cell, "")) for cell in line))
+    for column, width in widths.items():
+        table.add_column("\n".join(Folding(width).wrap(column)), width=width, overflow="fold")
+    for line in zip(*cells.values(), strict=True):
+        folded = zip(line, widths.values(), strict=True)
+        table.add_row(*(cell_text(cell, width) for cell, width in folded))
     show(console, table)
 
 
-def blocks(
-    console: Console, columns: Sequence[str], cells: Mapping[str, Sequence[str]], count: int
-) -> None:
+def natural(cells: Mapping[str, Sequence[str]]) -> int:
+    """Return the width of a table that folds nothing."""
+    widths = [max(map(len, (column, *texts))) for column, texts in cells.items()]
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def shares(cells: Mapping[str, Sequence[str]], width: int) -> dict[str, int] | None:
+    """Return the width of each column, the widest folded first; None where they do not fit."""
+    found = {column: max(map(len, (column, *texts))) for column, texts in cells.items()}
+    least = {
+        column: max(len(piece) for text in (column, *texts) for piece in Folding(1).pieces(text))
+        for column, texts in cells.items()
+    }
+    room = width - GAP * (len(cells) - 1)
+    if sum(least.values()) > room:
+        return None
+    while sum(found.values()) > room:
+        found[max(found, key=lambda c: (found[c] > least[c], found[c]))] -= 1
+    return found
+
+
+def cell_text(cell: str, width: int) -> Text:
+    """Return a cell folded to a width, a status in its colour."""
+    folded = cell if len(cell) <= width else "\n".join(Folding(width).wrap(cell))
+    return Text(folded, STATUS_STYLES.get(cell, ""))
+
+
+def blocks(console: Console, cells: Mapping[str, Sequence[str]], count: int) -> None:
     """Print rows one below the other, a line or more a column, an empty line between."""
     for number in range(count):
         table = Table.grid(padding=(0, 2))
         table.add_column(no_wrap=True, style="bold")
         table.add_column(overflow="fold")
-        for column in columns:
-            cell = cells[column][number].strip()
-            table.add_row(Text(clean(column)), Text(cell, STATUS_STYLES.get(cell, "")))
+        for column, texts in cells.items():
+            if cell := texts[number].strip():
+                table.add_row(Text(column), Text(cell, STATUS_STYLES.get(cell, "")))
         show(console, table)
         if number + 1 < count:
             console.print()

@@ -91,13 +91,42 @@ def test_answers_align_numbers_and_leave_missing_values_empty() -> None:
 def test_an_answer_too_wide_for_the_console_is_shown_row_by_row_in_full() -> None:
     console = printed()
     columns = [f"column{number}" for number in range(8)]
-    answer_table(
-        console, columns, [{name: f"{name} says something longer" for name in columns}] * 2
-    )
+    rows = [{name: f"{name}-of-row-{number}" for name in columns} for number in range(2)]
+    answer_table(console, columns, [rows[0], {**rows[1], "column3": None}])
     lines = [line.rstrip() for line in text(console).splitlines()]
-    assert lines[0] == "column0  column0 says something longer"
+    assert lines[0] == "column0  column0-of-row-0"
     assert lines[8] == ""
-    assert len(lines) == 17
+    assert len(lines) == 8 + 1 + 7  # nothing is said of what has no value
+
+
+def test_what_every_row_says_alike_is_said_once_where_that_saves_folding() -> None:
+    columns = ["experiment", "campaign", "description"]
+    told: list[dict[str, object]] = [
+        {"experiment": f"t-000{n}", "campaign": "night of march", "description": "word " * 12}
+        for n in range(2)
+    ]
+    told[1]["description"] = "depth 9"
+    narrow, wide = printed(60), printed(120)
+    for console in (narrow, wide):
+        answer_table(console, columns, told)
+    first, head, *_ = text(narrow).splitlines()
+    assert first == "every row: campaign night of march"
+    assert head.split() == ["experiment", "description"]
+    assert text(wide).splitlines()[0].split() == columns
+
+
+def test_long_names_fold_at_their_dots_and_underscores_and_numbers_never() -> None:
+    console = printed(40)
+    rows: list[dict[str, object]] = [
+        {"knob": "regularization.weight_decay.value_embeds", "delta": -0.004268, "n": 12},
+        {"knob": "model.depth", "delta": 0.000028, "n": 3},
+    ]
+    answer_table(console, ["knob", "delta", "n"], rows)
+    assert [line.rstrip() for line in text(console).splitlines()][2:] == [
+        "regularization.weight_    -0.004268   12",
+        "decay.value_embeds",
+        "model.depth                0.000028    3",
+    ]
 
 
 @settings(deadline=None)
