@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 
 from flows.history_match import Plan
@@ -12,14 +13,13 @@ from flows.versions import Versions
 from kg.model import ExperimentRecord, Status
 
 LONGEST = 4000  # characters of a message; one of 60 kB has been seen in a bot's merge
+TRAILER = re.compile(r"^[A-Z][A-Za-z-]*-[Bb]y: .*(?:\n|\Z)", re.M)  # Co-Authored-By: says no change
 
 
 def light_record(plan: Plan, book: Book, metric: str, direction: str) -> ExperimentRecord:
     """Return the record of an experiment without its sources, which are large."""
     name = book.names[plan.key]
     campaign, seq = split_name(name)
-    message = plan.about.message if plan.about else ""
-    row_text = plan.item.row.description if plan.item else ""
     return ExperimentRecord(
         name=name,
         campaign=campaign,
@@ -29,7 +29,7 @@ def light_record(plan: Plan, book: Book, metric: str, direction: str) -> Experim
         parent_commit=plan.base,
         status=plan.status or Status.KEEP,
         reason=plan.reason,
-        description=(message or row_text)[:LONGEST],
+        description=description_of(plan),
         metric=metric,
         direction=direction,
         value=value_of(plan, metric, direction),
@@ -38,6 +38,17 @@ def light_record(plan: Plan, book: Book, metric: str, direction: str) -> Experim
         summary=summary_of(plan, metric),
         origin=book.campaigns[campaign],
     )
+
+
+def description_of(plan: Plan) -> str:
+    """Return what was said of an experiment: its message, or its row where that says more.
+
+    The commit a campaign starts from is about something else; only its row is about the run.
+    """
+    message = TRAILER.sub("", plan.about.message).strip() if plan.about else ""
+    row_text = plan.item.row.description if plan.item else ""
+    told = (row_text or message) if plan.is_baseline else (message or row_text)
+    return told[:LONGEST]
 
 
 def value_of(plan: Plan, metric: str, direction: str) -> float | None:

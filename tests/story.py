@@ -119,7 +119,11 @@ def night(story: Story) -> list[str]:
     story.train("refs/heads/main", "start", source())
     story.commit("refs/heads/main", "docs", {"README": "x"})
     story.train("refs/heads/autoresearch/mar8", "depth 8 to 9", source(9), 2)
-    story.train("refs/heads/autoresearch/mar8", "lr 0.1 to 0.2", source(9, 0.2))
+    story.train(
+        "refs/heads/autoresearch/mar8",
+        "lr 0.1 to 0.2\n\nCo-Authored-By: A <a@b.c>\n",
+        source(9, 0.2),
+    )
     story.train("refs/heads/autoresearch/mar8", "lr 0.2 to 0.3", source(9, 0.3))
     story.train("refs/heads/autoresearch/mar8", 'Revert "lr 0.2 to 0.3"', source(9, 0.2))
     return story.write()

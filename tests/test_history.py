@@ -40,6 +40,10 @@ def test_rows_commits_and_lost_hashes_become_one_campaign_in_table_order(
         ("mar8-0005", shas[5][:7], Status.DISCARD, None, "mar8-0004", True),
         ("mar8-0006", shas[6][:7], Status.KEEP, None, "mar8-0005", True),
     ]
+    assert [records.known[name].description for name in ("mar8-0000", "mar8-0004")] == [
+        "baseline",  # its row: the commit a campaign starts from is about something else
+        "lr 0.1 to 0.2",  # without the trailer
+    ]
     assert (account.experiments, account.with_diff, account.without_diff) == (7, 5, 2)
     assert (account.new, account.known, account.commits) == (7, 0, 4)
     assert account.statuses == {"keep": 4, "discard": 2, "crash": 1}
