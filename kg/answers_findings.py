@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 from kg import vocab
@@ -39,7 +39,7 @@ def improved_while(asked: Asked) -> tuple[Rows, bool]:
     knob = asked.text("knob")
     fits = condition(knob, asked.text("value"))
     (board,) = asked.boards()
-    found = made_among(board, {n for n, value in board.column(knob).items() if fits(value)})
+    found = made_among(board, made_while(board, knob, fits))
     component, direction = asked.text("component"), asked.text("direction")
     rows = [
         improvement(edit, pairs, board.noise)
@@ -48,6 +48,16 @@ def improved_while(asked: Asked) -> tuple[Rows, bool]:
         if any(trial.outcome == Outcome.IMPROVED for _, trial in pairs)
     ]
     return limited(asked, sorted(rows, key=most_improved))
+
+
+def made_while(board: Board, knob: str, fits: Callable[[Value | None], bool]) -> set[str]:
+    """Return the experiments before and in which a setting held: bringing it about is no proof."""
+    moved: dict[str, Value | None] = {}
+    for key in sorted(board.about.get(knob, ())):
+        for trial in board.evidence[key]:
+            moved.setdefault(trial.name, trial.old)
+    column = board.column(knob).items()
+    return {name for name, now in column if fits(now) and fits(moved.get(name, now))}
 
 
 def most_improved(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -27,6 +27,7 @@ ATTEMPTED = (Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED)
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Course = tuple[Value | None, Value]  # what a knob was set to before an experiment and in it
 
 
 class Fleet:
@@ -47,6 +48,7 @@ class Fleet:
         self.alone: Mask = np.array([one.isolated for one in keys], dtype=bool)[key]
         self.experiment: Integers = by_name[order]
         self.seq = np.array([trial.seq for trial in trials], dtype=np.int64)
+        self.old = [trial.old for trial in trials]
         numbers = np.array([numbers_of(trial) for trial in trials], dtype=np.float64)
         self.numbers: Floats = numbers.reshape(-1, 4).T  # rows in the order of Conditioned's sums
         self.commits = {trial.name: trial.commit for trial in trials}
@@ -61,7 +63,8 @@ class Fleet:
             self.settings[knob] = Settings(self, knob)
         settings = self.settings[knob]
         cells = settings.cells if until is None else settings.cells_of(self.seq <= until)
-        fitting = np.array([*map(fits, settings.values), False], dtype=bool)  # -1: not set
+        pairs_fit = (fits(before) and fits(after) for before, after in settings.values)
+        fitting = np.array([*pairs_fit, False], dtype=bool)  # -1: not set
         mine = fitting[cells.value]
         sums = added(cells.edit[mine], cells.sums[:, mine], len(self.edits))
         chosen = fitting[settings.value[self.experiment[self.gains.trial]]]
@@ -131,7 +134,7 @@ class Cells(NamedTuple):
 
 
 class Settings:
-    """What one knob was set to in each experiment, and the trials added up by that."""
+    """What one knob was set to before and in each experiment, and the trials added up by that."""
 
     def __init__(self, fleet: Fleet, knob: str) -> None:
         self.fleet = fleet
@@ -140,12 +143,25 @@ class Settings:
             index = fleet.places.get(node.value)
             if index is not None:
                 found.setdefault(term, []).append(index)
-        groups = sorted(((python(term), held) for term, held in found.items()), key=by_value)
-        self.values: list[Value] = [value for value, _ in groups]
+        now = {index: python(term) for term, held in found.items() for index in held}
+        course = {index: (value, value) for index, value in now.items()}
+        course |= {i: (old, now[i]) for i, old in self.moved(knob).items() if i in now}
+        groups: dict[Course, list[int]] = {}
+        for index, pair in course.items():
+            groups.setdefault(pair, []).append(index)
+        self.values: list[Course] = sorted(groups, key=by_course)
         self.value: Integers = np.full(len(fleet.names), -1, dtype=np.int64)
-        for index, (_, held) in enumerate(groups):
-            self.value[held] = index
+        for place, pair in enumerate(self.values):
+            self.value[groups[pair]] = place
         self.cells = self.cells_of(np.ones(len(fleet.edit), dtype=bool))
+
+    def moved(self, knob: str) -> dict[int, Value | None]:
+        """Return what the experiments that edited the knob had before, by their place."""
+        fleet, found = self.fleet, dict[int, Value | None]()
+        edits = [index for index, edit in enumerate(fleet.edits) if edit.knob == knob]
+        for trial in np.flatnonzero(np.isin(fleet.edit, edits)).tolist():
+            found.setdefault(int(fleet.experiment[trial]), fleet.old[trial])
+        return found
 
     def cells_of(self, counted: Mask) -> Cells:
         """Add up the trials that count, a mask over all."""
@@ -156,9 +172,10 @@ class Settings:
         return Cells(cell // size, cell % size, sums)
 
 
-def by_value(group: tuple[Value, list[int]]) -> tuple[str, Value]:
+def by_course(pair: Course) -> tuple[tuple[str, Value], ...]:
     """Return what the values of a knob are ordered by, so that sums do not depend on chance."""
-    return ("text" if isinstance(group[0], str) else "number"), group[0]
+    told = ("" if value is None else value for value in pair)
+    return tuple(("text" if isinstance(v, str) else "number", v) for v in told)
 
 
 class Conditioned(NamedTuple):

@@ -101,16 +101,38 @@ def test_a_new_seed_is_never_an_improvement():
 def test_improved_while_counts_what_was_tried_while_the_setting_held():
     rows = asked(STORY, "improved-while", knob="model.depth", value=">8").rows
     assert [(row["knob"], row["n"], row["improved"]) for row in rows] == [
-        ("model.depth", 2, 1),
         (LR, 2, 1),
         (DECAY, 2, 1),
-    ]
+    ]  # not the step from 8 to 9 itself: it was not made while depth was above 8
     rows = asked(STORY, "improved-while", knob=DECAY, value="0.001", component="optimizer").rows
     assert [(row["knob"], row["values"], row["experiments"]) for row in rows] == [
         (LR, [0.9], ["t-0006"])
     ]
     rows = asked(STORY, "improved-while", knob="optimizer.kind", value="muon").rows
     assert len(rows) == 3
+
+
+def test_a_switch_is_no_improvement_made_under_either_optimizer():
+    def adamw(text):
+        return text.replace('"muon"', '"adamw"')
+
+    told = line(
+        [
+            (adamw(source()), 1.00, KEEP),
+            (adamw(source(depth=9)), 0.99, KEEP),
+            (source(depth=9), 0.95, KEEP),  # 2: to Muon
+            (source(depth=9, lr=0.9), 0.94, KEEP),
+        ]
+    )
+    begun = line([(source(), 1.0, KEEP)], tag="begun")
+    for history in (told, [*told, *begun]):  # in a campaign, and over several
+
+        def while_(value, history=history):
+            return asked(history, "improved-while", knob="optimizer.kind", value=value).rows
+
+        assert [(row["knob"], row["n"]) for row in while_("adamw")] == [("model.depth", 1)]
+        assert [(row["knob"], row["n"]) for row in while_("muon")] == [(LR, 1)]
+        assert [(row["knob"], row["n"]) for row in while_("!=muon")] == [("model.depth", 1)]
 
 
 def test_a_condition_that_never_held_gives_nothing():
