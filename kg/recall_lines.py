@@ -12,6 +12,7 @@ from kg.board import SEED, EvidenceKey, Outcome, Trial
 from kg.check_alternative import alternative
 from kg.check_judge import FAILED, Case
 from kg.check_model import Idea, shown
+from kg.check_values import same_value
 from kg.conflict import Conflict, Tried, conflict_of
 from kg.knobs import component_of
 from kg.recall_scene import Scene
@@ -56,6 +57,8 @@ def head_line(scene: Scene) -> Line:
     counts = f"{result}{len(board.attempts)} tried, {board.tally['keep']} kept"
     floor = "noise not measured" if scene.noise is None else f"noise {scene.noise:.2g}"
     text = f"now {row.name} {row.entry.commit}".rstrip() + f": {counts}; {floor}"
+    if short(scene, row.name, row.entry.seq) != row.name:
+        text += "; #N below is its experiment N"
     return Line("now", text, (row.name,), 0.0)
 
 
@@ -180,8 +183,10 @@ def untried_lines(scene: Scene) -> Iterator[Line]:
         way = (
             f"no attempt to {({'increase', 'decrease'} - ways).pop()} it" if ways else "never moved"
         )
-        cited = f"{row.name} {row.entry.commit}".rstrip()
-        text = f"untried: {scene.labels(knob)} {shown(value)} since {cited}: {way}"
+        held = spans[-1].value if spans else value
+        edited = "" if same_value(held, value) else f", {shown(value)} in the file"
+        cited = f"{short(scene, row.name, row.entry.seq)} {row.entry.commit}".rstrip()
+        text = f"untried: {scene.labels(knob)} {shown(held)} since {cited}{edited}: {way}"
         yield Line("untried", text, (row.name,), scene.interest(knob))
 
 
@@ -215,10 +220,15 @@ def name_of(scene: Scene, chunk: Chunk) -> str:
 def cite(scene: Scene, trial: Trial) -> str:
     """Return one attempt in short: value, experiment, commit, effect."""
     new = "" if trial.new is None else f"{shown(trial.new)[:24]} "
-    text = f"{new}{trial.name} {trial.commit}".rstrip()
+    text = f"{new}{short(scene, trial.name, trial.seq)} {trial.commit}".rstrip()
     if trial.delta is not None:
         text += f" {trial.delta:+.2g}"
     return f"{text} (noise)" if within_noise(trial.delta, scene.noise) else text
+
+
+def short(scene: Scene, name: str, seq: int) -> str:
+    """Return `#47` for the campaign's experiment 47: a name in full costs ten tokens more."""
+    return f"#{seq}" if name == f"{scene.board.campaign}-{seq:04d}" else name
 
 
 def line_about(chunk: Chunk, kind: str, text: str, trials: Iterable[Trial]) -> Line:

@@ -77,7 +77,7 @@ def test_a_new_idea_is_run_and_recall_cites_what_failed(night: Night) -> None:
     assert night.answer("check")["verdict"] == "new"
     digest = night.answer("recall", "a smaller depth", "--tokens", "200")
     assert digest["tokens"] <= 200
-    assert "t-0001" in digest["text"]
+    assert " #1 " in digest["text"]
 
 
 def test_words_alone_are_checked_where_the_file_is_not_edited(night: Night) -> None:

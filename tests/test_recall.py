@@ -86,15 +86,18 @@ def test_an_empty_memory_recalls_nothing(tmp_path: Path) -> None:
 def test_failures_come_first_each_typed_and_with_what_to_try_instead(tmp_path: Path) -> None:
     digest = recall(memory(tmp_path, line(NIGHT)), NIGHT[-1][0])
     told = digest.text.split("\n")
-    assert told[0] == "now t-0005 0000006: val_bpb 0.98; 6 tried, 3 kept; noise not measured"
+    assert told[0] == (
+        "now t-0005 0000006: val_bpb 0.98; 6 tried, 3 kept; noise not measured;"
+        " #N below is its experiment N"
+    )
     assert kinds(digest)[:2] == ["now", "failed"]
     assert kinds(digest) == sorted(
         kinds(digest), key=["now", "failed", "won", "conflict", "untried"].index
     )
     (depth,) = [text for text in told if text.startswith("failed: depth")]
     assert depth == (
-        "failed: depth increase 2x (mixed: crashes, worsens): 10 t-0002 0000003,"
-        " 9 t-0001 0000002 +0.1; instead depth 6: no attempt to decrease it yet"
+        "failed: depth increase 2x (mixed: crashes, worsens): 10 #2 0000003,"
+        " 9 #1 0000002 +0.1; instead depth 6: no attempt to decrease it yet"
     )
 
 
@@ -105,7 +108,17 @@ def test_every_line_cites_experiments_by_name_and_commit(tmp_path: Path) -> None
     assert len(digest.lines) > 10
     for one in digest.lines:
         assert one.experiments
-        assert all(f"{name} {commits[name]}" in one.text for name in one.experiments)
+        cited = [f"#{int(name[-4:])} {commits[name]}" for name in one.experiments]
+        assert one.kind == "now" or all(name in one.text for name in cited)
+
+
+def test_a_setting_moved_in_the_file_is_not_said_to_be_that_of_an_experiment(
+    tmp_path: Path,
+) -> None:
+    made = memory(tmp_path, line(NIGHT))
+    edited = NIGHT[-1][0].replace("DEPTH = 8", "DEPTH = 7")
+    told = recall(made, edited, tokens=2000).text
+    assert "untried: depth 8 since #0 0000001, 7 in the file: no attempt to decrease it" in told
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 20, 21, 50, 100, 300, 600, 5000])
@@ -163,8 +176,8 @@ def test_a_conflict_beyond_the_noise_names_what_differed(tmp_path: Path) -> None
     made = memory(tmp_path, told)
     (conflict,) = [o for o in recall(made, told[-1].source).lines if o.kind == "conflict"]
     assert conflict.text == (
-        "conflict: embedding learning rate increase 1 better, 1 worse: 0.9 t-0003 0000004 -0.1"
-        " against 0.9 t-0001 0000002 +0.1; differed: embedding weight decay"
+        "conflict: embedding learning rate increase 1 better, 1 worse: 0.9 #3 0000004 -0.1"
+        " against 0.9 #1 0000002 +0.1; differed: embedding weight decay"
     )
     quiet = recall(made, told[-1].source, noise=0.2)
     assert "conflict" not in kinds(quiet)
@@ -174,8 +187,8 @@ def test_a_conflict_beyond_the_noise_names_what_differed(tmp_path: Path) -> None
 def test_what_was_never_moved_is_offered(tmp_path: Path) -> None:
     digest = recall(memory(tmp_path, line(NIGHT)), NIGHT[-1][0], tokens=2000)
     told = [one.text for one in digest.lines if one.kind == "untried"]
-    assert "untried: logit softcap 15 since t-0000 0000001: never moved" in told
-    assert "untried: depth 8 since t-0000 0000001: no attempt to decrease it" in told
+    assert "untried: logit softcap 15 since #0 0000001: never moved" in told
+    assert "untried: depth 8 since #0 0000001: no attempt to decrease it" in told
     assert not any("seed" in text for text in told)
 
 
@@ -183,7 +196,7 @@ def test_an_interrupted_run_is_no_memory(tmp_path: Path) -> None:
     told = line(NIGHT[:3])
     told[2] = replace(told[2], reason="interrupted: the machine went down")
     text = recall(memory(tmp_path, told), told[0].source).text
-    assert "t-0001" in text
+    assert " #1 0000002" in text
     assert "t-0002" not in text
 
 
