@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final
 from kg import check_fleet
 from kg.board import Board, Outcome
 from kg.check_alternative import alternative
+from kg.check_case import FAILED, Case
 from kg.check_ideas import Proposal, from_message, from_settings, from_sources, settings_of
 from kg.check_identity import Same, same_program
-from kg.check_judge import FAILED, Case, Finding, judge
+from kg.check_judge import Finding, judge
 from kg.check_labels import Labels
 from kg.check_model import (
     EXIT_CODES,

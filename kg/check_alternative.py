@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kg.check_judge import Case, Tried
+from kg.check_case import Case, Tried
 from kg.check_model import Alternative, Idea, shown
 from kg.check_values import near_value, number, same_value
 from kg.groups import group_of

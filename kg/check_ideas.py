@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from kg.check_model import Idea
 from kg.check_values import EXACT, ROUNDED, number
@@ -12,9 +14,11 @@ from kg.config import configuration
 from kg.facts import Edit, edits
 from kg.knobs import component_of
 from kg.model import Change, ChangeType, OptimizerScope
+from kg.settings import Setting
 from kg.vocab import Value, value_of
 
 Config = Mapping[str, Value]
+NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_]")  # not the e of 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,25 @@ def from_settings(source: str, now: Config) -> Proposal:
 
     The accepted file is not at hand: what is no setting stays unseen.
     """
-    found = []
-    for knob, after in settings_of(source).items():
-        before = now.get(knob)
+    own: list[Idea] = []
+    following: list[Idea] = []
+    for setting in configuration(source).settings.values():
+        knob = setting.knob
+        before, after = now.get(knob), value_of(knob, setting.folded, setting.value)
         if before != after:
             kind = ChangeType.ADD if before is None else ChangeType.REPLACE
-            found.append(idea(knob, component_of(knob), kind, before, after))
+            kept = following if computed(setting) else own
+            kept.append(idea(knob, component_of(knob), kind, before, after))
     note = "compared with the remembered settings: the accepted file was not given"
-    return Proposal(tuple(found), (note,))
+    return Proposal(tuple(own or following), (note,))
+
+
+def computed(setting: Setting) -> bool:
+    """Tell whether a number is worked out from others: it moves where they do.
+
+    The number of heads that follows from depth and width is no edit of its own.
+    """
+    return not isinstance(setting.folded, str) and bool(NAME.search(setting.value))
 
 
 def idea(knob: str, component: str, kind: ChangeType, old: Value | None, new: Value | None) -> Idea:

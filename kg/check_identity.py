@@ -49,7 +49,13 @@ def same_program(
         alike = [one for one in others if comparable(graph, one, campaign)]
         here = here or alike
         others = [one for one in others if one not in alike]
+    here, others = sorted(here, key=measured), sorted(others, key=measured)
     return Same(tuple(map(ran, here[:-4:-1])), tuple(map(ran, others[:-3:-1])), unchanged)
+
+
+def measured(one: Known) -> bool:
+    """Tell whether a run says what the program is worth: those that do are told first."""
+    return one.value is not None
 
 
 def comparable(graph: Graph, one: Known, campaign: str) -> bool:
@@ -74,7 +80,8 @@ def seconds_of(graph: Graph, name: str) -> float:
 
 def ran(one: Known) -> Reason:
     """Return an earlier run of a program as a reason."""
-    result = "crashed" if one.value is None else f"{one.metric} {one.value:.6f}"
+    lost = "crashed" if one.status == "crash" else "no result is known"
+    result = lost if one.value is None else f"{one.metric} {one.value:.6f}"
     where = ", ".join(part for part in (one.status, one.device) if part)
     text = f"the same program ran as {one.name} {one.commit}".rstrip() + f": {result} ({where})"
     return Reason(one.name, one.commit, text, outcome=one.outcome)

@@ -10,7 +10,7 @@ from kg import check_fleet
 from kg.answering import best_trial, within_noise
 from kg.board import SEED, EvidenceKey, Outcome, Trial
 from kg.check_alternative import alternative
-from kg.check_judge import FAILED, Case
+from kg.check_case import FAILED, Case
 from kg.check_model import Idea, shown
 from kg.check_values import same_value
 from kg.conflict import Conflict, Tried, conflict_of

@@ -223,12 +223,50 @@ def test_a_neighbour_of_a_failed_value_is_near(tmp_path: Path) -> None:
     assert far.reasons[0].text.startswith("t-0001 0000002 is the nearest attempt:")
 
 
+def test_a_new_value_is_told_the_latest_attempts_on_both_sides_of_it(tmp_path: Path) -> None:
+    raised = source(lr=0.9)
+    told = [
+        FAILED,
+        (source(lr=0.7), 1.01, DISCARD),
+        (raised, 0.99, KEEP),
+        (source(lr=1.0), 1.1, DISCARD),
+    ]
+    made = memory(tmp_path, night(*told))
+    advice = asked(made, source(lr=0.95), raised, campaign="t")
+    assert advice.verdict is Advised.NEW
+    assert [reason.experiment for reason in advice.reasons] == ["t-0003", "t-0004"]
+
+
+def test_what_follows_from_another_setting_is_no_edit_of_its_own(tmp_path: Path) -> None:
+    def deep(depth: int) -> str:
+        heads = "heads = DEPTH // 2\nconfig = GPTConfig(n_head=heads)\n"
+        return source(depth=depth) + heads
+
+    told = line([(deep(8), 1.0, KEEP), (deep(12), 1.1, DISCARD), (source(), 0.99, KEEP)], "t")
+    advice = check(memory(tmp_path, told[:2]), deep(12) + "print(1)\n", campaign="t")
+    assert [idea.knob for idea in advice.ideas] == ["model.depth"]
+    assert advice.verdict is Advised.REPEAT
+
+
+def test_a_program_whose_result_nobody_knows_is_told_after_those_with_one(tmp_path: Path) -> None:
+    deep = source(depth=9)
+    told = night((deep, 0.9, KEEP), (source(depth=10), 0.95, DISCARD), (deep, None, KEEP))
+    reasons = check(memory(tmp_path, told), deep, campaign="t").reasons
+    assert [reason.experiment for reason in reasons] == ["t-0001", "t-0003"]
+    assert reasons[1].text == "the same program ran as t-0003 0000004: no result is known (keep)"
+
+
 WALL = tuple((source(matrix=value), 1.01, DISCARD) for value in (0.05, 0.06, 0.07))
 
 
 def test_three_failures_in_one_direction_make_a_dead_end(tmp_path: Path) -> None:
     made = memory(tmp_path, night(*WALL))
-    assert asked(made, source(matrix=0.08), campaign="t", as_of=2).verdict is Advised.NEW
+    early = asked(made, source(matrix=0.08), campaign="t", as_of=2)
+    assert early.verdict is Advised.NEAR
+    assert early.reasons[0].text == (
+        "t-0002 0000003 failed going less far: matrix learning rate 0.04 -> 0.06 worsened"
+        " (+0.010000 val_bpb)"
+    )
     advice = asked(made, source(matrix=0.08), campaign="t")
     assert (advice.verdict, advice.exit_code) == (Advised.DEAD_END, 5)
     assert [reason.experiment for reason in advice.reasons] == ["t-0003", "t-0002", "t-0001"]

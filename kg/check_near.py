@@ -1,0 +1,135 @@
+"""Attempts that are like a proposal and not the same: what is worth reading before a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from kg.answering import within_noise
+from kg.board import SEED, Outcome, Row
+from kg.check_case import Case, Tried, reason
+from kg.check_model import Idea, Reason, shown
+from kg.check_values import near_value, number, same_value
+from kg.vocab import Value
+
+SHOWN: Final = 3  # edits and attempts a proposal that is new is told of
+
+
+def given_up(case: Case, exact: list[Row]) -> list[Reason]:
+    """Return what held once and was given up: a value that was kept, or the one at the start."""
+    if exact:
+        row = exact[-1]
+        pairs = [Tried(key, trial) for key, trial in case.board.pairs[row.name]]
+        held = all(holds(case, idea) for idea in case.ideas)
+        lead = "set it, and it still holds" if held else "had it, and it was changed later"
+        return [reason(case, pairs[0], lead)]
+    found = []
+    for idea in case.ideas:
+        for pair in reversed(case.tried(idea.knob)):
+            left = same_value(pair.trial.old, idea.new, case.tolerance)
+            if left and pair.trial.outcome == Outcome.IMPROVED:
+                found.append(reason(case, pair, f"moved away from {shown_value(idea)}"))
+                break
+    return found
+
+
+def holds(case: Case, idea: Idea) -> bool:
+    """Tell whether an idea's value is the accepted one: a message may propose what is there."""
+    regimes = case.board.regimes.get(idea.knob, [])
+    return bool(regimes) and same_value(regimes[-1].value, idea.new, case.tolerance)
+
+
+def partly(case: Case, hits: list[dict[str, Tried]]) -> list[Reason]:
+    """Return attempts that share a part of a proposal, or tried it only with something else."""
+    wanted = {idea.knob for idea in case.ideas}
+    found = []
+    for idea, pairs in zip(case.ideas, hits, strict=True):
+        for pair in reversed(list(pairs.values())):
+            others = case.knobs(pair.trial.name) - {idea.knob}
+            if not case.failed(pair) or case.knobs(pair.trial.name) == wanted:
+                continue
+            named = ", ".join(case.labels(other) for other in sorted(others))
+            lead = f"tried it only together with {named}" if others else "tried this part alone"
+            found.append(reason(case, pair, lead))
+    return found
+
+
+def beside(case: Case) -> list[Reason]:
+    """Return attempts at neighbouring values, and at the same knob where no value is told."""
+    found = []
+    for idea in case.ideas:
+        for pair in reversed(case.tried(idea.knob)):
+            key, trial = pair
+            if not case.failed(pair):
+                continue
+            told = trial.new is not None and idea.new is not None
+            near = told and near_value(idea.new, trial.new, trial.old)
+            untold = not told and key.direction == idea.direction
+            if near and not case.same(idea, pair):
+                found.append(reason(case, pair, "tried a neighbouring value"))
+            elif passes(case, idea, pair):
+                found.append(reason(case, pair, "failed going less far"))
+            elif untold:
+                found.append(reason(case, pair, f"tried to {idea.direction} it"))
+    if [idea.knob for idea in case.ideas] == [SEED]:
+        found += [
+            reason(case, pair, "tried another seed, which is noise and no improvement")
+            for pair in case.tried(SEED)[-1:]
+        ]
+    return found
+
+
+def passes(case: Case, idea: Idea, pair: Tried) -> bool:
+    """Tell whether an idea goes further than an attempt from the present value that failed."""
+    valued = number(pair.trial.new) is not None and number(idea.new) is not None
+    away = valued and not case.same(idea, pair) and pair in ahead(case, idea)
+    return away and clearly_failed(case, pair) and beyond(idea, [pair])
+
+
+def ahead(case: Case, idea: Idea) -> list[Tried]:
+    """Return the attempts in an idea's direction since its knob last moved on the accepted line."""
+    tried = case.tried(idea.knob)
+    moves = [pair.trial.order for pair in tried if case.board.names[pair.trial.name].kept]
+    since = max(moves, default=(-1, ""))
+    return [p for p in tried if p.key.direction == idea.direction and p.trial.order > since]
+
+
+def clearly_failed(case: Case, pair: Tried) -> bool:
+    """Tell whether an attempt failed by more than the noise, as far as that is known."""
+    return case.failed(pair) and within_noise(pair.trial.delta, case.noise) is not True
+
+
+def closest(case: Case) -> list[Reason]:
+    """Return the nearest attempts below and above the values of a new proposal."""
+    found = []
+    for idea in case.ideas[:SHOWN]:
+        sides: dict[bool, Tried] = {}
+        for pair in reversed(case.tried(idea.knob)):
+            gap = distance(idea.new, pair.trial.new)
+            side = gap < math.inf and (number(pair.trial.new) or 0.0) > (number(idea.new) or 0.0)
+            if side not in sides or gap < distance(idea.new, sides[side].trial.new):
+                sides[side] = pair
+        nearest = sorted(sides.values(), key=lambda pair: distance(idea.new, pair.trial.new))
+        found += [reason(case, pair, "is the nearest attempt") for pair in nearest]
+    return found[:SHOWN]
+
+
+def beyond(idea: Idea, failed: Iterable[Tried]) -> bool:
+    """Tell whether an idea goes at least as far as the nearest failure in its direction."""
+    new = number(idea.new)
+    steps = [value for pair in failed if (value := number(pair.trial.new)) is not None]
+    if new is None or not steps:
+        return True
+    return new >= min(steps) if idea.direction == "increase" else new <= max(steps)
+
+
+def distance(one: Value | None, other: Value | None) -> float:
+    """Return how far two numbers are apart, infinite where they cannot be compared."""
+    left, right = number(one), number(other)
+    return math.inf if left is None or right is None else abs(left - right)
+
+
+def shown_value(idea: Idea) -> str:
+    """Return the value of an idea, or its direction."""
+    return shown(idea.new) if idea.new is not None else idea.direction
