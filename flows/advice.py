@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows import ledger
 from flows.errors import CampaignError, NotAdvised
-from flows.lab import Campaign, Lab, current_tag, edited, open_campaign, read_target
+from flows.lab import Campaign, Lab
 from flows.ledger import Entry
 from flows.output import emit, tell
 from flows.stores import open_store
+from flows.subject import FEWEST_TOKENS, Place, check_parses, subject_of
 from kg.check import check
 from kg.check_model import Advice, Advised
-from kg.memory import Memory, open_memory
+from kg.errors import BadArgument
+from kg.memory import open_memory
+
+if TYPE_CHECKING:
+    from kg.recall import Digest
 
 STOPS = (Advised.IDENTICAL, Advised.REPEAT)  # a dead end is said, and left to the agent
 
@@ -22,18 +29,8 @@ STOPS = (Advised.IDENTICAL, Advised.REPEAT)  # a dead end is said, and left to t
 def check_command(options: argparse.Namespace) -> int:
     """`nightlab check`: was it tried, what came of it, what has changed since."""
     memory, lab = open_store(options.store)
-    tag = tag_of(lab, options.tag)
-    source, accepted = sources(lab, tag, options.file, bool(options.message))
-    if source is None and not options.message:
-        raise CampaignError("check: there is no file to judge here; give --message or --file")
-    advice = check(
-        memory,
-        source,
-        accepted,
-        campaign=options.tag or known(memory, tag),
-        message=options.message or "",
-        as_of=options.as_of,
-    )
+    file, place = path_of(options.file), Place(memory, lab, options.store is not None)
+    advice = advise(place, options.tag, file, options.message or "", options.as_of)
     if options.json:
         emit(advice.to_json())
     else:
@@ -41,20 +38,36 @@ def check_command(options: argparse.Namespace) -> int:
     return advice.exit_code
 
 
+def advise(
+    place: Place, tag: str | None, file: Path | None, message: str, as_of: int | None = None
+) -> Advice:
+    """Judge an edit or words; the command and the MCP tool answer with the same.
+
+    Raises:
+        BadArgument: There is no such campaign.
+        CampaignError: There is nothing to judge, or it does not parse.
+    """
+    subject = subject_of(place, tag, file, message)
+    if subject.source is None and not message:
+        raise CampaignError("check: there is no file to judge here; give a message or a file")
+    if subject.source is not None:
+        check_parses(subject.source, str(file) if file else "the edited target")
+    found = check(
+        place.memory,
+        subject.source,
+        subject.accepted,
+        campaign=subject.campaign,
+        message=message,
+        as_of=as_of,
+    )
+    return replace(found, notes=(*found.notes, *subject.notes))
+
+
 def recall_command(options: argparse.Namespace) -> int:
     """`nightlab recall`: what the memory has to say about the file as it is now, in few tokens."""
-    from kg.recall import recall
-
     memory, lab = open_store(options.store)
-    tag = tag_of(lab, options.tag)
-    source, _ = sources(lab, tag, options.file, False)
-    digest = recall(
-        memory,
-        source,
-        idea=options.idea or "",
-        tokens=options.tokens,
-        campaign=options.tag or known(memory, tag),
-    )
+    file, place = path_of(options.file), Place(memory, lab, options.store is not None)
+    digest = remember(place, options.tag, file, options.idea or "", options.tokens)
     if options.json:
         emit(digest.to_json())
     elif digest.text:
@@ -64,34 +77,24 @@ def recall_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def tag_of(lab: Lab | None, tag: str | None) -> str | None:
-    """Return the campaign meant; None where there is none, as after an import."""
-    if tag or lab is None:
-        return tag
-    try:
-        return current_tag(lab, Path.cwd())
-    except CampaignError:
-        return None
+def remember(place: Place, tag: str | None, file: Path | None, idea: str, tokens: int) -> Digest:
+    """Return the digest for a file and an idea; the command and the MCP tool give the same.
+
+    Raises:
+        BadArgument: There is no such campaign, or the budget holds no line.
+        CampaignError: The file cannot be read.
+    """
+    from kg.recall import recall
+
+    if tokens < FEWEST_TOKENS:
+        raise BadArgument(f"tokens={tokens}: holds no line; give {FEWEST_TOKENS} or more")
+    subject = subject_of(place, tag, file, "")
+    return recall(place.memory, subject.source, idea=idea, tokens=tokens, campaign=subject.campaign)
 
 
-def known(memory: Memory, tag: str | None) -> str | None:
-    """Return a campaign if the memory has it; None, all it has, if it is one of others."""
-    return tag if tag in memory.graph().campaigns() else None
-
-
-def sources(
-    lab: Lab | None, tag: str | None, file: str | None, message: bool
-) -> tuple[str | None, str | None]:
-    """Return the edited and the accepted target; a message alone is judged without a source."""
-    tip = None if lab is None else lab.repository.resolve(f"refs/heads/autoresearch/{tag}")
-    if lab is None or tag is None or tip is None:
-        return None if file is None else ledger.text(Path(file).read_bytes()), None
-    place, _ = open_campaign(lab, tag)
-    accepted = ledger.text(read_target(lab, place, tip))
-    if file is not None:
-        return ledger.text(Path(file).read_bytes()), accepted
-    source = ledger.text(edited(place))
-    return (None if message and source == accepted else source), accepted
+def path_of(name: str | None) -> Path | None:
+    """Return a file named on the command line."""
+    return None if name is None else Path(name)
 
 
 def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str) -> Advice:

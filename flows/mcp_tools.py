@@ -19,6 +19,7 @@ from kg.memory import Memory
 if TYPE_CHECKING:
     from flows.endpoint_workers import Workers
     from flows.lab import Lab
+    from flows.subject import Place
     from kg.query import Answer
 
 UNSEEN: Final = re.compile(
@@ -103,40 +104,26 @@ class Tools:
 
     def check(self, message: str, file: str | None, campaign: str | None) -> dict[str, Any]:
         """Say whether the edit in the work directory, or in a file, is worth a run."""
-        from kg.check import check
+        from flows.advice import advise
 
-        memory, _ = self.open()
-        source, accepted, tag = self.proposal(file, campaign, bool(message))
-        if source is None and not message:
-            raise FlowError("check: there is no file to judge here; give a message or a file")
-        advice = check(memory, source, accepted, campaign=tag, message=message)
-        return advice.to_json()
+        _, lab = self.open()
+        if file is not None and lab is None:
+            raise FlowError("file: there is no repository here to take it from; give a message")
+        path = None if file is None or lab is None else inside(lab.root, file)
+        return advise(self.place(), campaign, path, message).to_json()
 
     def recall(self, idea: str, tokens: int, campaign: str | None) -> str:
         """Return the digest of what bears on the file as it is now."""
-        from kg.recall import recall
+        from flows.advice import remember
 
-        memory, _ = self.open()
-        source, _, tag = self.proposal(None, campaign, False)
-        digest = recall(memory, source, idea=idea, tokens=tokens, campaign=tag)
-        return digest.text or "nothing is known yet"
+        return remember(self.place(), campaign, None, idea, tokens).text or "nothing is known yet"
 
-    def proposal(
-        self, file: str | None, campaign: str | None, message: bool
-    ) -> tuple[str | None, str | None, str | None]:
-        """Return the edited source, the accepted one and the campaign."""
-        from flows.advice import known, sources, tag_of
+    def place(self) -> Place:
+        """Return the memory and the repository around it."""
+        from flows.subject import Place
 
         memory, lab = self.open()
-        if lab is None:
-            if campaign:
-                check_known(memory, None, campaign)
-            return None, None, campaign
-        tag = tag_of(lab, campaign)
-        if campaign:
-            check_known(memory, lab, campaign)
-        path = None if file is None else str(inside(lab.root, file))
-        return *sources(lab, tag, path, message), campaign or known(memory, tag)
+        return Place(memory, lab, self.store is not None)
 
     def schema(self) -> str:
         """Return classes, predicates, counts and ten examples, as `nightlab kg schema` does."""
@@ -197,18 +184,6 @@ class Tools:
         if self.workers is not None:
             await self.workers.__aexit__()
             self.workers = None
-
-
-def check_known(memory: Memory, lab: Lab | None, tag: str) -> None:
-    """Refuse a campaign that neither the repository nor the memory knows, naming those known."""
-    from kg.query import check_campaign
-
-    if lab is not None:
-        from flows.lab import tags
-
-        if tag in tags(lab):
-            return
-    check_campaign(memory.graph().store, tag)
 
 
 def inside(root: Path, name: str) -> Path:

@@ -107,6 +107,41 @@ def test_an_imported_memory_advises_outside_a_repository_and_inside_another(
     assert night.answer("check", *words)["verdict"] == "near"
     assert "t-0006" in night.answer("recall", "embedding LR", *words[2:])["text"]
     said = night.answer("check", "--store", str(other.directory), code=1)["error"]
-    assert said == "check: there is no file to judge here; give --message or --file"
+    assert said == "check: there is no file to judge here; give a message or a file"
     said = night.answer("check", "-m", "x", "--store", "nowhere", code=1)["error"]
     assert said == "store 'nowhere': does not exist; give the directory of an import"
+
+
+def test_words_about_another_memory_are_judged_and_not_the_edited_target(
+    night: Night, tmp_path: Path
+) -> None:
+    other = Memory(tmp_path / "imported")
+    other.add_all(STORY)
+    night.edit(("MATRIX_LR = 0.04", "MATRIX_LR = 0.05"))
+    words = ("check", "-m", "depth 10", "--store", str(other.directory))
+    verdict = night.answer(*words, code=4)
+    assert [idea["knob"] for idea in verdict["changes"]] == ["model.depth"]
+    own = night.answer("check", "-m", "depth 10")
+    assert [idea["knob"] for idea in own["changes"]] == ["optimizer.matrix_lr"]
+    assert own["notes"] == ["the edited target was judged; the message only says what it is about"]
+
+
+def test_an_unknown_campaign_a_missing_file_and_too_few_tokens_are_said(night: Night) -> None:
+    for command in (("check", "-m", "depth 10"), ("recall", "depth")):
+        said = night.answer(*command, "--campaign", "nosuch", code=1)["error"]
+        assert said == "campaign 'nosuch': is not in the memory; it has t"
+    said = night.answer("check", "--file", "nosuch.py", code=1)["error"]
+    assert said == (
+        "file 'nosuch.py': No such file or directory; give the path of an edited target"
+    )
+    said = night.answer("recall", "depth", "--tokens", "5", code=1)["error"]
+    assert said == "tokens=5: holds no line; give 50 or more"
+
+
+def test_a_target_that_does_not_parse_is_not_called_new(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = = 4"))
+    line = night.target.read_text().split("\n").index("DEPTH = = 4") + 1
+    assert night.answer("check", code=1)["error"] == (
+        f"the edited target: does not parse (line {line}: invalid syntax);"
+        " a run would crash, mend it first"
+    )

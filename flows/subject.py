@@ -1,0 +1,117 @@
+"""What `check` and `recall` are asked about: a file or words, and a campaign of a memory."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows import ledger
+from flows.errors import CampaignError
+from flows.lab import Lab, current_tag, edited, open_campaign, read_target, tags
+from kg.config import configuration
+from kg.memory import Memory
+
+FEWEST_TOKENS = 50  # one line of a digest takes 30 to 80
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is judged, and against what."""
+
+    source: str | None  # the edited target; None where words are judged
+    accepted: str | None  # what it was edited from, where there is a campaign
+    campaign: str | None  # None: all of the memory
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A memory and the repository around it, if there is one."""
+
+    memory: Memory
+    lab: Lab | None
+    named: bool = False  # the memory was named by `--store`, it need not be the repository's
+
+
+def subject_of(place: Place, tag: str | None, file: Path | None, message: str) -> Subject:
+    """Return what a user or an agent means.
+
+    A file that is named is judged; else words where the memory is another one than the
+    repository's or the target is unedited; else the target.
+
+    Raises:
+        BadArgument: Neither the memory nor the repository has the campaign.
+        CampaignError: The file does not exist.
+    """
+    if tag is not None:
+        check_known(place, tag)
+    mine = tag if tag or place.lab is None else last_campaign(place.lab)
+    campaign = mine if mine in place.memory.graph().campaigns() else tag
+    source, accepted = sources(place.lab, mine)
+    if file is not None:
+        return Subject(read(file), accepted, campaign)
+    if message and (place.named or source == accepted):
+        return Subject(None, accepted, campaign)
+    if message:
+        note = "the edited target was judged; the message only says what it is about"
+        return Subject(source, accepted, campaign, [note])
+    return Subject(source, accepted, campaign)
+
+
+def check_known(place: Place, tag: str) -> None:
+    """Refuse a campaign that neither the repository nor the memory knows, naming those known."""
+    from kg.query import check_campaign
+
+    if place.lab is None or tag not in tags(place.lab):
+        check_campaign(place.memory.graph().store, tag)
+
+
+def last_campaign(lab: Lab) -> str | None:
+    """Return the campaign of this directory or the last one; None where none was started."""
+    try:
+        return current_tag(lab, Path.cwd())
+    except CampaignError:
+        return None
+
+
+def sources(lab: Lab | None, tag: str | None) -> tuple[str | None, str | None]:
+    """Return the target as it is edited and as it was accepted, None without a campaign."""
+    tip = None if lab is None else lab.repository.resolve(f"refs/heads/autoresearch/{tag}")
+    if lab is None or tag is None or tip is None:
+        return None, None
+    place, _ = open_campaign(lab, tag)
+    return ledger.text(edited(place)), ledger.text(read_target(lab, place, tip))
+
+
+def read(file: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        CampaignError: It cannot be read.
+    """
+    try:
+        return file.read_bytes().decode("utf-8", "backslashreplace")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise CampaignError(
+            f"file {str(file)!r}: {why}; give the path of an edited target"
+        ) from error
+
+
+def check_parses(source: str, name: str) -> None:
+    """Refuse a source that no run could start with.
+
+    Raises:
+        CampaignError: It does not parse.
+    """
+    if configuration(source).parsed:
+        return
+    try:
+        ast.parse(source)
+        where = "it is nested too deeply"
+    except SyntaxError as error:
+        where = f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        where = str(error) or type(error).__name__
+    raise CampaignError(f"{name}: does not parse ({where}); a run would crash, mend it first")
