@@ -6,11 +6,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import histories
 import pytest
+from served import EXPERIMENTS, LIMITS, running
 from story import Records, Story
 
 from flows import history
+from flows.endpoint import Server, build_endpoint
+from flows.endpoint_workers import Workers
 from flows.lab import Lab, open_lab
+from kg.memory import Memory
 
 TRAIN = '''"""A trainer that knows its own loss."""
 import csv, os, pathlib
@@ -140,3 +145,19 @@ def records(monkeypatch: pytest.MonkeyPatch) -> Records:
     found = Records()
     monkeypatch.setattr(history, "open_memory", lambda place: found)
     return found
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    """A memory of a made-up campaign, unless a module has one of its own."""
+    made = Memory(tmp_path_factory.mktemp("endpoint") / "graph")
+    made.add_all(histories.records(size=EXPERIMENTS))
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(memory: Memory) -> Iterator[Server]:
+    """The endpoint of that memory."""
+    workers = Workers(memory.directory, seconds=20, limits=LIMITS)
+    with running(build_endpoint(memory.directory, workers=workers)) as served:
+        yield served

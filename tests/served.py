@@ -1,4 +1,4 @@
-"""Servers of the tests: a real endpoint on a free port, plain HTTP to it, and a canary."""
+"""Servers of the tests: a real endpoint, what it is asked over plain HTTP, and a canary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flows.endpoint import Server
+from kg.guard import Limits
 
+EXPERIMENTS = 16
+NAMES = "SELECT ?name { ?e a lab:Experiment ; lab:name ?name } ORDER BY ?name"
+COUNT = "SELECT (COUNT(?e) AS ?n) { ?e a lab:Experiment }"
+PRODUCT = "{ ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"  # 10^10 rows
+LIMITS = Limits(rows=1000, answer_bytes=500_000)
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 TEXT = {"Content-Type": "application/sparql-query"}
 
