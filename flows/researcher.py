@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flows.edits import Kind, apply, knobs
+from flows.edits import Kind, Knob, apply, knobs
 from flows.errors import NothingToEdit
 from flows.evidence import Outcome, read_trials
 from flows.hypotheses import hypothesis
@@ -48,7 +48,11 @@ class Researcher:
         self.known = {fingerprint(outcome.source) for outcome in history}
 
     def propose(self, source: str) -> Proposal:
-        """Return the next edit of the accepted source; raises NothingToEdit."""
+        """Return the next edit of the accepted source.
+
+        Raises:
+            NothingToEdit: See the function `propose`.
+        """
         return propose(source, self.tried, self.history, self.seed, self.direction)
 
     def tried(self, source: str) -> bool:
@@ -82,16 +86,9 @@ def propose(
         seed: Of its choices.
         direction: "min" or "max": which way of the metric is better.
     Raises:
-        NothingToEdit: The file has no knob, or every edit within reach was tried.
+        NothingToEdit: The file is no Python or has no knob, or every edit within reach was tried.
     """
-    if parse(source) is None:
-        raise NothingToEdit("researcher: the accepted file is no Python; repair it by hand first")
-    found = knobs(source)
-    if not found:
-        raise NothingToEdit(
-            "researcher: the file has no knob it can edit; give it upper-case constants at module "
-            "level (LEARNING_RATE = 0.01), or let an agent edit it"
-        )
+    found = editable(source)
     trials = read_trials(history, minimise=not direction.startswith("max"))
     search = Search(found, trials, random.Random(f"{seed}:{len(history)}"), source)
     for draw in range(DRAWS):
@@ -103,6 +100,23 @@ def propose(
         moved = tuple(knob.name for knob, _ in edits)
         return Proposal(edited, message(edits), hypothesis(edits, trials), moved)
     raise NothingToEdit("researcher: every edit within reach was tried; let an agent edit the file")
+
+
+def editable(source: str) -> tuple[Knob, ...]:
+    """Return the knobs of the accepted source, at least one.
+
+    Raises:
+        NothingToEdit: The file is no Python, or has no knob.
+    """
+    if parse(source) is None:
+        raise NothingToEdit("researcher: the accepted file is no Python; repair it by hand first")
+    found = knobs(source)
+    if not found:
+        raise NothingToEdit(
+            "researcher: the file has no knob it can edit; give it upper-case constants at module "
+            "level (LEARNING_RATE = 0.01), or let an agent edit it"
+        )
+    return found
 
 
 def message(edits: Edits) -> str:

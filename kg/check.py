@@ -93,17 +93,20 @@ def check(
     campaign = campaign or graph.lone()
     same = Same() if source is None else same_program(graph, source, accepted, campaign, as_of)
     if same.here or same.unchanged:
-        reasons = same.here or same.elsewhere
-        return Advice(Advised.IDENTICAL, reasons, notes=same.notes, campaign=campaign)
+        return identical(same, campaign)
     home = graph.board(campaign, as_of) if campaign else None
     now = current_settings(graph, home, accepted)
     proposal = read(source, accepted, now, message, aliases)
     advice = judged(graph, home, proposal, now, noise) if proposal.ideas else untouched(proposal)
     if campaign and as_of is None:
         advice = with_fleet(graph, advice, campaign, proposal)
-    if same.elsewhere:
-        advice = raised(advice, same.elsewhere, first=True)
-    return replace(advice, campaign=campaign)
+    return replace(raised(advice, same.elsewhere, first=True), campaign=campaign)
+
+
+def identical(same: Same, campaign: str | None) -> Advice:
+    """Return the advice on a program that was run here, or that is the accepted one itself."""
+    reasons = same.here or same.elsewhere
+    return Advice(Advised.IDENTICAL, reasons, notes=same.notes, campaign=campaign)
 
 
 def judged(
@@ -125,6 +128,8 @@ def judged(
 
 def raised(advice: Advice, more: tuple[Reason, ...], first: bool = False) -> Advice:
     """Add reasons that alone make an edit near to something, never more."""
+    if not more:
+        return advice
     verdict = Advised.NEAR if advice.verdict is Advised.NEW else advice.verdict
     reasons = (*more, *advice.reasons) if first else (*advice.reasons, *more)
     return replace(advice, verdict=verdict, reasons=reasons)
@@ -225,7 +230,7 @@ def with_fleet(graph: Graph, advice: Advice, campaign: str, proposal: Proposal) 
         ]
         if same:
             more.append(elsewhere(idea, same, labels))
-    return raised(advice, tuple(more)) if more else advice
+    return raised(advice, tuple(more))
 
 
 def elsewhere(idea: Idea, same: list[check_fleet.Elsewhere], labels: Labels) -> Reason:
