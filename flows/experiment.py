@@ -140,7 +140,7 @@ def finish(lab: Lab, campaign: Campaign, attempt: Attempt, clock: Clock) -> Entr
         TrackingError: DVC could not save the outputs; the pending ref stays.
         RefTaken: The branch was moved by someone else; the experiment is recorded all the same.
     """
-    metrics = sealed(campaign, attempt)
+    metrics = sealed(campaign)
     facts = replace(attempt.facts, ended=attempt.facts.ended or now())
     with clock("confirm"):
         verdict = verdict_of(lab, campaign, attempt, metrics)
@@ -183,7 +183,7 @@ def record(
     return entry
 
 
-def sealed(campaign: Campaign, attempt: Attempt) -> dict[str, Any]:
+def sealed(campaign: Campaign) -> dict[str, Any]:
     """Read the result a run has left in its directory."""
     raw: dict[str, Any] = json.loads((campaign.run / ledger.METRICS).read_text(encoding="utf-8"))
     return raw

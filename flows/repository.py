@@ -82,11 +82,6 @@ class Repository:
             return None
         return bytes(entry.data_stream.read()) if isinstance(entry, git.Blob) else None
 
-    def message(self, commit: str) -> str:
-        """Return a commit's message."""
-        text = self.git.commit(commit).message
-        return text if isinstance(text, str) else text.decode("utf-8", "replace")
-
     def refs(self, prefix: str) -> dict[str, str]:
         """Return the refs below a prefix, or of a pattern, with their commits, sorted by name."""
         lines = self.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)

@@ -18,14 +18,14 @@ from kg.build import own_quads
 from kg.derive import Patch, step
 from kg.errors import KgError
 from kg.facts import Facts, Reader, digest, read_facts
-from kg.load import entries_of, load_board, subjects, texts
+from kg.load import entries_of, load_board, texts
 from kg.model import ExperimentRecord
 from kg.outcome import entry_of
 from kg.rollup import refresh
 from kg.shapes import require_shape
 from kg.shared import shared_quads
 from kg.store import apply, bulk
-from kg.terms import LAB, RDF
+from kg.terms import LAB
 from kg.vocabulary import renewal, vocabulary
 from kg.withdraw import orphans, require_campaign, withdraw
 
@@ -212,8 +212,3 @@ def told(
             campaigns[record.campaign][record.name] = entry_of(facts)
         if progress is not None:
             progress(count)
-
-
-def campaign_tags(store: Store) -> list[str]:
-    """Return the names of all campaigns."""
-    return sorted(vocab.name_of(node) for node in subjects(store, RDF.type_, LAB.Campaign))

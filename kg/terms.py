@@ -236,9 +236,7 @@ class PROV(metaclass=Closed):
     Entity: NamedNode
     SoftwareAgent: NamedNode
     endedAtTime: NamedNode
-    entity: NamedNode
     generated: NamedNode
-    hadMember: NamedNode
     invalidatedAtTime: NamedNode
     qualifiedDerivation: NamedNode
     startedAtTime: NamedNode
@@ -247,7 +245,6 @@ class PROV(metaclass=Closed):
     wasDerivedFrom: NamedNode
     wasGeneratedBy: NamedNode
     wasInvalidatedBy: NamedNode
-    wasRevisionOf: NamedNode
 
 
 class MLS(metaclass=Closed):
@@ -260,7 +257,6 @@ class MLS(metaclass=Closed):
     Run: NamedNode
     Study: NamedNode
     hasOutput: NamedNode
-    hasPart: NamedNode
     hasValue: NamedNode
     specifiedBy: NamedNode
 

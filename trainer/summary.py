@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 TAIL_BYTES = 256 * 1024  # the block has about 20 lines; a longer tail only costs time
 LINE = re.compile(r"^([A-Za-z][A-Za-z0-9_./-]{0,63}):[ \t]+(\S.{0,199}?)[ \t]*$")  # linear
 NUMBER = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?$")
-NOT_A_NUMBER = {"nan", "inf", "+inf", "-inf", "-nan", "infinity", "-infinity"}
 
 
 @dataclass(frozen=True, slots=True)
