@@ -22,7 +22,7 @@ from flows import campaign, ledger
 from flows.agents import agent_named
 from flows.campaign import Done
 from flows.errors import CampaignError
-from flows.experiment import pending_names
+from flows.experiment import next_seq
 from flows.lab import Campaign, Lab, Wishes, open_campaign, read_target
 from flows.prefect_server import temporary_server, use_server
 from flows.recovery import was_interrupted
@@ -156,12 +156,6 @@ def turn(lab: Lab, place: Campaign) -> Iterator[None]:
 def has_outcome(lab: Lab, tag: str) -> bool:
     """Tell whether a campaign has an experiment that says something about a program."""
     return any(not was_interrupted(entry) for entry in ledger.entries(lab.repository, tag))
-
-
-def next_seq(lab: Lab, tag: str) -> int:
-    """Return the number the next experiment of a campaign gets."""
-    known = [*ledger.names(lab.repository, tag), *pending_names(lab, tag)]
-    return max((parts[1] for name in known if (parts := ledger.name_parts(name))), default=-1) + 1
 
 
 def line(done: Done) -> str:

@@ -82,8 +82,7 @@ def begin(lab: Lab, campaign: Campaign, proposal: Proposal, budget: float | None
     """
     repository = lab.repository
     parent = repository.resolve(campaign.ref) or repository.head()
-    known = [*ledger.names(repository, campaign.tag), *pending_names(lab, campaign.tag)]
-    seq = max((parts[1] for name in known if (parts := ledger.name_parts(name))), default=-1) + 1
+    seq = next_seq(lab, campaign.tag)
     accepted = accepted_entry(lab, campaign, parent)
     edit = size_of(lab, campaign, parent, proposal) if seq else Size(0, 0, 0)
     facts = Facts(
@@ -239,6 +238,12 @@ def pending_names(lab: Lab, tag: str) -> list[str]:
     """Return the names of a campaign's attempts that have no experiment yet."""
     found = (ref.removeprefix(PENDING) for ref in lab.repository.refs(PENDING))
     return [name for name in found if (parts := ledger.name_parts(name)) and parts[0] == tag]
+
+
+def next_seq(lab: Lab, tag: str) -> int:
+    """Return the number the next experiment of a campaign gets."""
+    known = [*ledger.names(lab.repository, tag), *pending_names(lab, tag)]
+    return max((parts[1] for name in known if (parts := ledger.name_parts(name))), default=-1) + 1
 
 
 def message(facts: Facts, status: str | None = None) -> str:
