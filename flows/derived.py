@@ -118,8 +118,8 @@ def row(entry: Entry) -> results.Row:
     """Return an experiment as a row of results.tsv."""
     megabytes = entry.metrics.get("peak_vram_mb")
     memory = float(megabytes) / 1024 if isinstance(megabytes, int | float) else None
-    first = entry.facts.description.split("\n", 1)[0]
-    return results.Row(entry.commit[:7], entry.value, memory, entry.status.value, first)
+    subject = entry.facts.subject
+    return results.Row(entry.commit[:7], entry.value, memory, entry.status.value, subject)
 
 
 def plot(lab: Lab, campaign: Campaign) -> None:
@@ -127,10 +127,7 @@ def plot(lab: Lab, campaign: Campaign) -> None:
     from flows.plot import Point, progress_plot
 
     found = list(ledger.entries(lab.repository, campaign.tag))
-    points = [
-        Point(e.facts.name, e.status.value, e.value, e.facts.description.split("\n", 1)[0])
-        for e in found
-    ]
+    points = [Point(e.facts.name, e.status.value, e.value, e.facts.subject) for e in found]
     progress_plot(
         points,
         campaign.plot,

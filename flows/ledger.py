@@ -47,6 +47,11 @@ class Facts:
     expected_delta: float | None = None
     forced_because: str | None = None
 
+    @property
+    def subject(self) -> str:
+        """The first line of the description."""
+        return self.description.split("\n", 1)[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -67,6 +72,12 @@ class Entry:
         """The metric, None for a crash."""
         value = self.metrics.get(self.facts.metric)
         return float(value) if isinstance(value, int | float) else None
+
+    @property
+    def delta(self) -> float | None:
+        """The value minus the best one before, to nine decimals; None where either is missing."""
+        value, best = self.value, self.facts.best_before
+        return None if value is None or best is None else round(value - best, 9)
 
     @property
     def best(self) -> float | None:

@@ -66,8 +66,7 @@ def notes() -> Console:
 
 def experiment_json(entry: Entry) -> dict[str, Any]:
     """Return what `log` and `try` say of one experiment."""
-    facts, value = entry.facts, entry.value
-    best = facts.best_before
+    facts = entry.facts
     return {
         "experiment": facts.name,
         "commit": entry.commit,
@@ -75,9 +74,9 @@ def experiment_json(entry: Entry) -> dict[str, Any]:
         "status": entry.status.value,
         "reason": str(entry.metrics.get("reason", "")),
         "metric": facts.metric,
-        "value": value,
-        "best_before": best,
-        "delta": None if value is None or best is None else round(value - best, 9),
+        "value": entry.value,
+        "best_before": facts.best_before,
+        "delta": entry.delta,
         "description": facts.description,
         "hypothesis": facts.hypothesis,
         "expected_delta": facts.expected_delta,
@@ -125,8 +124,8 @@ def verdict_line(entry: Entry) -> str:
     value = "no result" if entry.value is None else f"{entry.facts.metric} {entry.value:.6f}"
     best = entry.facts.best_before
     against = "" if best is None else f" (best before {best:.6f})"
-    first = entry.facts.description.split("\n", 1)[0]
-    return f"{entry.facts.name} {entry.commit[:7]} {entry.status.value}: {value}{against}  {first}"
+    head = f"{entry.facts.name} {entry.commit[:7]} {entry.status.value}"
+    return f"{head}: {value}{against}  {entry.facts.subject}"
 
 
 def say_done(lab: Lab, campaign: Campaign, done: Done) -> None:

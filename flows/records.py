@@ -70,13 +70,13 @@ class Table:
 
 def row(entry: Entry) -> dict[str, Any]:
     """Return an experiment as a row of the results artifact."""
-    facts, value, best = entry.facts, entry.value, entry.facts.best_before
+    facts = entry.facts
     return {
         "experiment": facts.name,
         "status": entry.status.value,
-        facts.metric: value,
-        "delta": None if value is None or best is None else round(value - best, 9),
-        "description": facts.description.split("\n", 1)[0][:CELL],
+        facts.metric: entry.value,
+        "delta": entry.delta,
+        "description": facts.subject[:CELL],
         "reason": str(entry.metrics.get("reason", ""))[:CELL],
         "commit": entry.commit[:7],
     }
