@@ -101,6 +101,13 @@ def count(trials: Iterable[Trial], outcome: Outcome) -> int:
     return sum(trial.outcome == outcome for trial in trials)
 
 
+def how_failed(worsened: int, equal: int, crashed: int) -> str:
+    """Say how an edit failed: it crashes, worsens, gains nothing, or a mixture."""
+    kinds = {"crashes": crashed, "worsens": worsened, "no gain": equal}
+    present = [kind for kind, number in kinds.items() if number]
+    return present[0] if len(present) == 1 else "mixed: " + ", ".join(present)
+
+
 def companions(board: Board, trial: Trial) -> list[str]:
     """Return the other knobs edited in the experiment of a trial, as ``knob=value``."""
     found = [

@@ -6,21 +6,20 @@ from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 from kg import vocab
-from kg.answering import Rows, condition, limited, mean_delta, within_noise
+from kg.answering import Rows, condition, how_failed, limited, mean_delta, within_noise
 from kg.board import Board, EvidenceKey, Outcome, Trial
-from kg.conflict import Tried, conflict_of
-from kg.entries import Edits, edit_of
+from kg.conflict import Tried, conflict_of, tried_of
+from kg.entries import ATTEMPTED, Edits, edit_of
 from kg.query import Asked
 from kg.sums import sums
 from kg.terms import LAB
 from kg.totals import Sum
-from kg.vocab import Value
+from kg.vocab import Value, value_order
 
 if TYPE_CHECKING:
     from kg.fleet import Conditioned
 
 SHOWN = 20  # experiments listed for one edit; over a fleet there may be thousands
-ATTEMPTED = frozenset({Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED})
 
 
 def made_among(board: Board, names: Container[str]) -> dict[Edits, list[tuple[EvidenceKey, Trial]]]:
@@ -145,11 +144,6 @@ def by_name(edit: Edits) -> tuple[str, ...]:
     return edit.knob, edit.direction, edit.to, edit.metric
 
 
-def value_order(value: Value) -> tuple[str, Value]:
-    """Return what values of any kind are ordered by."""
-    return ("text" if isinstance(value, str) else "number"), value
-
-
 def dead_ends(asked: Asked) -> tuple[Rows, bool]:
     """Return what was tried often enough and never improved anything."""
     least, component = asked.number("least"), asked.text("component")
@@ -182,16 +176,9 @@ def dead_end(asked: Asked, edit: Edits, part: Sum) -> dict[str, Any]:
         "crashed": part.crashed,
         "mean_delta": part.mean,
         "best_delta": closest[0] if closest else None,
-        "reason": reason_of(part.worsened, part.equal, part.crashed),
+        "reason": how_failed(part.worsened, part.equal, part.crashed),
         **cited,
     }
-
-
-def reason_of(worsened: int, equal: int, crashed: int) -> str:
-    """Say how an edit failed: it crashes, worsens, gains nothing, or a mixture."""
-    kinds = {"crashes": crashed, "worsens": worsened, "no gain": equal}
-    present = [kind for kind, number in kinds.items() if number]
-    return present[0] if len(present) == 1 else "mixed: " + ", ".join(present)
 
 
 def conflicts(asked: Asked) -> tuple[Rows, bool]:
@@ -200,7 +187,7 @@ def conflicts(asked: Asked) -> tuple[Rows, bool]:
         return fleet_conflicts(asked)
     wanted = asked.text("knob")
     (board,) = asked.boards()
-    edits = {Tried(key.knob, key.direction, key.to) for key in board.evidence}
+    edits = set(map(tried_of, board.evidence))
     found = [conflict_row(board, tried) for tried in edits if wanted in ("", tried.knob)]
     return limited(asked, sorted((row for row in found if row), key=clearest))
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kg.answering import Rows, campaign_by_campaign, mean_delta, within_noise
 from kg.board import SEED, Board, EvidenceKey, Row, Trial
-from kg.conflict import Tried
+from kg.conflict import Tried, tried_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +104,7 @@ def credited(board: Board, found: list[Row]) -> list[Credit]:
     tried: dict[Tried, list[tuple[EvidenceKey, Trial]]] = {}
     for row in found:
         for key, trial in board.pairs[row.name]:
-            tried.setdefault(edit_of(key), []).append((key, trial))
+            tried.setdefault(tried_of(key), []).append((key, trial))
     fitted = fit(board, found)
     rows = [credit(edit, pairs, tried, fitted, board.noise) for edit, pairs in tried.items()]
     return sorted(rows, key=lambda row: (-row.n, row.knob, row.direction, row.to or ""))
@@ -125,18 +125,13 @@ def measured(board: Board) -> list[Row]:
     ]
 
 
-def edit_of(key: EvidenceKey) -> Tried:
-    """Return an edit without what else was true of it."""
-    return Tried(key.knob, key.direction, key.to)
-
-
 def fit(board: Board, found: list[Row]) -> Fit | None:
     """Return estimates of the edits that were tried again, None where there are too few.
 
     An experiment with an edit nobody repeated says nothing about its other edits; it is left
     out, or its effect (weight tying: 2.2) would pass for the size effects commonly have.
     """
-    edits = {row.name: {edit_of(key) for key, _ in board.pairs[row.name]} for row in found}
+    edits = {row.name: {tried_of(key) for key, _ in board.pairs[row.name]} for row in found}
     while rare := {edit for edit, n in Counter(chain(*edits.values())).items() if n < LEAST}:
         edits = {name: made for name, made in edits.items() if not made & rare}
     if len(edits) < ENOUGH:

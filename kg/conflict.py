@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
-from kg.board import Board, Outcome, Trial
+from kg.board import Board, EvidenceKey, Outcome, Trial
 from kg.build import about, double, text
 from kg.terms import LAB, RDF
 from kg.vocab import Value
@@ -21,6 +21,11 @@ class Tried(NamedTuple):
     knob: str
     direction: str
     to: str
+
+
+def tried_of(key: EvidenceKey) -> Tried:
+    """Return an edit without what else was true of it."""
+    return Tried(key.knob, key.direction, key.to)
 
 
 class Conflict(NamedTuple):

@@ -21,7 +21,7 @@ from kg.board import (
     Trial,
 )
 from kg.build import about, double, text, typed
-from kg.conflict import Tried, conflict_quads
+from kg.conflict import conflict_quads, tried_of
 from kg.evidence import sum_quads, trial_quads
 from kg.outcome import completed, row_of, trials_of, turn
 from kg.packed import pack_row
@@ -75,7 +75,7 @@ def step(board: Board, entry: Entry, patch: Patch) -> Row:
     trials = trials_of(entry, row)
     repeat = repeat_of(board, row, trials)
     keys = [key for key, _ in trials]
-    touched = sorted({Tried(key.knob, key.direction, key.to) for key in keys})
+    touched = sorted(set(map(tried_of, keys)))
     patch.add(outcome_quads(board, entry, row))
     patch.add(inferred_quads(entry))
     patch.remove(summary_quads(campaign, board))

@@ -21,6 +21,10 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"  # cut off from outside: not an attempt
 
 
+ATTEMPTED = frozenset({Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED})
+"""The outcomes that say something of an edit."""
+
+
 class Scale(NamedTuple):
     """What two values must share to be compared: metric, which way is better, and the data."""
 

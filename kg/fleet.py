@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from pyoxigraph import NamedNode, Store
 
 from kg import vocab
-from kg.entries import Edits, EvidenceKey, Outcome, Trial, edit_of
+from kg.entries import ATTEMPTED, Edits, EvidenceKey, Outcome, Trial, edit_of
 from kg.load import pairs
 from kg.packed import evidence_key, unpack_trials
 from kg.terms import LAB
-from kg.vocab import Value, python
+from kg.vocab import Value, python, value_order
 
-ATTEMPTED = (Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED)
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -174,8 +173,7 @@ class Settings:
 
 def by_course(pair: Course) -> tuple[tuple[str, Value], ...]:
     """Return what the values of a knob are ordered by, so that sums do not depend on chance."""
-    told = ("" if value is None else value for value in pair)
-    return tuple(("text" if isinstance(v, str) else "number", v) for v in told)
+    return tuple(value_order("" if value is None else value) for value in pair)
 
 
 class Conditioned(NamedTuple):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg import check_fleet
-from kg.answering import best_trial, within_noise
+from kg.answering import best_trial, count, how_failed, within_noise
 from kg.board import SEED, EvidenceKey, Outcome, Trial
 from kg.check_alternative import alternative
 from kg.check_case import FAILED, Case
 from kg.check_model import Idea, shown
 from kg.check_values import same_value
-from kg.conflict import Conflict, Tried, conflict_of
+from kg.conflict import Conflict, Tried, conflict_of, tried_of
 from kg.knobs import component_of
 from kg.recall_scene import Scene
 
@@ -85,7 +85,7 @@ def chunks_of(scene: Scene) -> Iterator[Chunk]:
     for key, trials in scene.board.evidence.items():
         if key.knob == SEED:
             continue  # another seed is noise, not knowledge
-        tried = Tried(key.knob, key.direction, key.to)
+        tried = tried_of(key)
         chunk = found.setdefault(tried, Chunk(tried, key.component, []))
         chunk.pairs += [(key, trial) for trial in trials]
     for tried, chunk in found.items():
@@ -109,7 +109,8 @@ def failed_line(scene: Scene, chunk: Chunk) -> Line | None:
     if not bad:
         return None
     alone = any(key.isolated for key, _ in chunk.pairs)
-    how = kind_of(bad) + ("" if alone else "; never isolated")
+    failed = (count(bad, kind) for kind in (Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED))
+    how = how_failed(*failed) + ("" if alone else "; never isolated")
     cited = ", ".join(cite(scene, trial) for trial in bad[:CITED])
     text = f"failed: {name_of(scene, chunk)} {len(bad)}x ({how}): {cited}"
     old, new = bad[0].old, bad[0].new
@@ -118,13 +119,6 @@ def failed_line(scene: Scene, chunk: Chunk) -> Line | None:
     if instead is not None:
         text += f"; instead {instead.text}"
     return line_about(chunk, "failed", text, bad[:CITED])
-
-
-def kind_of(bad: list[Trial]) -> str:
-    """Say how attempts failed: they crash, worsen, gain nothing, or a mixture."""
-    words = {"crashed": "crashes", "worsened": "worsens", "equal": "no gain"}
-    found = [word for kind, word in words.items() if any(t.outcome == kind for t in bad)]
-    return found[0] if len(found) == 1 else "mixed: " + ", ".join(found)
 
 
 def won_line(scene: Scene, chunk: Chunk) -> Line | None:

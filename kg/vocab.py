@@ -67,6 +67,11 @@ def value_of(knob: str, folded: object, source: str | None) -> Value:
     return number + 0.0  # -0.0 and 0.0 are one value
 
 
+def value_order(value: Value) -> tuple[str, Value]:
+    """Return what values of any kind are ordered by."""
+    return ("text" if isinstance(value, str) else "number"), value
+
+
 def literal(value: Value) -> Literal:
     """Return the RDF literal of a value: xsd:integer, xsd:double or xsd:string."""
     return Literal(value)
