@@ -47,13 +47,19 @@ class Memory:
         """Add one experiment; adding it again changes nothing.
 
         Raises:
-            KgError: Another writer holds the memory for a minute.
-            MemoryBroken: The store is damaged or of another format.
+            KgError: As `add_all`.
+            MemoryBroken: As `add_all`.
         """
         self.add_all([record])
 
     def add_all(self, records: Iterable[ExperimentRecord], progress: Progress | None = None) -> int:
-        """Add many experiments in any order; return how many were new or had changed."""
+        """Add many experiments in any order; return how many were new or had changed.
+
+        Raises:
+            KgError: A record is not one of an experiment, or another writer holds the memory
+                for a minute.
+            MemoryBroken: The store is damaged or of another format.
+        """
         from kg import ingest
 
         with store.writing(self.directory) as graph:
@@ -74,7 +80,12 @@ class Memory:
         progress: Progress | None = None,
         floors: Iterable[NoiseFloor] = (),
     ) -> int:
-        """Make the graph anew beside the present one, then swap them; return its size."""
+        """Make the graph anew beside the present one, then swap them; return its size.
+
+        Raises:
+            KgError: A record is not one of an experiment, two have one name, or another writer
+                holds the memory for a minute.
+        """
         from kg import ingest
         from kg.floor import floor_quads
 
@@ -104,7 +115,11 @@ class Memory:
                 store.publish(self.directory, graph)
 
     def graph(self) -> Graph:
-        """Return the latest snapshot, opened once and again only after something was added."""
+        """Return the latest snapshot, opened once and again only after something was added.
+
+        Raises:
+            MemoryBroken: It cannot be opened, or is of another format.
+        """
         latest = store.snapshot(self.directory)
         if latest is None:
             return Graph(Store())

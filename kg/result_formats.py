@@ -27,9 +27,9 @@ from pyoxigraph import (
     serialize,
 )
 
-from kg.errors import BadSparql, KgError
+from kg.errors import KgError
 from kg.guard import Limits, guard
-from kg.sparql import syntax_error
+from kg.sparql import explained
 from kg.terms import PREFIXES
 
 JSON: Final = "application/sparql-results+json"
@@ -79,17 +79,13 @@ def answer(store: Store, text: str, accept: str = "", limits: Limits | None = No
     media_type = preferred(accept, offered)
     if media_type is None:
         raise NotAcceptable(accept, offered)
-    try:
+    with explained(text):
         found = store.query(engine_text, prefixes=PREFIXES)
         if isinstance(found, QueryTriples):
             return graph(found, media_type, limits)
         if isinstance(found, QuerySolutions):
             return solutions(found, media_type, limits)
-    except SyntaxError as error:
-        raise syntax_error(text, str(error)) from None
-    except (ValueError, RuntimeError, OSError) as error:
-        raise BadSparql(f"{error}; see `nightlab kg schema`") from error
-    return truth(found, media_type)
+        return truth(found, media_type)
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
@@ -138,10 +134,8 @@ def graph(found: Iterable[Triple], media_type: str, limits: Limits) -> Formatted
     return Formatted(media_type, serialize(kept, format=form, prefixes=prefixes) or b"", truncated)
 
 
-def truth(found: object, media_type: str) -> Formatted:
+def truth(found: QueryBoolean, media_type: str) -> Formatted:
     """Write the answer of an ASK; CSV and TSV have no form for it, so one word."""
-    if not isinstance(found, QueryBoolean):
-        raise BadSparql("is no SELECT, ASK, CONSTRUCT or DESCRIBE; only these are answered")
     word = "true" if found else "false"
     if media_type in (CSV, TSV):
         return Formatted(media_type, f"{word}\n".encode())

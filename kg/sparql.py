@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,6 @@ from pyoxigraph import (
     Literal,
     NamedNode,
     QueryBoolean,
-    QuerySolutions,
     QueryTriples,
     Store,
 )
@@ -42,26 +42,35 @@ def sparql(store: Store, text: str, limits: Limits | None = None) -> SparqlAnswe
     """Answer a free query over a snapshot.
 
     Raises:
-        BadSparql: It is refused by `guard`, or does not parse.
+        BadSparql: It is refused by `guard`, does not parse, or cannot be evaluated.
     """
     limits = limits or Limits()
     form, engine_text = guard(text, limits)
-    try:
+    with explained(text):
         found = store.query(engine_text, prefixes=PREFIXES)
+        if isinstance(found, QueryBoolean):
+            return SparqlAnswer(("ask",), [{"ask": bool(found)}], form=form)
+        if isinstance(found, QueryTriples):
+            columns: tuple[str, ...] = ("subject", "predicate", "object")
+            rows = ((t.subject, t.predicate, t.object) for t in found)
+            return collected(columns, rows, limits, form)
+        columns = tuple(variable.value for variable in found.variables)
+        return collected(columns, (tuple(solution) for solution in found), limits, form)
+
+
+@contextmanager
+def explained(text: str) -> Iterator[None]:
+    """Turn what the engine raises over a query, at once or while rows are read, into a sentence.
+
+    Raises:
+        BadSparql: The query does not parse, or cannot be evaluated.
+    """
+    try:
+        yield
     except SyntaxError as error:
         raise syntax_error(text, str(error)) from None
     except (ValueError, RuntimeError, OSError) as error:
         raise BadSparql(f"{error}; see `nightlab kg schema`") from error
-    if isinstance(found, QueryBoolean):
-        return SparqlAnswer(("ask",), [{"ask": bool(found)}], form=form)
-    if isinstance(found, QueryTriples):
-        columns: tuple[str, ...] = ("subject", "predicate", "object")
-        rows = ((t.subject, t.predicate, t.object) for t in found)
-        return collected(columns, rows, limits, form)
-    if not isinstance(found, QuerySolutions):
-        raise BadSparql("is no SELECT, ASK, CONSTRUCT or DESCRIBE; only these are answered")
-    columns = tuple(variable.value for variable in found.variables)
-    return collected(columns, (tuple(solution) for solution in found), limits, form)
 
 
 def syntax_error(text: str, message: str) -> BadSparql:
@@ -92,15 +101,12 @@ def collected(
     """Collect rows up to the limits."""
     found: list[dict[str, Any]] = []
     size = 0
-    try:
-        for row in rows:
-            values = [shown(term) for term in row]
-            size += sum(len(v) if isinstance(v, str) else 8 for v in values)
-            if len(found) >= limits.rows or size > limits.answer_bytes:
-                return SparqlAnswer(columns, found, True, form)
-            found.append(dict(zip(columns, values, strict=True)))
-    except (ValueError, RuntimeError, OSError) as error:
-        raise BadSparql(f"{error}; see `nightlab kg schema`") from error
+    for row in rows:
+        values = [shown(term) for term in row]
+        size += sum(len(v) if isinstance(v, str) else 8 for v in values)
+        if len(found) >= limits.rows or size > limits.answer_bytes:
+            return SparqlAnswer(columns, found, True, form)
+        found.append(dict(zip(columns, values, strict=True)))
     return SparqlAnswer(columns, found, False, form)
 
 

@@ -12,14 +12,10 @@ import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyoxigraph import Quad, Store
 
 from kg.errors import KgError, MemoryBroken
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 FORMAT = "4"  # of the graph; another one is rebuilt from the ledger
 KEPT_SNAPSHOTS = 3  # a reader may still have the one before open
@@ -27,12 +23,23 @@ PATIENCE_SECONDS = 60.0
 CHUNK = 100_000  # quads a bulk load holds in memory at once
 
 
-def writer_lock(directory: Path, patience: float = PATIENCE_SECONDS) -> FileLock:
-    """Return the lock that every writer of a memory holds; readers never load it."""
-    from filelock import FileLock
+@contextlib.contextmanager
+def locked(directory: Path, patience: float) -> Iterator[None]:
+    """Hold the lock that every writer of a memory holds; readers never load filelock.
+
+    Raises:
+        KgError: Another process is writing for longer than ``patience`` seconds.
+    """
+    from filelock import FileLock, Timeout
 
     directory.mkdir(parents=True, exist_ok=True)
-    return FileLock(directory / "writer.lock", timeout=patience)
+    try:
+        with FileLock(directory / "writer.lock", timeout=patience):
+            yield
+    except Timeout as error:
+        raise KgError(
+            f"memory {directory}: another process has been writing for {patience:g} s; try again"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -43,19 +50,17 @@ def writing(directory: Path, patience: float = PATIENCE_SECONDS) -> Iterator[Sto
         KgError: Another process is writing for longer than ``patience`` seconds.
         MemoryBroken: The store cannot be opened, or has another format.
     """
-    from filelock import Timeout
-
-    try:
-        with writer_lock(directory, patience):
-            yield open_store(directory)
-    except Timeout as error:
-        raise KgError(
-            f"memory {directory}: another process has been writing for {patience:g} s; try again"
-        ) from error
+    with locked(directory, patience):
+        yield open_store(directory)
 
 
 def open_store(directory: Path) -> Store:
-    """Open the writer's store, made on first use; the caller holds the lock."""
+    """Open the writer's store, made on first use; the caller holds the lock.
+
+    Raises:
+        KgError: It is open for writing elsewhere.
+        MemoryBroken: It cannot be opened, or has another format.
+    """
     check_format(directory)
     link = directory / "store"
     if not link.exists():
@@ -75,7 +80,11 @@ def open_store(directory: Path) -> Store:
 
 
 def check_format(directory: Path) -> None:
-    """Stamp a new memory, refuse one of another format (`MemoryBroken`)."""
+    """Stamp a new memory, refuse one of another format.
+
+    Raises:
+        MemoryBroken: It was written by another version.
+    """
     stamp = directory / "format"
     if not stamp.exists() and not (directory / "store").exists():
         replace_text(stamp, FORMAT)
@@ -199,31 +208,28 @@ def bulk(store: Store, quads: Iterable[Quad]) -> None:
 
 @contextlib.contextmanager
 def replacing(directory: Path, patience: float = PATIENCE_SECONDS) -> Iterator[Store]:
-    """Open a fresh store beside the present one; on leaving without an error, swap them."""
-    from filelock import Timeout
+    """Open a fresh store beside the present one; on leaving without an error, swap them.
 
-    try:
-        with writer_lock(directory, patience):
-            fresh = numbered(directory, "store")
-            fresh.mkdir()
-            try:
-                store = Store(str(fresh))
-                yield store
-                store.optimize()
-                replace_text(directory / "format", FORMAT)
-                publish(directory, store)
-                del store
-            except BaseException:
-                shutil.rmtree(fresh, ignore_errors=True)
-                raise
-            switch(directory / "store", fresh)
-            for stale in directory.glob("store-[0-9]*"):
-                if stale != fresh:
-                    shutil.rmtree(stale, ignore_errors=True)
-    except Timeout as error:
-        raise KgError(
-            f"memory {directory}: another process has been writing for {patience:g} s; try again"
-        ) from error
+    Raises:
+        KgError: Another process is writing for longer than ``patience`` seconds.
+    """
+    with locked(directory, patience):
+        fresh = numbered(directory, "store")
+        fresh.mkdir()
+        try:
+            store = Store(str(fresh))
+            yield store
+            store.optimize()
+            replace_text(directory / "format", FORMAT)
+            publish(directory, store)
+            del store
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        switch(directory / "store", fresh)
+        for stale in directory.glob("store-[0-9]*"):
+            if stale != fresh:
+                shutil.rmtree(stale, ignore_errors=True)
 
 
 def canonical(store: Store) -> bytes:
