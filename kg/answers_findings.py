@@ -167,6 +167,8 @@ def dead_end(asked: Asked, edit: Edits, part: Sum) -> dict[str, Any]:
     """Return the sums over one edit, with the attempt that came closest."""
     closest = part.best(edit.sense)
     cited = asked.graph.cite(closest[1]) if closest else {"experiment": None, "commit": None}
+    inside = within_noise(part.mean, noise_of(asked, closest[1])) if closest else None
+    how = how_failed(part.worsened, part.equal, part.crashed)
     return {
         **edit._asdict(),
         "to": edit.to or None,
@@ -176,7 +178,8 @@ def dead_end(asked: Asked, edit: Edits, part: Sum) -> dict[str, Any]:
         "crashed": part.crashed,
         "mean_delta": part.mean,
         "best_delta": closest[0] if closest else None,
-        "reason": how_failed(part.worsened, part.equal, part.crashed),
+        "within_noise": inside,
+        "reason": "inside the noise" if inside and not part.crashed else how,
         **cited,
     }
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from kg import vocab
-from kg.answering import Rows, best_trial, campaign_by_campaign, condition, limited
+from kg.answering import Rows, best_trial, campaign_by_campaign, condition, limited, within_noise
 from kg.answers_fleet import unexplored_of_fleet
 from kg.board import Board, Outcome, Regime, Row, Scale, Trial
 from kg.derive import verdict_of
@@ -70,12 +70,12 @@ def hypotheses(asked: Asked) -> tuple[Rows, bool]:
             and ((verdict := verdict_of(row.entry, row)) == wanted or not wanted)
         )
         for row, verdict in islice(fitting, most + 1):
-            yield hypothesis_row(asked, row, verdict)
+            yield hypothesis_row(asked, board, row, verdict)
 
     return campaign_by_campaign(asked, rows_of)
 
 
-def hypothesis_row(asked: Asked, row: Row, verdict: str) -> dict[str, Any]:
+def hypothesis_row(asked: Asked, board: Board, row: Row, verdict: str) -> dict[str, Any]:
     """Return one hypothesis."""
     node = vocab.part(vocab.experiment(row.name), "hypothesis")
     return {
@@ -85,6 +85,7 @@ def hypothesis_row(asked: Asked, row: Row, verdict: str) -> dict[str, Any]:
         "hypothesis": asked.graph.value(node, DCT.description),
         "expected": row.entry.expected,
         "delta": row.delta,
+        "within_noise": within_noise(row.delta, board.noise),
         "verdict": verdict,
         "outcome": row.outcome,
     }

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from histories import line
 from hypothesis import given
 from hypothesis import strategies as st
-from told import KEEP, STORY, source
+from told import DISCARD, KEEP, STORY, source
 
 from kg.errors import KgError
 from kg.floor import floor_quads
@@ -35,6 +36,33 @@ def test_every_answer_uses_the_measured_floor_once_there_is_one(memory: Memory) 
     memory.measure("t", [floor(0.006)])
     assert within(memory) == [None, True, True, True]
     assert within(memory, "attempts", knob="model.depth") == [True, None]
+
+
+def test_failures_and_hypotheses_inside_the_floor_say_so(tmp_path: Path) -> None:
+    told = line(
+        [
+            (source(), 1.0, KEEP),
+            (source(lr=0.9), 1.004, DISCARD),
+            (source(lr=1.0), 1.006, DISCARD),
+            (source(depth=9), 0.996, KEEP),
+        ]
+    )
+    told[3] = replace(told[3], hypothesis="deeper is better", expected_delta=-0.01)
+    made = Memory(tmp_path / "graph")
+    made.add_all(told)
+    reasons = ("dead-ends", "within_noise", "reason"), ("hypotheses", "within_noise", "verdict")
+
+    def answers() -> list[tuple[object, ...]]:
+        return [
+            tuple(made.ask(question).rows[0][name] for name in names)
+            for question, *names in reasons
+        ]
+
+    assert answers() == [(None, "worsens"), (None, "supported")]
+    made.measure("t", [floor(0.003)])  # the mean of the failures is +0.005, the gain 0.004
+    assert answers() == [(True, "inside the noise"), (True, "supported")]
+    made.measure("t", [floor(0.001)])
+    assert answers() == [(False, "worsens"), (False, "supported")]
 
 
 def test_all_campaigns_together_are_told_by_the_floor_of_each(memory: Memory) -> None:
