@@ -21,14 +21,21 @@ from kg.text_assemble import TAGS, UNDO, claims_of, event_claim, settle_events
 from kg.text_binding import read
 from kg.text_clauses import Opening, fuse, opening, segments
 from kg.text_direction import verb_class
+from kg.text_doubt import reports
 from kg.text_drafts import Draft, Reading
 from kg.text_gloss import clear_winner, nearest
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
 from kg.text_roles import decide_roles, outcomes, promote
-from kg.text_settle import settle_backends, settle_kept, settle_schedules, settle_sizes
+from kg.text_settle import (
+    settle_backends,
+    settle_kept,
+    settle_results,
+    settle_schedules,
+    settle_sizes,
+)
 from kg.text_tokens import Token, tokenize
-from kg.text_words import METRICS, NOTHING, REPORT
+from kg.text_words import METRICS, NOTHING
 
 if TYPE_CHECKING:
     from kg.text_semantic import Semantic
@@ -92,6 +99,7 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
     settle_sizes(reading)
     settle_kept(reading)
     settle_schedules(reading)
+    settle_results(reading)
     drafts = [draft for draft in reading.drafts if draft.claim]
     for draft in drafts:
         outcomes(reading, draft)
@@ -161,7 +169,7 @@ def by_first_word(words: Sequence[str], start: Opening, span: tuple[int, int]) -
     event = "unspecified" if undoes else TAGS.get(start.tag or "".join(words[:1]))
     if event is not None:
         return event_claim(event, ChangeType.REVERT if undoes else ChangeType.NO_EFFECT, span)
-    if not words or words[0] not in REPORT:
+    if not reports(words):
         return None
     knob, added = "evaluation.logging", ChangeType.ADD
     return Claim(knob, "evaluation", added, None, None, span, "lexicon", words[0], 0.8)

@@ -18,6 +18,7 @@ from kg.text_tokens import Token
 from kg.text_values import (
     LEVELS,
     counted,
+    decays,
     halves,
     named,
     relative,
@@ -80,6 +81,9 @@ def merged(known: Claim, later: Claim) -> Claim:
     """
     if known.change_type is ChangeType.RESTRUCTURE:
         return known
+    swapped = (ChangeType.REMOVE, ChangeType.REPLACE)
+    if (known.change_type, later.change_type) == swapped and known.new and later.new:
+        return replace(later, old=known.new)  # "drop flash-attn, call SDPA"
     if known.new is not None or known.factor is not None or later.new is None:
         return known
     vague = later.change_type is ChangeType.REPLACE
@@ -131,7 +135,7 @@ def evidence_of(
     if new is not None and new.unit == "+":
         quantity, hint = None, ChangeType.INCREASE  # "depth +1"
     elif new is not None and quantity is not None:
-        steps = draft.by is not None or counted(draft)
+        steps = (draft.by is not None and not decays(draft)) or counted(draft)
         quantity = stepped(draft, quantity) if steps else relative(draft, knob, quantity)
     elif quantity is None and knob.value_kind == "number":
         quantity = zero_in_name(draft, reading)
@@ -141,7 +145,10 @@ def evidence_of(
     if draft.old_value is not None and knob.value_kind == "term":
         verb = ChangeType.REPLACE  # "pre-norm instead of post-norm"
     value = draft.new_value.value if draft.new_value else None
-    implied = ChangeType(value.implies) if value is not None and value.implies else None
+    told = value.implies if value is not None else knob.implies
+    implied = ChangeType(told) if told else None
+    if decays(draft):
+        implied = ChangeType.INCREASE  # "decay the value embeddings a little"
     return Evidence(
         verb=verb,
         quantity=quantity,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kg.model import ChangeType
+from kg.text_carry import borrow_quantity, carry_pairs, carry_verb
 from kg.text_clauses import Segment, context_from, is_place
 from kg.text_direction import sense, verb_class
 from kg.text_drafts import Draft, Reading
@@ -22,6 +23,7 @@ from kg.text_words import (
     NEUTRAL,
     OTHER,
     PUSH,
+    RUNS_OUT,
     SPREAD,
 )
 
@@ -47,6 +49,8 @@ def read(
         for position, draft in enumerate(drafts):
             bind_verb(reading, draft, drafts[position - 1] if position else None, named_at)
             split_up(tokens, draft, rest)
+            if not position:
+                carry_verb(reading, draft, segment)
             paired = draft.quantity is not None and draft.quantity.paired
             vague = draft.mention.weak and not paired
             draft.place = vague and is_place(tokens, segment.start, draft.mention.start)
@@ -54,6 +58,7 @@ def read(
     for number, (_, named, _) in enumerate(found):
         if any(mention.shared for mention in named):
             borrow_quantity(reading, number)
+    carry_pairs(reading)
     return reading
 
 
@@ -111,13 +116,14 @@ def bind_quantities(
     left = []
     values_first = starts_with_value(drafts, sizes)
     for size in sizes:
-        target = holder(reading.tokens, drafts, size, values_first)
+        bearers = bearing(reading.tokens, drafts, size)
+        target = holder(reading.tokens, bearers, size, values_first)
         if target is None:
             left.append(size)
         elif target.quantity is None or not target.quantity.paired:
             target.quantity = size
     for size in left:
-        target = neighbour(reading.tokens, drafts, size)
+        target = neighbour(reading.tokens, bearing(reading.tokens, drafts, size), size)
         if target is None:
             reading.free.append((number, size))
         else:
@@ -125,6 +131,13 @@ def bind_quantities(
     for draft in drafts:
         mark_step(reading.tokens, draft, reading.segments[number])
         letter_pattern(reading.tokens, draft, reading.segments[number])
+
+
+def bearing(tokens: Sequence[Token], drafts: Sequence[Draft], size: Quantity) -> Sequence[Draft]:
+    """Return the mentions a value can belong to: "the last 70%" is the length of a phase."""
+    if not size.start or tokens[size.start - 1].lemma != "last":
+        return drafts
+    return [draft for draft in drafts if draft.knob.name in RUNS_OUT]
 
 
 def starts_with_value(drafts: Sequence[Draft], sizes: Sequence[Quantity]) -> bool:
@@ -227,6 +240,11 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
         if lemma in COMPARATIVES | OTHER or lemma in GROWTH:
             draft.verb, draft.near_word = sense(lemma, draft.knob), True
             return
+        if lemma in FACTORS and draft.mention.method == "lexicon":  # "train twice as fast"
+            larger = FACTORS[lemma] > 1
+            draft.verb = ChangeType.INCREASE if larger else ChangeType.DECREASE
+            draft.near_word = True
+            return
     if previous is not None and previous.quantity is None:
         draft.verb, draft.negated = previous.verb, previous.negated
     if draft.verb is None:
@@ -264,13 +282,3 @@ def split_up(tokens: Sequence[Token], draft: Draft, rest: Sequence[Span]) -> Non
         gap = min(abs(draft.mention.start - span.end), abs(span.start - draft.mention.end))
         if layered and gap <= 3:
             draft.verb, draft.near_word = ChangeType.RESTRUCTURE, True
-
-
-def borrow_quantity(reading: Reading, number: int) -> None:
-    """Give a mention without a value the value of the neighbour whose head it shares."""
-    mine = [d for d in reading.drafts if d.segment == number and d.mention.shared]
-    for draft in mine:
-        for other in reading.drafts:
-            if abs(other.segment - number) == 1 and not other.mention.shared:
-                draft.quantity = draft.quantity or other.quantity
-                draft.verb = draft.verb or other.verb

@@ -67,6 +67,10 @@ EQUAL = frozenset({"+", "&", "and", "plus", "en", "also", "|", ";", "/"})
 """What joins a second change to the first; a comma or a colon more often starts a comment."""
 
 
+JOINT = words("between both combine common concatenate fuse merge mix one same share single tie")
+"""Words whose object is several things at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Tokens ``start`` to ``end`` between two breaks, and what joined it to the last one."""
@@ -181,9 +185,20 @@ def segments(tokens: Sequence[Token], spans: Sequence[Span]) -> list[Segment]:
             close(position, token.lemma)
             depth = depth + 1 if token.lemma == "(" else max(depth - 1, 0)
         elif position not in inside and cuts(tokens, position):
+            if joins(tokens, start, position, spans):
+                continue
             close(position, token.lemma)
     close(len(tokens), "")
     return found
+
+
+def joins(tokens: Sequence[Token], start: int, position: int, spans: Sequence[Span]) -> bool:
+    """Tell whether "and" joins what one word before holds together: "one matrix for A and B"."""
+    if tokens[position].lemma not in {"and", "&", "/"}:
+        return False
+    ends = any(span.end == position for span in spans)
+    begins = any(span.start in {position + 1, position + 2} for span in spans)
+    return ends and begins and any(token.lemma in JOINT for token in tokens[start:position])
 
 
 def cuts(tokens: Sequence[Token], position: int) -> bool:
@@ -233,10 +248,21 @@ def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Seque
     if lemma in {"at", "to", "from", "by", "insteadof", "of", "is", "are"}:
         if tokens[after].kind in {"number", "window"} or tokens[after].value is not None:
             return True
+        if lemma == "from" and leads_over(tokens, after, segment, spans):
+            return True
         return lemma in {"to", "from", "insteadof"} and any(
             span.start in {after, after + 1} for span in spans
         )
     return False
+
+
+def leads_over(
+    tokens: Sequence[Token], after: int, segment: Segment, spans: Sequence[Span]
+) -> bool:
+    """Tell whether "from" goes on with "to" and a name: "from uniform to truncated normal"."""
+    stop = min(after + 4, segment.end - 1)
+    onward = [p for p in range(after, stop) if tokens[p].lemma in {"to", "->"}]
+    return any(span.start in {p + 1, p + 2} for p in onward for span in spans)
 
 
 PLACES = words("from in on for of at across per between each every")

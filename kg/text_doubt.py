@@ -6,7 +6,7 @@ in 173 of 197. The rules below take most of the wrong ones, at the price of a fe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kg.lexicon import Concept
 from kg.model import ChangeType
@@ -63,6 +63,12 @@ def in_passing(claim: Claim, knob: Concept, draft: Draft, reading: Reading) -> b
     return lone and len(strange(draft, reading)) >= STRANGE
 
 
+def reports(lemmas: Sequence[str]) -> bool:
+    """Tell whether a text is about what a run shows: "print ...", "log tokens/sec and MFU"."""
+    first = lemmas[0] if lemmas else ""
+    return first in REPORT or (first == "log" and not METRICS.isdisjoint(lemmas))
+
+
 def beside(draft: Draft, reading: Reading) -> Iterator[int]:
     """Yield the positions of the words beside a mention in its segment."""
     segment = reading.segments[draft.segment]
@@ -91,7 +97,7 @@ def elsewhere(reading: Reading, draft: Draft) -> bool:
     words = {token.lemma for token in reading.tokens}
     if words & FAMILIES and draft.knob.broader in NETWORK:
         return True
-    if reading.tokens[0].lemma in REPORT and draft.knob.broader != "evaluation":
+    if reports([t.lemma for t in reading.tokens]) and draft.knob.broader != "evaluation":
         return True
     short = len(draft.mention.named) < 2 and draft.mention.end - draft.mention.start < 2
     event = draft.knob.value_kind == "event"

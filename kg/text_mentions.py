@@ -23,7 +23,9 @@ REACH = 4
 GAP = 5
 """Most tokens between two names of one pattern: "WD of 0.01 added to the lm_head"."""
 STOPS = frozenset({"with", "because", "so", "while", "keep", "vs", "insteadof", "via", "until"})
-LINKING = frozenset({"on", "to", "for", "of", "in", "op", "voor", "van", "aan"})
+LINKING = frozenset(
+    {"on", "to", "for", "of", "in", "toward", "against", "op", "voor", "van", "aan"}
+)
 COUNTED = frozenset({"layer", "head"})
 PATTERN_KNOB = "attention.window_pattern"
 

@@ -45,7 +45,7 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
     found: list[Quantity] = []
     position = start
     while position < end:
-        token = tokens[position]
+        token = spelled(tokens, position, start)
         if is_value(token) and not counts(tokens, position, start):
             quantity = pair_at(tokens, position, end) or Quantity(position, position + 1, token)
             found.append(quantity)
@@ -63,9 +63,21 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
     return found
 
 
+def spelled(tokens: Sequence[Token], position: int, start: int) -> Token:
+    """Read a number word after "to" or "at" as the number: "to zero", "from one to two"."""
+    token = tokens[position]
+    led = position > start and tokens[position - 1].lemma in {"to", "at", "from", "=", "->"}
+    named = token.kind == "word" and token.value is not None and token.lemma not in FACTORS
+    return replace(token, kind="number", lemma="<n>") if led and named else token
+
+
 def counts(tokens: Sequence[Token], position: int, start: int) -> bool:
-    """Tell whether a number only counts or dates something: "every 2", "last 3", "top 10%"."""
-    return position > start and tokens[position - 1].lemma in {"every", "each", "last", "top"}
+    """Tell whether a number only counts or dates something: "every 2", "last 3", "top 10%".
+
+    A share of the end may be a length: "cooldown over the last 70% of training".
+    """
+    before = tokens[position - 1].lemma if position > start else ""
+    return before in {"every", "each", "top"} or (before == "last" and tokens[position].unit != "%")
 
 
 def is_value(token: Token) -> bool:
@@ -91,7 +103,8 @@ def pair_at(tokens: Sequence[Token], position: int, end: int) -> Quantity | None
         second += 1
     if second >= end:
         return None
-    first, last = tokens[position], tokens[second]
+    first = spelled(tokens, position, max(position - 1, 0))
+    last = spelled(tokens, second, second - 1)
     if first.kind == "window":
         last = as_window(last)
     if not comparable(first, last):

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kg.model import ChangeType
-from kg.text_drafts import Reading
+from kg.text_drafts import Draft, Reading
 from kg.text_words import KEEP, words
 
 RATES = words("cooldown learning lr rate warmdown warmup")
 """Words that make a schedule the learning rate's own."""
+
+
+FOLLOWS = {
+    "attention.n_head": frozenset({"attention.head_dim", "attention.n_kv_head"}),
+    "attention.head_dim": frozenset({"position.encoding"}),
+    "mlp.expansion": frozenset({"mlp.moe"}),
+    "batch.grad_accum": frozenset({"schedule.grad_accum"}),
+    "data.seq_len": frozenset({"data.seq_len_curriculum", "position.rotary_cache_len"}),
+}
+"""Knobs a text only names as a consequence or as an object of the others."""
 
 
 def settle_kept(reading: Reading) -> None:
@@ -54,6 +66,7 @@ def settle_sizes(reading: Reading) -> None:
         seen.add(draft.knob.broader)
     looped = any(draft.knob.name == "model.layer_loops" for draft in claims)
     deep = any(draft.knob.name == "model.depth" for draft in claims)
+    settle_heads(claims)
     for draft in claims:
         words = {t.lemma for t in reading.tokens[draft.mention.start : draft.mention.end]}
         paired = draft.quantity is not None and draft.quantity.paired
@@ -61,6 +74,50 @@ def settle_sizes(reading: Reading) -> None:
             draft.claim = False  # "loop the last 2 blocks twice"
         if deep and draft.knob.name == "model.width" and "dim" in words and not paired:
             draft.claim = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}
+        if deep and draft.knob.name == "model.width" and "dim" in words:
+            draft.claim = draft.claim and not reading.segments[draft.segment].depth
+        if attributive(reading, draft):
+            draft.claim = False
+
+
+def settle_heads(claims: Sequence[Draft]) -> None:
+    """Drop what only follows from another claim, in place.
+
+    With a fixed width the head size tells the number of heads; experts take the place of the
+    MLP; "rotate half of the head dims" keeps their number; a ramp of the batch is one schedule.
+    """
+    named = {draft.knob.name for draft in claims if draft.claim}
+    for draft in claims:
+        follows = FOLLOWS.get(draft.knob.name, frozenset())
+        paired = draft.quantity is not None and draft.quantity.paired
+        if follows & named and (not paired or draft.knob.name == "attention.n_head"):
+            draft.claim = False
+
+
+def attributive(reading: Reading, draft: Draft) -> bool:
+    """Tell whether a size describes the next name: "a width-3 causal convolution"."""
+    after = draft.mention.end
+    if draft.mention.terms != ("width",) or after >= len(reading.tokens):
+        return False
+    number = reading.tokens[after]
+    hyphen = number.kind == "number" and number.start == reading.tokens[after - 1].end + 1
+    return hyphen and any(
+        other.claim and other.segment == draft.segment and 0 <= other.mention.start - after <= 2
+        for other in reading.drafts
+    )
+
+
+def settle_results(reading: Reading) -> None:
+    """Take nothing for a change that follows the score in the main clause of a log line."""
+    over = False
+    for number, segment in enumerate(reading.segments):
+        here = [draft for draft in reading.drafts if draft.segment == number]
+        for draft in here:
+            draft.claim = draft.claim and not over
+        part = reading.tokens[segment.start : segment.end]
+        scored = any(token.lemma == "bpb" or token.text == "WORSE" for token in part)
+        changed = any(d.claim for d in reading.drafts if d.segment <= number)
+        over = over or (scored and changed and not segment.depth)
 
 
 def settle_schedules(reading: Reading) -> None:

@@ -37,6 +37,11 @@ def counted(draft: Draft) -> bool:
     return draft.near_word and draft.quantity.end <= draft.mention.start
 
 
+def decays(draft: Draft) -> bool:
+    """Tell whether a verb names weight decay: "decay the embeddings by 0.01"."""
+    return draft.mention.method == "lexicon" and draft.mention.terms[:1] == ("decay",)
+
+
 def zero_in_name(draft: Draft, reading: Reading) -> Quantity | None:
     """Return the zero in a name or right before it: "lm_head zero init", "zero WD"."""
     for position in range(max(draft.mention.start - 1, 0), draft.mention.end):

@@ -73,8 +73,8 @@ REVERT = words(
 NEUTRAL = words(
     """
     adjust bring check choose experiment explore force gebruik give go investigate let make
-    modify move pick probeer put retest retry retune revisit run set sweep switch_to test try
-    tune tweak update use with_ zet
+    modify move pick probeer put restrict_to retest retry retune revisit run set sweep switch_to
+    test try tune tweak update use with_ zet
     """
 )
 """Verbs that say nothing about what happens to their object."""
@@ -119,7 +119,7 @@ SPEED = words("faster quicker slower")
 """A rate gets faster by rising, a warmup by getting shorter."""
 EARLIER = words("earlier sooner vroeger eerder")
 LATER = words("delay later postpone")
-RUNS_OUT = words("schedule.warmdown_ratio schedule.warmdown_steps")
+RUNS_OUT = words("schedule.warmdown_ratio schedule.warmdown_steps schedule.lr_shape")
 """Phases that last until the end: to start earlier is to last longer."""
 RUNS_IN = words("schedule.warmup_ratio schedule.warmup_steps schedule.muon_momentum_warmup_steps")
 """Phases that last from the start: to end earlier is to be shorter."""
@@ -218,6 +218,7 @@ PHRASES: dict[tuple[str, ...], str] = {
     ("roll", "back"): "roll_back", ("put", "back"): "put_back", ("back", "to"): "back_to",
     ("return", "to"): "return_to", ("zero", "out"): "zero_out", ("dial", "back"): "dial_back",
     ("w", "/", "o"): "w/o", ("as", "opposed", "to"): "insteadof", ("terug", "naar"): "back_to",
+    ("keep", "only"): "restrict_to",
     ("switch", "to"): "switch_to", ("voeg", "toe"): "add", ("don", "t"): "dont",
     ("do", "not"): "dont", ("no", "longer"): "no_longer", ("no", "more"): "no_more",
     ("not", "any", "more"): "no_longer", ("stop", "use"): "remove", ("stop", "apply"): "remove",

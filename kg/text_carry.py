@@ -1,0 +1,47 @@
+"""Carry a verb or a value over to a name beside the one it was said of."""
+
+from __future__ import annotations
+
+from kg.text_clauses import Segment
+from kg.text_drafts import Draft, Reading
+
+PAIRING = frozenset({"and", "&", "plus", "en", "/"})
+"""What joins a name to the one before it, so that both have one verb."""
+
+
+def carry_verb(reading: Reading, draft: Draft, segment: Segment) -> None:
+    """Let one verb govern two names: "increase depth and width", "halve device and total batch"."""
+    own = draft.verb is not None or draft.quantity is not None
+    if own or segment.joined_by not in PAIRING or draft.mention.start != segment.start:
+        return
+    before = [d for d in reading.drafts if d.segment == draft.segment - 1]
+    if not before or reading.segments[draft.segment - 1].depth != segment.depth:
+        return
+    draft.verb, draft.near_word = before[-1].verb, before[-1].near_word
+    led = before[-1].quantity
+    if led is not None and led.factor is not None and led.start < before[-1].mention.start:
+        draft.quantity = led
+
+
+def carry_pairs(reading: Reading) -> None:
+    """Give a step that stands alone to the name before it: "warmdown wins, going 0.2 -> 0.4"."""
+    for number, size in reading.free:
+        before = [draft for draft in reading.drafts if draft.segment == number - 1]
+        alone = all(draft.segment != number for draft in reading.drafts)
+        if not (size.paired and alone and before and before[-1].quantity is None):
+            continue
+        level = reading.segments[number - 1].depth == reading.segments[number].depth
+        if level and before[-1].knob.value_kind == "number" and not before[-1].mention.weak:
+            before[-1].quantity = size
+
+
+def borrow_quantity(reading: Reading, number: int) -> None:
+    """Give a mention without a value the value of the neighbour whose head it shares."""
+    mine = [d for d in reading.drafts if d.segment == number and d.mention.shared]
+    for draft in mine:
+        for other in reading.drafts:
+            if abs(other.segment - number) == 1 and not other.mention.shared:
+                draft.quantity = draft.quantity or other.quantity
+                draft.verb = draft.verb or other.verb
+                other.quantity = other.quantity or draft.quantity  # "halve device and total batch"
+                other.verb = other.verb or draft.verb
