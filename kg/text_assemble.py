@@ -24,6 +24,7 @@ from kg.text_values import (
     relative,
     shape_of,
     source,
+    starts_from_zero,
     stepped,
     takes_values,
     words_of,
@@ -35,7 +36,7 @@ EVENTS = ("environment", "reset", "refactor", "bugfix", "docs", "unspecified")
 """Edits without a hyper-parameter, the most telling first."""
 TAGS = {
     "fix": "bugfix", "doc": "docs", "docs": "docs", "refactor": "refactor", "style": "refactor",
-    "build": "environment", "ci": "environment",
+    "build": "environment", "ci": "environment", "correct": "bugfix", "repair": "bugfix",
 }  # fmt: skip
 UNDO = frozenset({"revert", "reverted", "undo", "restore", "reset", "discard", "discarded"})
 FAR = 3
@@ -147,7 +148,7 @@ def evidence_of(
     value = draft.new_value.value if draft.new_value else None
     told = value.implies if value is not None else knob.implies
     implied = ChangeType(told) if told else None
-    if decays(draft):
+    if decays(draft) or (quantity is None and starts_from_zero(draft, knob, reading)):
         implied = ChangeType.INCREASE  # "decay the value embeddings a little"
     return Evidence(
         verb=verb,

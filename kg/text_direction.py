@@ -31,6 +31,7 @@ from kg.text_words import (
     RUNS_OUT,
     SPEED,
     SPREAD,
+    WHOLE,
 )
 
 VERBS: tuple[tuple[ChangeType, frozenset[str]], ...] = (
@@ -145,6 +146,8 @@ def of_number(knob: Concept, evidence: Evidence) -> ChangeType:
         return by_value
     if evidence.verb is ChangeType.RESTRUCTURE:
         return ChangeType.RESTRUCTURE
+    if evidence.verb in {ChangeType.REMOVE, ChangeType.DISABLE} and knob.name in WHOLE:
+        return ChangeType.REMOVE
     moved = {ChangeType.INCREASE, ChangeType.DECREASE}
     if evidence.implied is not None and evidence.verb not in moved:
         off = evidence.verb in {ChangeType.REMOVE, ChangeType.DISABLE}

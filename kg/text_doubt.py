@@ -40,6 +40,8 @@ NETWORK = frozenset(
     {"attention", "embedding", "head", "mlp", "model_size", "norm", "position", "residual"}
 )
 """Components no tree or linear model has."""
+MILD = words("bit little slight small some tiny on to of all")
+"""Words that leave a bare name what it is: "put some weight decay on the embeddings"."""
 STRANGE = 2
 """Words nobody knows beside a one-term name, from which on the name is not believed."""
 
@@ -56,8 +58,10 @@ def in_passing(claim: Claim, knob: Concept, draft: Draft, reading: Reading) -> b
     if draft.mention.method == "human":
         return False
     around = {reading.tokens[position].lemma for position in beside(draft, reading)}
-    if knob.value_kind == "number" and claim.change_type is ChangeType.REPLACE:
-        return draft.verb is None and bool(around) and not TUNE & around
+    unsaid = claim.change_type is ChangeType.REPLACE or knob.reference == "0"
+    if knob.value_kind == "number" and unsaid and draft.hint is None:
+        mild = MILD | NEUTRAL if knob.reference == "0" else frozenset[str]()
+        return draft.verb is None and bool(around - mild) and not TUNE & around
     lone = draft.mention.method == "lexicon" and len(draft.mention.terms) == 1
     lone = lone and draft.verb in {None, ChangeType.ADD}
     return lone and len(strange(draft, reading)) >= STRANGE

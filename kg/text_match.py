@@ -79,7 +79,10 @@ def index_of(lexicon: Lexicon) -> Index:
     add_joined(names)
     return Index(
         names={key: tuple(entries) for key, entries in names.items() if entries},
-        patterns={terms: tuple(found) for terms, found in patterns.items()},
+        patterns={
+            terms: tuple(sorted(found, key=lambda pattern: pattern.weak))
+            for terms, found in patterns.items()
+        },
         knobs={knob.name: knob for knob in lexicon.knobs},
     )
 

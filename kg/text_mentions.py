@@ -22,9 +22,11 @@ REACH = 4
 """Most names one pattern may span; the longest pattern has three terms."""
 GAP = 5
 """Most tokens between two names of one pattern: "WD of 0.01 added to the lm_head"."""
-STOPS = frozenset({"with", "because", "so", "while", "keep", "vs", "insteadof", "via", "until"})
+STOPS = frozenset(
+    {"with", "because", "so", "while", "keep", "vs", "insteadof", "via", "until", "than"}
+)
 LINKING = frozenset(
-    {"on", "to", "for", "of", "in", "toward", "against", "op", "voor", "van", "aan"}
+    {"on", "to", "for", "of", "in", "toward", "against", "inside", "op", "voor", "van", "aan"}
 )
 COUNTED = frozenset({"layer", "head"})
 PATTERN_KNOB = "attention.window_pattern"

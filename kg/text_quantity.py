@@ -157,6 +157,8 @@ def previous_value(tokens: Sequence[Token], start: int, end: int) -> Token | Non
     """Return y of "(was y)", "(down from y)", "(previously y)", "(from y)"; None without one."""
     for position in range(start, end):
         lemma = tokens[position].lemma
+        if lemma in BEFORE and position + 1 == end and position == start + 1:
+            return tokens[start] if is_value(tokens[start]) else None  # "(32 before)"
         if lemma in BEFORE or (lemma in {"from", "van"} and starts(tokens, start, position)):
             after = position + 1
             while after < end and tokens[after].lemma in {":", "=", "at", "a", "the", "default"}:

@@ -7,10 +7,11 @@ from itertools import pairwise
 
 from kg.model import ChangeType
 from kg.text_clauses import EQUAL, Segment
+from kg.text_details import detailed, paired, spelt_out, take_detail
 from kg.text_direction import verb_class
 from kg.text_doubt import elsewhere
 from kg.text_drafts import STRONG, Draft, Reading
-from kg.text_quantity import BACKWARD, compared_value, previous_value, skip_units
+from kg.text_quantity import BACKWARD, compared_value, previous_value
 from kg.text_tokens import Token
 from kg.text_words import (
     CHEAPER,
@@ -50,7 +51,7 @@ def decide_roles(reading: Reading) -> None:
         for draft in mine:
             draft.claim = not (
                 in_context(reading, draft, mine)
-                or (segment.depth and not detailed(draft))
+                or (segment.depth and not (detailed(draft) or spelt_out(reading, draft, earlier)))
                 or (inherited and not paired(draft) and draft.verb not in STRONG)
                 or secondary(reading, segment, draft, earlier)
                 or (draft.mention.weak and not strengthened(draft))
@@ -60,24 +61,12 @@ def decide_roles(reading: Reading) -> None:
             inherited = reading.openers[number] < segment.end
 
 
-def detailed(draft: Draft) -> bool:
-    """Tell whether parentheses hold a change: "(depth 8->9)", "LRs (matrix 0.02, embed 0.3)"."""
-    return not draft.mention.weak and (
-        paired(draft) or (draft.mention.shared and draft.quantity is not None)
-    )
-
-
 def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
     """Tell whether a mention stands after a word of context or after "keep"."""
     kept = stands_after(reading, draft, KEEP) and not replaced_adjective(reading, draft)
     opened = draft.mention.start >= reading.openers[draft.segment]
     free = draft.mention.shared or akin(mine, draft) or turned(reading, draft)
     return kept or (opened and not free)
-
-
-def paired(draft: Draft) -> bool:
-    """Tell whether a mention has an old and a new value."""
-    return draft.quantity is not None and draft.quantity.paired
 
 
 def akin(mine: Sequence[Draft], draft: Draft) -> bool:
@@ -240,31 +229,6 @@ def outcomes(reading: Reading, draft: Draft) -> None:
         draft.compared = draft.compared or compared_value(tokens, start, segment.end)
         if draft.quantity is None or draft.quantity.new is None:
             take_detail(reading, draft, number)
-
-
-def take_detail(reading: Reading, draft: Draft, number: int) -> None:
-    """Take a value from parentheses: "(100 steps vs 300)", "(max_norm=1.0)", "(1e-4)"."""
-    segment = reading.segments[number]
-    for place, size in reading.free:
-        if place != number or not segment.depth or size.factor is not None:
-            continue
-        stop = skip_units(reading.tokens, size.end, segment.end)
-        short = segment.end - segment.start <= 2  # "(decay 0.999)"
-        whole = (size.start == segment.start or short) and stop == segment.end
-        if size.paired or whole:
-            draft.quantity = draft.quantity or size
-            return
-    for other in reading.drafts:
-        if other.segment != number or not segment.depth:
-            continue
-        if other.knob.name == draft.knob.name:
-            draft.new_value = draft.new_value or other.new_value
-        if other.quantity is None:
-            continue
-        akin = other.knob.broader == draft.knob.broader
-        vague = akin and other.quantity.paired and other.mention.weak
-        if other.knob.name == draft.knob.name or vague:
-            draft.quantity = draft.quantity or other.quantity
 
 
 def hint(part: Sequence[Token], draft: Draft, inner: Sequence[Draft]) -> ChangeType | None:

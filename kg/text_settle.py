@@ -13,9 +13,14 @@ RATES = words("cooldown learning lr rate warmdown warmup")
 
 
 FOLLOWS = {
-    "attention.n_head": frozenset({"attention.head_dim", "attention.n_kv_head"}),
+    "attention.n_head": frozenset(
+        {"attention.head_dim", "attention.n_kv_head", "attention.differential", "model.width"}
+    ),
     "attention.head_dim": frozenset({"position.encoding"}),
+    "data.seq_len_curriculum": frozenset({"schedule.grad_accum"}),
+    "mlp.activation": frozenset({"mlp.sparsity"}),
     "mlp.expansion": frozenset({"mlp.moe"}),
+    "residual.parallel_block": frozenset({"attention.short_conv"}),
     "batch.grad_accum": frozenset({"schedule.grad_accum"}),
     "data.seq_len": frozenset({"data.seq_len_curriculum", "position.rotary_cache_len"}),
 }
@@ -90,7 +95,14 @@ def settle_heads(claims: Sequence[Draft]) -> None:
     for draft in claims:
         follows = FOLLOWS.get(draft.knob.name, frozenset())
         paired = draft.quantity is not None and draft.quantity.paired
-        if follows & named and (not paired or draft.knob.name == "attention.n_head"):
+        new = draft.claim and draft.mention.terms == ("init",) and draft.mention.method == "lexicon"
+        if new and any(d.claim and d.knob.value_kind == "term" for d in claims):
+            draft.claim = False  # how a module starts is part of adding it
+        if (
+            draft.new_value is None
+            and follows & named
+            and (not paired or draft.knob.name == "attention.n_head")
+        ):
             draft.claim = False
 
 
@@ -125,6 +137,10 @@ def settle_schedules(reading: Reading) -> None:
 
     "Exponential decay schedule for the attention temperature" names no learning rate either.
     """
+    decayed = any(d.claim and d.knob.name == "schedule.warmdown_ratio" for d in reading.drafts)
+    for draft in reading.drafts:
+        if decayed and draft.mention.rule in {"schedule", "decay LR", "LR decay", "LR annealing"}:
+            draft.claim = False  # "full anneal, warmdown 0.8 -> 1.0"
     curves = [d for d in reading.drafts if d.claim and d.knob.name == "schedule.lr_shape"]
     for curve in curves:
         part = reading.tokens[curve.mention.start : curve.mention.end]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from kg.text_clauses import EQUAL, Segment
 from kg.text_match import Index, Span
@@ -11,6 +12,10 @@ from kg.text_mentions import Mention, composed, terms_of
 from kg.text_tokens import Token
 
 OWN = frozenset({"its", "their", "zijn", "hun"})
+
+
+GENERAL = frozenset({"all", "adam"})
+"""Terms a name leaves open: "LR multiplier" is everyone's until a topic stands before it."""
 
 
 Part = tuple[Segment, list[Mention], list[Span]]
@@ -37,6 +42,8 @@ def own_heads(
 
 def share_heads(parts: Sequence[Part], index: Index) -> None:
     """Give "embedding" of "embedding and lm_head LR" the head its neighbour has, in place."""
+    topics(parts, index)
+    listed_heads(parts, index)
     for here, (segment, found, rest) in enumerate(parts):
         if found or not rest:
             continue
@@ -64,6 +71,53 @@ def share_heads(parts: Sequence[Part], index: Index) -> None:
                 if headed:  # "LRs: matrix 0.04->0.05, embed 0.6->0.7"
                     neighbours.remove(partner)
                 break
+
+
+def topics(parts: Sequence[Part], index: Index) -> None:
+    """Join a name before a colon with the first one after it, in place.
+
+    "Residual lambdas: LR 0.01 -> 0.05" is their rate, "value embeds init: std 0.5x" one thing.
+    """
+    for (segment, topic, _), (after, found, _) in pairwise(parts):
+        whole = len(topic) == 1 and topic[0].start == segment.start
+        whole = whole and segment.end - topic[0].end <= 1  # "x0 params: ..."
+        heads = [term for term in found[0].terms if term not in GENERAL] if found else []
+        if after.joined_by != ":" or not whole or len(heads) != 1:
+            continue
+        known, head = topic[0], heads[0]
+        knobs = known.knobs if head in known.terms else ()
+        terms = known.terms
+        if not knobs and len(terms) == 1:
+            terms = (head, *terms)
+            patterns = index.patterns.get(frozenset(terms), ())
+            knobs = tuple(pattern.knob for pattern in patterns if not pattern.weak)
+        if knobs:
+            found[0] = replace(found[0], knobs=knobs, terms=terms, rule=" ".join(terms))
+            topic.clear()
+
+
+def listed_heads(parts: Sequence[Part], index: Index) -> None:
+    """Read "weight decay (wte=0.001 ve=0.003 lm_head=0.01)" as one for each group, in place."""
+    for (segment, before, _), (inner, found, rest) in pairwise(parts):
+        if inner.joined_by != "(" or not before or before[-1].end != segment.end:
+            continue
+        head = before[-1].terms[:1]
+        lone = [m for m in found if m.method == "lexicon" and len(m.terms) == 1 and head]
+        named = [(m.start, m.end, frozenset(m.terms)) for m in lone]
+        named += [(span.start, span.end, terms) for span in rest for terms in terms_of(span)]
+        each = {}
+        for start, end, terms in named:
+            patterns = index.patterns.get(terms | set(head), ())
+            strong = tuple(pattern.knob for pattern in patterns if not pattern.weak)
+            if strong and not terms & set(head):
+                each[start] = Mention(
+                    strong, start, end, "lexicon", " ".join(patterns[0].terms), patterns[0].terms,
+                    shared=True,
+                )  # fmt: skip
+        if len(each) > 1:
+            kept = [mention for mention in found if mention not in lone]
+            found[:] = sorted([*kept, *each.values()], key=lambda mention: mention.start)
+            before.pop()
 
 
 def scope(

@@ -29,7 +29,8 @@ TOKEN = re.compile(
         |\d*\.?\d+\s?(?:\^|\*\*)\s?[A-Za-z_(]\w*)
     | (?P<floor>(?:\b[A-Za-z_][\w.]*(?=//)|\b(?:[A-Za-z]+_\w+|seq|ctx|context)\s)?//\s?
         (?P<divisor>\d+))
-    | (?P<normal>\b[nN](?:ormal)?\(\s*0(?:\.0)?\s*,\s*(?:std\s*=\s*)?(?P<std>\d*\.?\d+)\s*\))
+    | (?P<slice>\b(?:max_)?(?:seq(?:_?len|uence_len)?|ctx|context)\s?/\s?(?P<share>\d+))
+    | (?P<normal>\b[nN](?:ormal)?\(\s*0(?:\.0)?\s*,\s*(?P<std>\d*\.?\d+(?:e-?\d+)?)\s*\))
     | (?P<pair>\(\s*(?P<one>\d*\.\d+|\d+)\s*,\s*(?P<two>\d*\.\d+|\d+)\s*\))
     | (?P<multiple>(?<![\w.])(?P<many>\d+(?:\.\d+)?)\s?\*\s?(?=[A-Za-z_])[\w.]+)
     | (?P<power2>(?<![\w.])(?P<base>\d+)\s?(?:\^|\*\*)\s?(?P<exponent>\d{1,2}(?:\.\d+)?)(?![\w.]))
@@ -205,6 +206,12 @@ def numeral(match: re.Match[str], text: str, group: str) -> Token:
     return Token(text[start:end], "<n>", start, end, "number", float(digits), "", digits)
 
 
+def normal(match: re.Match[str], text: str) -> list[Token]:
+    """Build ``N(0, 0.02)``: noise of that standard deviation."""
+    start = match.start()
+    return [Token(text[start], "noise", start, start + 1, "word"), numeral(match, text, "std")]
+
+
 def suffixed(group: str, noun: str) -> Builder:
     """Return a builder for ``12L`` (layers) and ``768d`` (dim)."""
 
@@ -223,8 +230,8 @@ def power(match: re.Match[str], text: str) -> list[Token]:
 
 
 def floored(match: re.Match[str], text: str) -> list[Token]:
-    """Build ``seq//4``: a quarter of something."""
-    divisor = int(match["divisor"])
+    """Build ``seq//4``, ``seq_len/4``: a quarter of something."""
+    divisor = int(match["divisor"] or match["share"])
     value = 1 / divisor if divisor else None
     return [make(match, text, "number", value=value, unit="of", literal=match[0].replace(" ", ""))]
 
@@ -276,7 +283,8 @@ BUILDERS: dict[str, Builder] = {
     "beta": lambda match, text: [make(match, text, "word", lemma=f"beta{match['nth']}")],
     "sqrt": lambda match, text: [make(match, text, "number", unit="of", literal=match[0])],
     "floor": floored,
-    "normal": lambda match, text: [numeral(match, text, "std")],
+    "slice": floored,
+    "normal": normal,
     "pair": pair,
     "power2": power,
     "fraction": ratio,

@@ -12,6 +12,7 @@ from kg.text_drafts import Draft, Reading
 from kg.text_mentions import PATTERN_KNOB, Mention
 from kg.text_quantity import Quantity
 from kg.text_tokens import Token
+from kg.text_words import TUNE
 
 LEVELS = {
     "schedule.weight_decay": "regularization.weight_decay.matrix",
@@ -40,6 +41,15 @@ def counted(draft: Draft) -> bool:
 def decays(draft: Draft) -> bool:
     """Tell whether a verb names weight decay: "decay the embeddings by 0.01"."""
     return draft.mention.method == "lexicon" and draft.mention.terms[:1] == ("decay",)
+
+
+def starts_from_zero(draft: Draft, knob: Concept, reading: Reading) -> bool:
+    """Tell whether a bare name says that something absent is added: "embedding weight decay"."""
+    if knob.reference != "0" or draft.verb is not None or draft.hint is not None:
+        return False
+    segment = reading.segments[draft.segment]
+    part = reading.tokens[segment.start : segment.end]
+    return all(token.lemma not in TUNE for token in part)
 
 
 def zero_in_name(draft: Draft, reading: Reading) -> Quantity | None:

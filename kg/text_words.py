@@ -19,14 +19,14 @@ INCREASE = words(
     additional amplify another append beefier bigger boost breder bump deepen deeper dieper
     double enlarge expand extend extra fatter finer greater groter grow heavier higher hoger
     hotter increase langer larger lengthen lift longer looser meer more quadruple raise richer
-    scale_up slower stack strengthen stretch stronger thicker triple up verdubbel vergroot
+    scale_up slower stack strengthen stretch stronger thicker triple loosen up verdubbel vergroot
     verhoog verleng widen wider
     """
 )
 DECREASE = words(
     """
     cooler cut decrease dial_back down faster fewer gentler halve halveer kleiner korter lager
-    leaner less lessen lighter lower milder minder narrow narrower ondieper quarter quicker
+    leaner less lessen lighter lower milder minder minus narrow narrower ondieper quarter quicker
     reduce scale_down shallower shorten shorter shrink skinnier slimmer smaller softer squeeze
     thinner tighten tighter trim verklein verkort verlaag weaken weaker
     """
@@ -123,6 +123,8 @@ RUNS_OUT = words("schedule.warmdown_ratio schedule.warmdown_steps schedule.lr_sh
 """Phases that last until the end: to start earlier is to last longer."""
 RUNS_IN = words("schedule.warmup_ratio schedule.warmup_steps schedule.muon_momentum_warmup_steps")
 """Phases that last from the start: to end earlier is to be shorter."""
+WHOLE = words("optimizer.lr_scale_reference optimizer.muon_beta2")
+"""Numbers of a method that is there or not: without it they are gone, not zero."""
 CONTEXT = words(
     """
     above across after against allow allowing along alongside are around as atop because before
@@ -218,7 +220,7 @@ PHRASES: dict[tuple[str, ...], str] = {
     ("roll", "back"): "roll_back", ("put", "back"): "put_back", ("back", "to"): "back_to",
     ("return", "to"): "return_to", ("zero", "out"): "zero_out", ("dial", "back"): "dial_back",
     ("w", "/", "o"): "w/o", ("as", "opposed", "to"): "insteadof", ("terug", "naar"): "back_to",
-    ("keep", "only"): "restrict_to",
+    ("keep", "only"): "restrict_to", ("more", "slowly"): "slower", ("more", "quickly"): "faster",
     ("switch", "to"): "switch_to", ("voeg", "toe"): "add", ("don", "t"): "dont",
     ("do", "not"): "dont", ("no", "longer"): "no_longer", ("no", "more"): "no_more",
     ("not", "any", "more"): "no_longer", ("stop", "use"): "remove", ("stop", "apply"): "remove",
