@@ -23,7 +23,7 @@ from kg.text_clauses import Opening, fuse, opening, segments
 from kg.text_direction import verb_class
 from kg.text_doubt import reports
 from kg.text_drafts import Draft, Reading
-from kg.text_gloss import clear_winner, nearest
+from kg.text_gloss import clear_winner, nearest, open_winner
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
 from kg.text_roles import decide_roles, outcomes, promote
@@ -86,6 +86,9 @@ def resolve(
     claims = turned(settle_events(claims, start, drafts), start)
     if not claims and (not doubtful or start.tag in TAGS):
         claims, doubtful = last_resort(text, start, tokens, lexicon, candidates, semantic)
+    elif not claims:
+        claims = seconded(text, start, tokens, lexicon, doubtful)
+        doubtful = [] if claims else doubtful
     context = {draft.knob.name for draft in reading.drafts if not draft.claim}
     context -= {claim.knob for claim in claims}
     return Resolution(tuple(claims), tuple(doubtful), tuple(sorted(context)), lexicon.version)
@@ -150,17 +153,44 @@ def last_resort(
     if all(word in NOTHING or word in METRICS for word in words):
         return [], []
     ranked = nearest(tokens, lexicon, candidates)
-    winner, method = clear_winner(ranked) if candidates else None, "gloss"
+    settled_by = clear_winner(ranked) if candidates else open_winner(tokens, ranked, lexicon)
+    winner, method = settled_by, "gloss"
     if winner is None and semantic is not None:
         (closest, winner), method = semantic.answer(tokens, lexicon, candidates), "semantic"
         ranked = closest or ranked
     if winner is not None:
-        kinds = [verb_class(word) for word in words]
-        told = {None, ChangeType.REVERT}  # "look further back" reverts nothing
-        kind = next((kind for kind in kinds if kind not in told), None) or ChangeType.REPLACE
-        component = lexicon.component(winner)
-        return [Claim(winner, component, kind, None, None, span, method, "words", ranked[0][1])], []
+        return [by_words(winner, span, tokens, lexicon, method, ranked[0][1])], []
     return [], [Unresolved(text[start.offset :].strip(), span, ranked)]
+
+
+def seconded(
+    text: str,
+    start: Opening,
+    tokens: Sequence[Token],
+    lexicon: Lexicon,
+    doubtful: Sequence[Unresolved],
+) -> list[Claim]:
+    """Answer with a doubtful reading where the words of its knob cover the text as well."""
+    ranked = nearest(tokens, lexicon)
+    winner = open_winner(tokens, ranked, lexicon, seconds=True)
+    if winner is None or all(winner != name for rest in doubtful for name, _ in rest.candidates):
+        return []
+    return [by_words(winner, (start.offset, len(text)), tokens, lexicon, "gloss", ranked[0][1])]
+
+
+def by_words(
+    knob: str,
+    span: tuple[int, int],
+    tokens: Sequence[Token],
+    lexicon: Lexicon,
+    method: str,
+    score: float,
+) -> Claim:
+    """Claim a knob that no name but the whole text points to; its verb tells the kind."""
+    kinds = [verb_class(token.lemma) for token in tokens if token.kind == "word"]
+    told = {None, ChangeType.REVERT}  # "look further back" reverts nothing
+    kind = next((kind for kind in kinds if kind not in told), None) or ChangeType.REPLACE
+    return Claim(knob, lexicon.component(knob), kind, None, None, span, method, "words", score)
 
 
 def by_first_word(words: Sequence[str], start: Opening, span: tuple[int, int]) -> Claim | None:

@@ -281,7 +281,8 @@ def by_tag(changes: Sequence[Claim], start: Opening, drafts: Sequence[Draft]) ->
         told = draft.quantity is not None and draft.quantity.paired
         if event == "bugfix":
             valued = draft.quantity is not None and draft.quantity.new is not None
-            told = valued or draft.verb is not None or draft.new_value is not None
+            switched = draft.verb is not None or draft.new_value is not None
+            told = valued or (switched and draft.knob.name != "precision.autocast")
         if told:
             return None
     return event_claim(event, ChangeType.NO_EFFECT, min(claim.span for claim in changes))

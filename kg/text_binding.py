@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from kg.model import ChangeType
 from kg.text_carry import borrow_quantity, carry_pairs, carry_verb
-from kg.text_clauses import Segment, context_from, is_place
+from kg.text_clauses import Segment
+from kg.text_context import context_from, is_place
 from kg.text_direction import sense, verb_class
 from kg.text_drafts import Draft, Reading
 from kg.text_match import Index, Span
@@ -17,6 +18,7 @@ from kg.text_tokens import Token
 from kg.text_words import (
     COMPARATIVES,
     CONTEXT,
+    COSTS,
     FACTORS,
     GROWTH,
     NEGATIONS,
@@ -34,7 +36,7 @@ def read(
     """Find every mention of a message and bind what is said about it."""
     reading = Reading(tokens, list(parts))
     found = [(segment, *mentions(tokens, segment, spans, index)) for segment in parts]
-    share_heads(found, index)
+    share_heads(tokens, found, index)
     own_heads(tokens, found, spans, index)
     for number, (segment, named, rest) in enumerate(found):
         sizes = sizes_of(tokens, segment, named)
@@ -260,6 +262,9 @@ def verb_after(reading: Reading, draft: Draft, named_at: set[int]) -> None:
     for position in range(draft.mention.end, stop):
         token = reading.tokens[position]
         kind = sense(token.lemma, draft.knob) if position not in named_at else None
+        following = reading.tokens[position + 1].lemma if position + 1 < len(reading.tokens) else ""
+        if token.lemma in COMPARATIVES and following in COSTS:
+            return  # "fewer tokens": what it costs
         if kind in {ChangeType.ADD, ChangeType.REMOVE} and token.text.endswith("s"):
             return  # "what a block adds": it acts, nothing is done to it
         if kind is not None:

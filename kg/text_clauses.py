@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kg.text_match import Span
 from kg.text_tokens import Token
-from kg.text_words import CONTEXT, FACTORS, INSTRUMENT, METRICS, PHRASES, REPLACE, words
+from kg.text_words import PHRASES, words
 
 LABEL = (
     r"(?:exp(?:eriment)?|run|iter(?:ation)?|trial|attempt|idea|hypothesis|hyp|variant|ablation"
@@ -212,78 +212,3 @@ def cuts(tokens: Sequence[Token], position: int) -> bool:
     if token.lemma == ":" and following is not None and following.kind in {"number", "window"}:
         return False
     return not (token.lemma == "/" and position and tokens[position - 1].kind == "number")
-
-
-def context_from(
-    tokens: Sequence[Token], segment: Segment, spans: Sequence[Span], covered: set[int]
-) -> int:
-    """Return the position from which a segment states context; its end if nowhere.
-
-    ``covered`` holds positions that belong to a name or a quantity: their words link, they
-    open nothing ("WD 0.01 on lm_head", "from 0.5 to 0.7").
-    """
-    verbs = {tokens[position].lemma for position in range(segment.start, segment.end)}
-    tools = verbs & (REPLACE | INSTRUMENT)
-    for position in range(segment.start, segment.end):
-        if position in covered:
-            continue
-        lemma = tokens[position].lemma
-        if lemma in {"with", "for", "by", "met", "voor"} and tools:
-            continue
-        if lemma == "as" and position > segment.start and tokens[position - 1].lemma in FACTORS:
-            continue  # "half as many heads"
-        if lemma in METRICS or (lemma in CONTEXT and not links(tokens, position, segment, spans)):
-            return position
-        if lemma in {"to", "at", "insteadof", "om"} and not links(tokens, position, segment, spans):
-            return position
-    return segment.end
-
-
-def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Sequence[Span]) -> bool:
-    """Tell whether a preposition leads to a value ("at 0.1", "to SwiGLU"), not to a reason."""
-    lemma = tokens[position].lemma
-    after = position + 1
-    if after >= segment.end:
-        return True
-    if lemma in {"at", "to", "from", "by", "insteadof", "of", "is", "are"}:
-        if tokens[after].kind in {"number", "window"} or tokens[after].value is not None:
-            return True
-        if lemma == "from" and leads_over(tokens, after, segment, spans):
-            return True
-        return lemma in {"to", "from", "insteadof"} and any(
-            span.start in {after, after + 1} for span in spans
-        )
-    return False
-
-
-def leads_over(
-    tokens: Sequence[Token], after: int, segment: Segment, spans: Sequence[Span]
-) -> bool:
-    """Tell whether "from" goes on with "to" and a name: "from uniform to truncated normal"."""
-    stop = min(after + 4, segment.end - 1)
-    onward = [p for p in range(after, stop) if tokens[p].lemma in {"to", "->"}]
-    return any(span.start in {p + 1, p + 2} for p in onward for span in spans)
-
-
-PLACES = words("from in on for of at across per between each every")
-NOUN_WORDS = words("the last first early late middle odd even all")
-
-
-def is_place(tokens: Sequence[Token], start: int, noun: int) -> bool:
-    """Tell whether a noun says where: "in the last 2 layers", "from layer 7".
-
-    ``start`` is where its segment starts, ``noun`` where the noun stands.
-    """
-    after = tokens[noun + 1] if noun + 1 < len(tokens) else None
-    if tokens[noun].text.lower() in {"layer", "block"} and after is not None:
-        following = tokens[noun + 2].lemma if noun + 2 < len(tokens) else ""
-        if after.kind == "number" and following not in {"->", "to"}:
-            return True  # "layer 7", but "layer 8 -> 10" counts them
-    if noun > start and tokens[noun - 1].lemma == "to":
-        return True  # "add dropout to blocks", but "down to 6 blocks" counts them
-    before = noun - 1
-    while before > start and (
-        tokens[before].kind == "number" or tokens[before].lemma in NOUN_WORDS
-    ):
-        before -= 1
-    return before >= start and tokens[before].lemma in PLACES

@@ -28,6 +28,7 @@ def spelt_out(reading: Reading, draft: Draft, earlier: Sequence[Draft]) -> bool:
     """
     after = reading.tokens[draft.mention.end : draft.mention.end + 1]
     assigned = draft.quantity is not None and any(token.lemma == "=" for token in after)
+    assigned = assigned and draft.mention.method == "alias"
     akin = [d for d in earlier if d.knob.broader == draft.knob.broader == "batch"]
     if not (assigned and akin):
         return False

@@ -20,6 +20,12 @@ ACCEPT = 0.30
 """Least score at which a touched knob is taken: a third of the text's weight is its own."""
 MARGIN = 0.10
 """Least lead over the next touched knob."""
+OPEN = 0.55
+SECOND = 0.40
+OPEN_MARGIN = 0.15
+FEWEST = 4
+"""Bounds for a text without a diff. Of 141 labelled texts no rule answered, 49 clear them, all
+but one rightly; of 1,400 commit subjects that name no knob, one did."""
 SMALL = words(
     """
     a an the of to in on for and or with by from is it its that this at as be are was we not
@@ -88,6 +94,31 @@ def nearest(
     }
     ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return tuple((name, round(score, 3)) for name, score in ranked[:top] if score > 0)
+
+
+def open_winner(
+    tokens: Sequence[Token],
+    ranked: Sequence[tuple[str, float]],
+    lexicon: Lexicon,
+    *,
+    seconds: bool = False,
+) -> str | None:
+    """Return the knob whose words cover most of a text of some length, far ahead of the next.
+
+    To second a reading of the rules less will do. Three words match anything ("bump version"),
+    and an edit without a knob has no words of its own; neither is answered.
+    """
+    if (
+        not ranked
+        or ranked[0][1] < (SECOND if seconds else OPEN)
+        or len(weights(tokens, lexicon)) < FEWEST
+    ):
+        return None
+    knob = lexicon.knob(ranked[0][0])
+    ahead = ranked[0][1] - (ranked[1][1] if len(ranked) > 1 else 0.0)
+    if knob is None or knob.value_kind == "event" or ahead < OPEN_MARGIN:
+        return None
+    return knob.name
 
 
 def clear_winner(ranked: Sequence[tuple[str, float]]) -> str | None:

@@ -133,3 +133,12 @@ def lemma_of(word: str) -> str:
             stem = word[:-2]
         return LEMMAS.get(stem, stem)
     return word
+
+
+WINDOWS = re.compile(r"[SLM]{2,}")
+NOT_WINDOWS = frozenset({"ML", "LM", "LLM", "SLM", "MS", "MM", "MMM", "SMS", "MLM", "SSM"})
+
+
+def is_window(written: str) -> bool:
+    """Tell whether a word is a window pattern such as SSSL."""
+    return bool(WINDOWS.fullmatch(written)) and written not in NOT_WINDOWS

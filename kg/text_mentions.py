@@ -183,7 +183,8 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
     what comes next ("loop the last 2 blocks").
     """
     gap = tokens[left.end : right.start]
-    if len(gap) > GAP or stopped(tokens, left, gap) or moves(gap):
+    while_training = any(terms & {"phase", "gradual"} for terms in terms_of(right))
+    if len(gap) > GAP or stopped(tokens, left, gap) or (moves(gap) and not while_training):
         return False
     valued = any(token.kind in {"number", "window"} for token in gap)
     joined = any(token.lemma in LINKING or token.unit == "x" for token in gap)
@@ -210,7 +211,7 @@ def moves(gap: Sequence[Token]) -> bool:
 def stopped(tokens: Sequence[Token], left: Span, gap: Sequence[Token]) -> bool:
     """Tell whether a gap starts or ends with a word that cuts; not "regularize wte with WD"."""
     ends = {token.lemma for token in (*gap[:1], *gap[-1:])} & STOPS
-    led = {token.lemma for token in tokens[max(left.start - REACH, 0) : left.start]}
+    led = {token.lemma for token in tokens[max(left.start - REACH, 0) : left.end]}
     return bool(ends - {"with"}) or ("with" in ends and not led & INSTRUMENT)
 
 

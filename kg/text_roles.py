@@ -32,6 +32,8 @@ from kg.text_words import (
 
 REMARK = frozenset({":", "-", "."})
 """What starts a comment on the change before it."""
+RUNS = frozenset({"run", "compiled", "computed", "executed", "trained"})
+"""Before "in" or "with" a named value is how something is done, no condition."""
 JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 """What carries a context on: "with A and B"."""
 
@@ -174,7 +176,8 @@ def strengthened(draft: Draft) -> bool:
         return False
     if draft.quantity is not None:
         return True
-    counted = {ChangeType.ADD, ChangeType.REMOVE} if draft.mention.method == "alias" else set()
+    countable = draft.mention.method == "alias" and draft.knob.value_kind == "number"
+    counted = {ChangeType.ADD, ChangeType.REMOVE} if countable else set()
     moved = {ChangeType.INCREASE, ChangeType.DECREASE} | counted
     return draft.near_word and draft.verb in moved
 
@@ -205,7 +208,10 @@ def promote(reading: Reading) -> None:
             segment.depth and not measured
         )
         event = draft.knob.value_kind == "event"
-        draft.claim = draft.segment == first and (silent or event or undone or bool(valued))
+        opener = reading.openers[draft.segment] - 1  # "the forward pass runs in float16"
+        runs = opener >= 0 and reading.tokens[opener].lemma in RUNS
+        said = draft.new_value is not None and runs and not measured
+        draft.claim = draft.segment == first and (silent or event or undone or said or bool(valued))
         if undone:  # "restore the best after z-loss made it worse"
             draft.verb = ChangeType.REVERT
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kg.model import ChangeType
 from kg.text_drafts import Draft, Reading
-from kg.text_words import KEEP, words
+from kg.text_words import CONTEXT, KEEP, words
 
 RATES = words("cooldown learning lr rate warmdown warmup")
 """Words that make a schedule the learning rate's own."""
@@ -21,7 +21,9 @@ FOLLOWS = {
     "mlp.activation": frozenset({"mlp.sparsity"}),
     "mlp.expansion": frozenset({"mlp.moe"}),
     "residual.parallel_block": frozenset({"attention.short_conv"}),
+    "batch.device": frozenset({"schedule.grad_accum"}),
     "batch.grad_accum": frozenset({"schedule.grad_accum"}),
+    "batch.total": frozenset({"schedule.grad_accum"}),
     "data.seq_len": frozenset({"data.seq_len_curriculum", "position.rotary_cache_len"}),
 }
 """Knobs a text only names as a consequence or as an object of the others."""
@@ -79,7 +81,8 @@ def settle_sizes(reading: Reading) -> None:
             draft.claim = False  # "loop the last 2 blocks twice"
         if deep and draft.knob.name == "model.width" and "dim" in words and not paired:
             draft.claim = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}
-        if deep and draft.knob.name == "model.width" and "dim" in words:
+        rotated = any(d.claim and d.knob.name == "position.encoding" for d in claims)
+        if (deep or rotated) and draft.knob.name == "model.width" and "dim" in words:
             draft.claim = draft.claim and not reading.segments[draft.segment].depth
         if attributive(reading, draft):
             draft.claim = False
@@ -95,7 +98,8 @@ def settle_heads(claims: Sequence[Draft]) -> None:
     for draft in claims:
         follows = FOLLOWS.get(draft.knob.name, frozenset())
         paired = draft.quantity is not None and draft.quantity.paired
-        new = draft.claim and draft.mention.terms == ("init",) and draft.mention.method == "lexicon"
+        bare = draft.mention.terms == ("init",) and draft.mention.method == "lexicon"
+        new = draft.claim and (bare or draft.knob.name == "init.distribution")
         if new and any(d.claim and d.knob.value_kind == "term" for d in claims):
             draft.claim = False  # how a module starts is part of adding it
         if (
@@ -107,8 +111,15 @@ def settle_heads(claims: Sequence[Draft]) -> None:
 
 
 def attributive(reading: Reading, draft: Draft) -> bool:
-    """Tell whether a size describes the next name: "a width-3 causal convolution"."""
+    """Tell whether a name only describes the next one.
+
+    "A width-3 causal convolution" is no width, "the normalized input" no norm that is added.
+    """
     after = draft.mention.end
+    last = reading.tokens[max(after - 1, 0)]
+    if draft.knob.name == "norm.placement" and last.text.lower() in {"normalized", "normed"}:
+        follows = reading.tokens[after : after + 1]
+        return bool(follows) and follows[0].kind == "word" and follows[0].lemma not in CONTEXT
     if draft.mention.terms != ("width",) or after >= len(reading.tokens):
         return False
     number = reading.tokens[after]
@@ -141,12 +152,20 @@ def settle_schedules(reading: Reading) -> None:
     for draft in reading.drafts:
         if decayed and draft.mention.rule in {"schedule", "decay LR", "LR decay", "LR annealing"}:
             draft.claim = False  # "full anneal, warmdown 0.8 -> 1.0"
+    lemmas = {token.lemma for token in reading.tokens}
+    several = sum(draft.claim for draft in reading.drafts) > 1
+    for draft in reading.drafts:
+        if several and draft.mention.rule == "schedule" and not RATES & lemmas:
+            draft.claim = False  # "extend all windows, update schedule": whose?
     curves = [d for d in reading.drafts if d.claim and d.knob.name == "schedule.lr_shape"]
     for curve in curves:
         part = reading.tokens[curve.mention.start : curve.mention.end]
         if RATES & {token.lemma for token in part}:
             continue
         for other in reading.drafts:
+            inside = curve.mention.start < other.mention.start < curve.mention.end
+            if inside and other.claim and other.segment == curve.segment:
+                curve.claim = False  # "cubic sliding window schedule"
             if other.segment != curve.segment or other.knob.broader in {"schedule", "optimizer"}:
                 continue
             gap = [t.lemma for t in reading.tokens[curve.mention.end : other.mention.start]]

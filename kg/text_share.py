@@ -40,7 +40,14 @@ def own_heads(
                     break
 
 
-def share_heads(parts: Sequence[Part], index: Index) -> None:
+def beside(tokens: Sequence[Token], segment: Segment, rest: Sequence[Span]) -> int:
+    """Count the words of a segment that no name holds."""
+    named = {position for span in rest for position in range(span.start, span.end)}
+    places = range(segment.start, segment.end)
+    return sum(tokens[p].kind == "word" for p in places if p not in named)
+
+
+def share_heads(tokens: Sequence[Token], parts: Sequence[Part], index: Index) -> None:
     """Give "embedding" of "embedding and lm_head LR" the head its neighbour has, in place."""
     topics(parts, index)
     listed_heads(parts, index)
@@ -50,6 +57,8 @@ def share_heads(parts: Sequence[Part], index: Index) -> None:
         if here + 1 < len(parts) and parts[here + 1][0].joined_by == ":":
             scope(rest, parts[here + 1 :], index)
             continue
+        if here + 1 < len(parts) and parts[here + 1][0].joined_by == "(" and len(rest) == 1:
+            scope(rest, parts[here + 1 : here + 2], index)  # "Muon steps larger (LR 0.04->0.05)"
         for there in (here + 1, here - 1):
             if not 0 <= there < len(parts):
                 continue
@@ -59,11 +68,12 @@ def share_heads(parts: Sequence[Part], index: Index) -> None:
                 continue
             headed = joint in {":", "("} and there < here and len(neighbours[-1].terms) == 1
             if joint == "(":
-                headed = headed and neighbours[-1].end == other.end and segment.depth == 1
+                headed = headed and other.end - neighbours[-1].end <= 1 and segment.depth == 1
             elif other.depth != segment.depth:
                 continue
-            if not headed and joint not in EQUAL | {","}:
-                continue
+            loose = joint == "," and beside(tokens, segment, rest) > 1
+            if not headed and (loose or joint not in EQUAL | {","}):
+                continue  # "untie the head at 2/3 of training, update LR"
             partner = neighbours[0] if there > here else neighbours[-1]
             mention = borrow(rest, partner, index)
             if mention is not None:

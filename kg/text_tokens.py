@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kg.text_lemmas import lemma_of
+from kg.text_lemmas import is_window, lemma_of
 from kg.text_words import ARTICLES, NUMBER_WORDS
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹−–—×≈∼“”‘’`", "0123456789---x~~\"\"'''")
@@ -49,9 +49,8 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+PLUS_MINUS = re.compile(r"\+/?-(?=\d)|±")
 PLAIN = re.compile(r"(?:[A-Za-z_ ]|(?<=[A-Za-z])-(?=[A-Za-z])){1,200}")
-WINDOWS = re.compile(r"[SLM]{2,}")
-NOT_WINDOWS = frozenset({"ML", "LM", "LLM", "SLM", "MS", "MM", "MMM", "SMS", "MLM"})
 Builder = Callable[[re.Match[str], str], "list[Token]"]
 LARGE = 1000
 """Bases of powers stay below: 999**99 is still a float, 9999**99 overflows one."""
@@ -79,7 +78,7 @@ class Token:
 
 def tokenize(text: str) -> tuple[Token, ...]:
     """Return the tokens of a message, in order, with offsets into it."""
-    plain = text.translate(SUPERSCRIPTS)
+    plain = PLUS_MINUS.sub(lambda match: " " * len(match[0]), text.translate(SUPERSCRIPTS))
     tokens: list[Token] = []
     for match in TOKEN.finditer(plain):
         tokens.extend(BUILDERS[match.lastgroup or "word"](match, text))
@@ -112,11 +111,6 @@ def plain_lemma(part: str) -> str:
     if lower in ARTICLES:
         return ""
     return "<window>" if is_window(part) else lemma_of(lower)
-
-
-def is_window(written: str) -> bool:
-    """Tell whether a word is a window pattern such as SSSL."""
-    return bool(WINDOWS.fullmatch(written)) and written not in NOT_WINDOWS
 
 
 def keeps(token: Token) -> bool:

@@ -206,7 +206,12 @@ EXCESS = {
     "narrow": frozenset({"model.width", "mlp.expansion"}),
 }  # fmt: skip
 """Excesses that speak of one thing: "(too narrow)" says nothing about the depth."""
-COST_UP = ("too few step", "fewer step", "less step", "slower", "oom", "out of memory")
+COSTS = words("flop iteration memory param parameter step token update vram")
+"""What a change costs or saves: "fewer tokens" says nothing of the name before it."""
+COST_UP = (
+    "too few step", "fewer step", "less step", "fewer token", "less token", "slower", "oom",
+    "out of memory",
+)  # fmt: skip
 COST_DOWN = ("more step", "faster", "speed up", "more token", "more update", "max update")
 PHRASES: dict[tuple[str, ...], str] = {
     ("instead", "of"): "insteadof", ("rather", "than"): "insteadof",
@@ -219,7 +224,8 @@ PHRASES: dict[tuple[str, ...], str] = {
     ("thin", "out"): "reduce", ("slim", "down"): "reduce",
     ("roll", "back"): "roll_back", ("put", "back"): "put_back", ("back", "to"): "back_to",
     ("return", "to"): "return_to", ("zero", "out"): "zero_out", ("dial", "back"): "dial_back",
-    ("w", "/", "o"): "w/o", ("as", "opposed", "to"): "insteadof", ("terug", "naar"): "back_to",
+    ("w", "/", "o"): "w/o", ("w", "/"): "with", ("as", "opposed", "to"): "insteadof",
+    ("terug", "naar"): "back_to",
     ("keep", "only"): "restrict_to", ("more", "slowly"): "slower", ("more", "quickly"): "faster",
     ("switch", "to"): "switch_to", ("voeg", "toe"): "add", ("don", "t"): "dont",
     ("do", "not"): "dont", ("no", "longer"): "no_longer", ("no", "more"): "no_more",

@@ -1,0 +1,103 @@
+"""Where a segment stops stating a change and starts on its condition, its reason, its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kg.text_clauses import Segment
+from kg.text_direction import verb_class
+from kg.text_match import Span
+from kg.text_tokens import Token
+from kg.text_words import CONTEXT, FACTORS, INSTRUMENT, METRICS, REPLACE, words
+
+ADVERBS = words("now no_longer only also always first then simply just instead")
+PLACES = words("from in on for of at across per between each every")
+NOUN_WORDS = words("the last first early late middle odd even all")
+
+
+def context_from(
+    tokens: Sequence[Token], segment: Segment, spans: Sequence[Span], covered: set[int]
+) -> int:
+    """Return the position from which a segment states context; its end if nowhere.
+
+    ``covered`` holds positions that belong to a name or a quantity: their words link, they
+    open nothing ("WD 0.01 on lm_head", "from 0.5 to 0.7").
+    """
+    tools: set[str] = set()
+    for position in range(segment.start, segment.end):
+        lemma = tokens[position].lemma
+        tools |= {lemma} & (REPLACE | INSTRUMENT)
+        if position in covered:
+            continue
+        if lemma in {"with", "for", "by", "met", "voor"} and tools:
+            continue
+        if lemma == "as" and position > segment.start and tokens[position - 1].lemma in FACTORS:
+            continue  # "half as many heads"
+        if passive(tokens, position, segment):
+            continue
+        if lemma in METRICS or (lemma in CONTEXT and not links(tokens, position, segment, spans)):
+            return position
+        if lemma in {"to", "at", "insteadof", "om"} and not links(tokens, position, segment, spans):
+            return position
+    return segment.end
+
+
+def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Sequence[Span]) -> bool:
+    """Tell whether a preposition leads to a value ("at 0.1", "to SwiGLU"), not to a reason."""
+    lemma = tokens[position].lemma
+    after = position + 1
+    if after >= segment.end:
+        return True
+    if lemma in {"at", "to", "from", "by", "insteadof", "of", "is", "are"}:
+        if tokens[after].kind in {"number", "window"} or tokens[after].value is not None:
+            return True
+        if lemma == "from" and leads_over(tokens, after, segment, spans):
+            return True
+        plain = verb_class(tokens[after].lemma) is None  # "to eliminate X" is a purpose
+        return lemma in {"to", "from", "insteadof"} and any(
+            span.start == after or (span.start == after + 1 and plain) for span in spans
+        )
+    return False
+
+
+def passive(tokens: Sequence[Token], position: int, segment: Segment) -> bool:
+    """Tell whether "is" leads to what is done: "is now compiled with ...", "there is an ..."."""
+    if tokens[position].lemma not in {"is", "are", "was", "were", "be", "been"}:
+        return False
+    if position > segment.start and tokens[position - 1].lemma == "there":
+        return True
+    after = position + 1
+    while after < segment.end and tokens[after].lemma in ADVERBS:
+        after += 1
+    if after >= segment.end:
+        return False
+    return verb_class(tokens[after].lemma) is not None or tokens[after].text.endswith("ed")
+
+
+def leads_over(
+    tokens: Sequence[Token], after: int, segment: Segment, spans: Sequence[Span]
+) -> bool:
+    """Tell whether "from" goes on with "to" and a name: "from uniform to truncated normal"."""
+    stop = min(after + 4, segment.end - 1)
+    onward = [p for p in range(after, stop) if tokens[p].lemma in {"to", "->"}]
+    return any(span.start in {p + 1, p + 2} for p in onward for span in spans)
+
+
+def is_place(tokens: Sequence[Token], start: int, noun: int) -> bool:
+    """Tell whether a noun says where: "in the last 2 layers", "from layer 7".
+
+    ``start`` is where its segment starts, ``noun`` where the noun stands.
+    """
+    after = tokens[noun + 1] if noun + 1 < len(tokens) else None
+    if tokens[noun].text.lower() in {"layer", "block"} and after is not None:
+        following = tokens[noun + 2].lemma if noun + 2 < len(tokens) else ""
+        if after.kind == "number" and following not in {"->", "to"}:
+            return True  # "layer 7", but "layer 8 -> 10" counts them
+    if noun > start and tokens[noun - 1].lemma == "to":
+        return True  # "add dropout to blocks", but "down to 6 blocks" counts them
+    before = noun - 1
+    while before > start and (
+        tokens[before].kind == "number" or tokens[before].lemma in NOUN_WORDS
+    ):
+        before -= 1
+    return before >= start and tokens[before].lemma in PLACES
