@@ -26,7 +26,7 @@ from kg.config_names import callee
 from kg.knobs import component_of
 from kg.logged import only_logs
 from kg.model import Change, ChangeType, OptimizerScope
-from kg.program import Program, Statement
+from kg.program import FORWARD, Program, Statement
 from kg.settings import Setting
 from kg.structure import Cluster, Homes, changed_statements, clusters, is_report
 from kg.structure_knobs import NAMELESS, PORT, UNSPECIFIED, knob_of, structural_changes
@@ -49,6 +49,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
+    read = [difference for difference in found if not is_loose(difference)]
     found = [valued(one, where) for one in tidy(without_followers(found, where))]
     known = [difference for difference in found if not is_loose(difference)]
     loose = [difference for difference in found if is_loose(difference)]
@@ -58,17 +59,28 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     named = [
         (knob, g)
         for knob, g in named
-        if not (belongs(knob, g, known) or within(g, *respelt) or says_the_same(g))
+        if not (belongs(knob, g, read) or within(g, *respelt) or says_the_same(g))
     ]
     named = [(beside(knob, g, old, new), g) for knob, g in named]
     if is_port(groups):
         return (*map(to_change, of_port(known)), port_change(groups))
     kept, named = settle(loose, named, where)
     records = [to_change(difference) for difference in [*known, *kept]]
-    records += structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
+    bare = structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
+    records += (as_rewritten(change, old, new) for change in bare)
     if not records:
         records.append(without_effect(groups, old.program, new.program))
     return tuple(one_position(records))
+
+
+def as_rewritten(change: Change, old: Analysis, new: Analysis) -> Change:
+    """Call code put beside a feature that both versions have a change of it, not a new one."""
+    both = change.knob not in NAMELESS and all(
+        any(p.knob == change.knob and not p.hidden for p in side.configuration.places)
+        for side in (old, new)
+    )
+    one_side = change.change_type in (ChangeType.ADD, ChangeType.REMOVE)
+    return replace(change, change_type=ChangeType.REPLACE) if both and one_side else change
 
 
 def one_position(records: list[Change]) -> list[Change]:
@@ -144,7 +156,7 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
             owner = place.scope.rpartition(".")[0]
             homes |= {place.scope, f"{owner}.__init__"}
             if component_of(difference.knob) in BRANCHES:
-                homes.add(f"{owner}.forward")
+                homes |= {f"{owner}.{name}" for name in FORWARD}
     return scopes <= homes
 
 

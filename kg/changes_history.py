@@ -129,10 +129,11 @@ def real_base(before: str, after: str, history: Sequence[str]) -> str | None:
     Agents drop a failed experiment by writing the next one over it. The version that shares
     most statements with the new one is what they started from.
     """
-    if not history:
+    tries = dropped_since(before, history)
+    if tries == len(history):
         return None
     best, nearest = None, distance(before, after)
-    for earlier in dict.fromkeys(history):
+    for earlier in dict.fromkeys(history[tries:]):
         if earlier == before:
             continue
         away = distance(earlier, after)
@@ -141,6 +142,19 @@ def real_base(before: str, after: str, history: Sequence[str]) -> str | None:
         ):
             best, nearest = earlier, away
     return best
+
+
+def dropped_since(before: str, history: Sequence[str]) -> int:
+    """Count the versions that came after the state the parent has put back.
+
+    What a revert has dropped is no base: a commit near to it tries that idea anew.
+    """
+    same = [
+        place
+        for place, earlier in enumerate(history)
+        if distance(earlier, before) == 0 and not moves(earlier, before)
+    ]
+    return same[-1] + 1 if same else 0
 
 
 def moves(one: str, other: str) -> int:

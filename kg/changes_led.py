@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from kg.changes_settings import Difference
+from kg.changes_settings import NUMBER, STANDING, Difference
 from kg.changes_tidy import is_structural, lines_of, one_sided, only_repeats, path_of
 from kg.idioms_features import ON
 from kg.knobs import component_of, switch_values
@@ -18,7 +18,8 @@ LEADING: Final = frozenset(
      "loss", "regularization"}
 )  # fmt: skip
 # What a module that takes the place of the MLP says by itself.
-MIXTURE: Final = re.compile(r"mlp\.|loss\.auxiliary$")
+MOE: Final = "mlp.moe"
+MIXTURE: Final = re.compile(r"mlp\.|loss\.(?:auxiliary|z_loss)$")
 
 
 def without_followers(found: list[Difference], where: Homes) -> list[Difference]:
@@ -32,6 +33,7 @@ def without_followers(found: list[Difference], where: Homes) -> list[Difference]
     led = {id(group) for difference in leading for group in homes[id(difference)]}
     leaders = {difference.knob for difference in leading}
     heads = [(d, homes[id(d)]) for d in leading if one_sided(d)]
+    heads += [(d, homes[id(d)]) for d in found if d.knob == MOE and not one_sided(d)]
     kept = []
     for difference in found:
         own = homes[id(difference)]
@@ -54,7 +56,11 @@ def valued(difference: Difference, where: Homes) -> Difference:
         for s in (group.added if difference.old is None else group.removed)
         if not s.scope and (match := CONSTANT.match(s.text))
     ]
-    if len(texts) != 1 or switch_values(difference.knob):
+    if switch_values(difference.knob):
+        return difference
+    if not texts and difference.knob not in STANDING:
+        texts = sorted(own_numbers(difference, where))
+    if len(texts) != 1:
         return difference
     shown = replace(side, value=texts[0])
     if difference.old is None:
@@ -62,6 +68,20 @@ def valued(difference: Difference, where: Homes) -> Difference:
     return replace(difference, old=shown)
 
 
+def own_numbers(difference: Difference, where: Homes) -> set[str]:
+    """Return the numbers written in a feature's code, without those any code has: 0, 1, 2, 1e-6."""
+    return {
+        number
+        for group in where.of(*lines_of([difference]))
+        for s in (group.added if difference.old is None else group.removed)
+        if not PLUMBING.search(s.text)
+        for number in NUMBER.findall(s.text)
+        if not USUAL.match(number)
+    }
+
+
+PLUMBING: Final = re.compile(r"params=|\.init\.|(?:zeros|ones|fill|normal|uniform)_?\(|print")
+USUAL: Final = re.compile(r"[0-3]$|[012]\.0?$|0?\.5$|1e-\d+$")
 CONSTANT: Final = re.compile(r"_?[A-Z][A-Z\d_]*=(-?\d[\d.]*(?:e-?\d+)?)$")
 
 
@@ -74,18 +94,27 @@ def comes_with(
     difference: Difference, own: list[Cluster], head: Difference, groups: list[Cluster]
 ) -> bool:
     """Tell whether a difference is part of a feature that is put in or taken out."""
-    if difference.knob == head.knob:
+    if difference.knob == head.knob or (difference.knob == MOE and MIXTURE.match(head.knob)):
         return False
     if sorts_parameters(own) and " > group " in path_of(difference) and brings_weights(groups):
         return True
+    if head.knob == MOE and MIXTURE.match(difference.knob):
+        made = any(group is other for group in own for other in groups)
+        return (made and one_sided(difference)) or classes(difference) <= classes(head)
     shared = [group for group in own if any(group is other for other in groups)]
     if not shared:
         return False
-    if one_sided(difference):
-        return head.knob == "mlp.moe" and MIXTURE.match(difference.knob) is not None
+    if one_sided(difference) or not one_sided(head):
+        return False
     if difference.knob == "attention.backend":
         return head.knob.startswith("attention.") and kernels(difference)
     return is_wiring(difference, shared) or weighs_new(difference, shared)
+
+
+def classes(difference: Difference) -> set[str]:
+    """Return the classes, and functions of none, that a difference has places in."""
+    places = (*difference.places, *difference.new_places)
+    return {place.scope.partition(".")[0] for place in places}
 
 
 def sorts_parameters(groups: list[Cluster]) -> bool:

@@ -192,6 +192,10 @@ def shown(side: Setting, other: Setting | None) -> str:
     """Return the value to show: the whole expression where the short values do not differ."""
     if other is not None and side.value == other.value and side.long:
         return side.long
+    if other is not None and side.knob == "norm.placement":
+        lacks = [w for w in side.value.split("+") if w.startswith("no_")]
+        both = {w for w in lacks if w in other.value.split("+")}
+        return "+".join(w for w in side.value.split("+") if w not in both) or side.value
     if other is not None and side.itemised and (own := side.parts - other.parts):
         return "+".join(sorted(own))
     return side.value

@@ -65,6 +65,13 @@ def tidy(found: list[Difference]) -> list[Difference]:
     if "optimizer.kind" in knobs:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
         dropped |= {d.knob for d in found if SCHEDULES.match(d.knob) and one_sided(d)}
+    for head, parts in PARTS.items():
+        if any(d.knob == head and one_sided(d) for d in found):
+            dropped |= {d.knob for d in found if one_sided(d) and parts.match(d.knob)}
+    if any(SHAPED.match(d.knob) and one_sided(d) for d in found):
+        dropped.add("schedule.lr_shape")  # a phase put in or taken out says the shape
+    if any(d.knob == "schedule.adam_momentum" for d in found):
+        dropped |= {d.knob for d in found if ADAM_BETA.match(d.knob) and one_sided(d)}
     if "schedule.muon_momentum" in knobs:
         dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
     if any(d.knob == "mlp.expansion" and one_sided(d) for d in found):
@@ -100,6 +107,15 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
         places = tuple(place for part in parts for place in part.places)
         new_places = tuple(place for part in parts for place in part.new_places)
         yield Difference(old, new, split=not values, places=places, new_places=new_places)
+
+
+# What comes with a knob that is put in, or goes with it: it is that knob in other words.
+PARTS = {
+    "attention.window_pattern": re.compile(r"attention\.(?:short_window|window_sizes)$"),
+    "residual.rezero": re.compile(r"residual\.(?:layer|branch)_scale$"),
+}
+SHAPED = re.compile(r"schedule\.(?:warmup|warmdown)_(?:ratio|steps)$|schedule\.final_lr_frac$")
+ADAM_BETA = re.compile(r"optimizer\.adam_beta\d$")
 
 
 BETA = re.compile(r"optimizer\.(?!muon|adam_|x0_)\w+_beta(\d)$")

@@ -11,7 +11,7 @@ from kg.canonical import canonical
 from kg.config_names import Names, callee
 from kg.fold import fold, number_of
 from kg.idioms_width import expansion_setting
-from kg.program import Program, Statement
+from kg.program import FORWARD, Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
 
@@ -211,7 +211,8 @@ def activation_settings(program: Program, names: Names, roles: Roles) -> Iterato
 
 def activation_setting(program: Program, names: Names, owner: str) -> Setting | None:
     """Run the forward pass of an MLP symbolically."""
-    symbols, value, forward = Symbols(program, names, owner), "", f"{owner}.forward"
+    symbols, value = Symbols(program, names, owner), ""
+    forward = next((f for n in FORWARD if (f := f"{owner}.{n}") in program.by_scope), "")
     for statement in program.by_scope.get(forward, []):
         value = symbols.run(statement) or value
     if not value or not symbols.touched:

@@ -10,7 +10,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from kg.config_names import Names
+from kg.canonical import canonical
+from kg.config_names import Names, callee
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
 from kg.nodes import SEEN
 from kg.program import Program, Statement
@@ -29,6 +30,7 @@ class Feature:
     name: re.Pattern[str] | None
     excluded: re.Pattern[str] | None
     value: re.Pattern[str] | None
+    argument: re.Pattern[str] | None
     roles: frozenset[Role]
     whole: bool
 
@@ -69,6 +71,7 @@ def feature(entry: dict[str, Any]) -> Feature:
         name=pattern("name"),
         excluded=pattern("not"),
         value=pattern("value"),
+        argument=pattern("argument"),
         roles=frozenset(Role(role) for role in entry.get("roles", ())),
         whole=entry.get("whole", False),
     )
@@ -139,11 +142,25 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
         if role in (Role.CONFIG, Role.NORM) or isinstance(statement.node, NO_CODE):
             continue
         for rule, value in matching(statement, role):
+            value = rate_given(statement, rule.argument) if rule.argument else value
             found.setdefault(rule.knob, []).append((statement, value))
             if rule.whole:
                 whole.add(rule.knob)
     for places in by_function(found, roles):
         yield feature_setting(names, *places, places[0] in whole)
+
+
+def rate_given(statement: Statement, called: re.Pattern[str]) -> str:
+    """Return what a call is given as its rate: by name, a constructor first, a function second."""
+    for call in statement.calls:
+        name = callee(call)
+        if not called.search(name):
+            continue
+        named = [k.value for k in call.keywords if k.arg in ("p", "rate", "prob", "drop_prob")]
+        given = named or call.args[0 if name[:1].isupper() else 1 :][:1]
+        if given:
+            return canonical(given[0])
+    return ""
 
 
 def by_function(

@@ -17,9 +17,7 @@ from kg.stream import terms
 
 LOSS: Final = re.compile(r"^(?:\w+_)?loss$")
 # Terms that have a knob of their own, and parts of the loss that are not added to it.
-OWN_KNOB: Final = re.compile(
-    r"z_?loss|logsumexp|log_z|smooth|focal|cross_entropy|\.item\(|detach", re.I
-)
+OWN_KNOB: Final = re.compile(r"z_?loss|logsumexp|log_z|smooth|focal|\.item\(|detach", re.I)
 
 
 def loss_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
@@ -69,7 +67,8 @@ def term_settings(
     site = Site(path, statement.scope, statement.span, Rank.IDIOM)
     knob = "loss.auxiliary"
     if weight is None:
-        yield make_value(knob, "1", site)
+        if "cross_entropy" not in canonical(term):  # of one chunk of many: the loss itself
+            yield make_value(knob, "1", site)
         return
     setting = make_setting(program, names, knob, weight, site)
     constant = names.definition(weight, statement.scope) if isinstance(weight, ast.Name) else None

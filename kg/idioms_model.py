@@ -11,7 +11,7 @@ from kg.anonymous import body_text
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
 from kg.fold import number_of
-from kg.program import Program, Statement
+from kg.program import Program, Statement, is_forward
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
 from kg.stream import branches_in
@@ -29,7 +29,7 @@ def value_embed_settings(program: Program, roles: Roles) -> Iterator[Setting]:
     for scope in roles.scopes(Role.VALUE_EMBEDS):
         statements = program.by_scope.get(scope, [])
         node = statements[-1].node if statements else None
-        if isinstance(node, ast.Return) and node.value is not None:
+        if isinstance(node, ast.Return) and node.value is not None and not is_false(node.value):
             site = Site(f"{scope} > return", scope, statements[-1].span, Rank.IDIOM)
             token = body_text(program, scope)
             text = program.source(node.value)
@@ -50,6 +50,11 @@ def value_embed_settings(program: Program, roles: Roles) -> Iterator[Setting]:
                 shown = (program.source(number) or ast.unparse(number)) if number else "1"
                 setting = make_value(knob, shown, site)
                 yield replace(setting, token=f"{number_of(setting.folded)}*{rest}", literal=False)
+
+
+def is_false(node: ast.expr) -> bool:
+    """Tell whether no layer is let through: it is as if there were no tables at all."""
+    return isinstance(node, ast.Constant) and not node.value
 
 
 def table_layers(
@@ -93,7 +98,7 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
             for target, value in assignments(statement.node):
                 if isinstance(target, ast.Attribute) and target.attr in ("attn", "mlp"):
                     yield from every_n(program, names, statement, target.attr, value)
-            if scope.endswith("forward"):
+            if is_forward(scope):
                 for part in sorted(branches_in(statement.node)):
                     yield from every_n(program, names, statement, part, None)
     for scope in roles.scopes(Role.MODEL):

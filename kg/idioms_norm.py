@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from kg.canonical import canonical
 from kg.config_names import assignments, callee
 from kg.idioms_attention import ROTATES
-from kg.program import Program, Span, Statement
+from kg.program import Program, Span, Statement, is_forward
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
 from kg.stream import branch_part, branches_in, has_norm, is_norm, stream_updates
@@ -39,7 +39,7 @@ def norm_settings(program: Program, roles: Roles) -> Iterator[Setting]:
             continue
         if role is Role.BLOCK:
             block_sites(statements, found)
-        elif role is Role.MODEL and scope.endswith("forward"):
+        elif role is Role.MODEL and is_forward(scope):
             model_sites(statements, found)
         elif role in (Role.ATTENTION, Role.MLP):
             inner_sites(statements, role, found)

@@ -33,7 +33,7 @@ def expansion_setting(program: Program, names: Names, owner: str) -> Iterator[Se
     site = Site(f"{scope} > hidden width", scope, statement.span, Rank.LOCAL)
     spans = tuple(s.span for s, _ in layers) + tuple(s.span for s in used)
     shown, ratio = width_ratio(program, names, hidden, layers[0][1].args[0], scope)
-    if ratio is None:
+    if ratio is None or ratio < NARROW:
         return
     layered = layer_term(names, hidden, scope)
     base = make_value("mlp.expansion", program.source(layered) if layered else shown, site)
@@ -128,4 +128,5 @@ def as_fraction(ratio: float) -> str:
     return f"{thirds}/3" if abs(ratio * 3 - thirds) < 3 * ROUNDED else ""
 
 
+NARROW: Final = 0.1  # a bottleneck of rank 16 is no hidden layer of an MLP
 ROUNDED: Final = 0.02  # a width of 8192 rounded to a multiple of 128 is off by at most 1/64

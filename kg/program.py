@@ -143,6 +143,14 @@ class Program:
         return self.counts[scope]
 
 
+def is_forward(scope: str) -> bool:
+    """Tell whether a scope is a module's forward pass; MLX calls it `__call__`."""
+    return scope.rpartition(".")[2] in FORWARD
+
+
+FORWARD: Final = ("forward", "__call__")
+
+
 def cut(line: str, start: int, end: int | None) -> str:
     """Cut a line at the byte offsets that ast gives."""
     if line.isascii():

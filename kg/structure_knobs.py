@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from kg.changes_settings import STANDING
 from kg.config_names import callee
 from kg.config_optimizer import Scopes, scope_of
 from kg.idioms_features import matching
@@ -86,7 +87,7 @@ BY_ROLE: Final = {
 LAYOUTS: Final = frozenset(
     {"norm.kind", "position.encoding", "attention.window_sizes", "schedule.lr_shape",
      "schedule.muon_momentum", "schedule.weight_decay", "embedding.value_embeds.placement",
-     "init.scheme", "loss.function", "data.loader", "evaluation.protocol"}
+     "init.scheme", "loss.function", "data.loader", "evaluation.protocol", "mlp.activation"}
 )  # fmt: skip
 
 
@@ -139,7 +140,7 @@ LOOP: Final = frozenset({"optimizer.loop", UNSPECIFIED})  # what a rate is writt
 def statement_knob(statement: Statement, roles: Roles) -> str:
     """Return what one statement is about."""
     role = roles.of(statement.scope)
-    if numbers_layers(statement):
+    if numbers_layers(statement) or asks_presence(statement):
         return ""
     if guards_reports(statement):
         return "evaluation.logging"
@@ -161,7 +162,17 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
             return knob
     if role is Role.OTHER and statement.scope and not roles.scopes(Role.MODEL):
         return unknown_knob(statement.scope)  # no trainer: the function is all there is to name
+    if role is Role.MLP and is_elementwise(statement, roles):
+        return "mlp.activation"
     return BY_ROLE.get(role, UNSPECIFIED)
+
+
+def is_elementwise(statement: Statement, roles: Roles) -> bool:
+    """Tell whether a class in the place of an MLP has no projections: it is an activation."""
+    owner = statement.scope.partition(".")[0]
+    body = [s for scope, code in roles.program.by_scope.items() if scope.startswith(f"{owner}.")
+            for s in code]  # fmt: skip
+    return bool(body) and not any("Linear" in s.names or "experts" in s.names for s in body)
 
 
 RATE_SCALED: Final = re.compile(r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] ")
@@ -174,6 +185,18 @@ def numbers_layers(statement: Statement) -> bool:
         return False
     target = node.targets[0]
     return isinstance(target, ast.Attribute) and target.attr.lstrip("_") == node.value.id
+
+
+def asks_presence(statement: Statement) -> bool:
+    """Tell whether a statement only asks if a module is there: `if block.attn is not None:`."""
+    if isinstance(statement.node, ast.Continue | ast.Pass):
+        return True
+    return isinstance(statement.node, ast.If) and PRESENCE.match(statement.text) is not None
+
+
+PRESENCE: Final = re.compile(
+    r"If (?:\(BoolOp \(And\) \[)?(?:,?\(\w[\w.]* is (?:not )?None\))+(?:\]\))?$|If hasattr\("
+)
 
 
 def is_environment(statement: Statement) -> bool:
@@ -208,7 +231,7 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
         kind = ChangeType.NO_EFFECT
     elif numbers is not None and numbers[0] is not None:
         kind = direction_of(numbers[0], numbers[1])
-    elif knob == "schedule.lr_shape":
+    elif knob == "schedule.lr_shape" or knob in STANDING:
         kind = ChangeType.REPLACE
     elif not removed:
         kind = ChangeType.ADD

@@ -26,9 +26,8 @@ def feature_near(cluster: Cluster, old: Analysis, new: Analysis) -> str:
             near = {
                 place.knob
                 for place in analysis.configuration.places
-                if place.parts
-                and place.knob != "optimizer.cautious_mask"  # beside it is the rest of the update
-                and place.knob in feature_knobs()
+                if place.knob != "optimizer.cautious_mask"  # beside it is the rest of the update
+                and ((place.parts and place.knob in feature_knobs()) or place.knob == SAVED)
                 and is_tied(statements, place.lines(), analysis.program)
             }
             found = near if not found else found & near
@@ -63,6 +62,7 @@ def tied(one: Statement, other: Statement, program: Program) -> bool:
     return any(counts[name] <= RARE for name in shared)
 
 
+SAVED: Final = "evaluation.checkpoint_saving"
 CARRIERS: Final = frozenset({"x", "y", "loss", "p", "logits", "h", "g"})  # what flows through all
 RARE: Final = 3  # statements that mention a name, for it to tie two of them across functions
 SMALL: Final = 200  # nodes under a test that is about one thing

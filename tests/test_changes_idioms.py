@@ -30,7 +30,7 @@ IDIOMS = [
              "        share = self.router(norm(x)).softmax(-1)\n"
              "        x = x + sum(s * e(norm(x)) for s, e in zip(share, self.experts))\n"),
         ],
-        "mlp.moe add none None -> True",
+        "mlp.moe add none None -> 4",
     ),
     (
         [(STEP, "    grads = [p.grad for p in model.parameters()]\n"

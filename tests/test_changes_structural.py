@@ -1,0 +1,143 @@
+"""Edits of shape: one idea is one record, however many places of the trainer it touches."""
+
+import pytest
+
+from kg.changes import changes
+from tests.gpt_source import GPT, edited
+from tests.test_changes import STEP, short
+
+JOINS = (
+    "        x = x + self.attn(norm(x), cos, sin, window_size)\n        x = x + self.mlp(norm(x))\n"
+)
+ATTN = "        self.attn = Attention(config, layer_idx)\n"
+DROPPED = JOINS.replace(
+    "x + self.attn(norm(x), cos, sin, window_size)",
+    "x + F.dropout(self.attn(norm(x), cos, sin, window_size), RATE, True)",
+)
+MLP = "        self.mlp = FeedForward(config)\n"
+UPDATE = '            p.sub_(zeropower(p.grad, steps=group["ns_steps"]), alpha=group["lr"])\n'
+LOSS = "        return F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1))\n"
+WARMDOWN = (
+    "    if progress < 1 - WARMDOWN_RATIO:\n        return 1.0\n"
+    "    left = (1 - progress) / WARMDOWN_RATIO\n    return left + (1 - left) * FINAL_LR_FRAC\n"
+)
+RATIO = "WARMDOWN_RATIO = 0.4\nFINAL_LR_FRAC = 0.0\n"
+BETAS = '        if group["kind"] == "muon":\n'
+IDEAS = [
+    (
+        [("ADAM_BETAS =", "RATE = 0.1\nADAM_BETAS ="), (JOINS, DROPPED)],
+        "regularization.dropout.residual add none None -> 0.1",
+    ),
+    (
+        [(MLP, MLP + "        self.chance = 0.15 * layer_idx / config.n_layer\n"),
+         (JOINS, "        if self.training and torch.rand(()) < self.chance:\n"
+          "            return x\n" + JOINS)],
+        "regularization.stochastic_depth add none None -> 0.15",
+    ),
+    (
+        [(MLP, MLP + "        self.attn_gain = nn.Parameter(torch.zeros(1))\n"
+          "        self.mlp_gain = nn.Parameter(torch.zeros(1))\n"),
+         (JOINS, JOINS.replace("+ self.attn", "+ self.attn_gain * self.attn")
+          .replace("+ self.mlp", "+ self.mlp_gain * self.mlp"))],
+        "residual.rezero add none None -> 0",
+    ),
+    (
+        [(ATTN, ATTN.rstrip() + " if layer_idx % 3 == 0 else None\n"),
+         (JOINS, "        if self.attn is not None:\n    " + JOINS),
+         ("            nn.init.uniform_(block.attn.c_q.weight, -s, s)\n",
+          "            if block.attn is None:\n                continue\n"
+          "            nn.init.uniform_(block.attn.c_q.weight, -s, s)\n")],
+        "attention.every_n_layers add none None -> layer_idx % 3 == 0",
+    ),
+    (
+        [(BETAS, '        if group["kind"] == "adamw":\n'
+          '            beta2 = 0.9 + 0.05 * min(step / 400, 1)\n'
+          '            group["betas"] = (0.8, beta2)\n' + BETAS)],
+        "schedule.adam_momentum replace adamw constant -> (0.8, beta2)",
+    ),
+    (
+        [(STEP, "    for n, p in model.named_parameters():\n"
+          "        if n not in trail:\n            trail[n] = torch.zeros_like(p.grad)\n"
+          "        trail[n].mul_(0.95).add_(p.grad, alpha=0.05)\n"
+          "        p.grad.add_(trail[n], alpha=2.0)\n" + STEP)],
+        "optimizer.gradient_ema add both None -> 0.95",
+    ),
+    (
+        [(UPDATE, "            u = zeropower(p.grad, steps=group[\"ns_steps\"])\n"
+          "            u = u * (u * p.grad > 0)\n"
+          "            p.sub_(u, alpha=group[\"lr\"])\n")],
+        "optimizer.cautious_mask add muon None -> True",
+    ),
+    (
+        [(LOSS, LOSS.replace("return", "loss =")
+          + "        later = 15 * torch.tanh(self.lm_head(norm(x0)).float() / 15)\n"
+          "        loss = loss + 0.25 * F.cross_entropy(later.flatten(0, 1), targets.view(-1))\n"
+          "        return loss\n")],
+        "loss.auxiliary add none None -> 0.25",
+    ),
+    (
+        [(WARMDOWN, "    return 1.0\n"), (RATIO, "FINAL_LR_FRAC = 0.0\n")],
+        "schedule.warmdown_ratio remove both 0.4 -> None",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pairs", "wanted"), IDEAS)
+def test_one_idea_is_one_record(pairs, wanted):
+    assert short(changes(GPT, edited(*pairs))) == [wanted]
+
+
+def test_a_forward_pass_by_the_name_that_mlx_calls_it_is_read():
+    mlx = GPT.replace("def forward", "def __call__")
+    silu = "return self.down(nn.silu(self.gate(h)) * self.up(h))"
+    gated = mlx.replace("h = self.up(x)\n        h = F.relu(h).square()\n", "h = x\n").replace(
+        "return self.down(h)", silu
+    )
+    assert [c.knob for c in changes(mlx, gated)] == ["mlp.activation"]
+
+
+ROUTED = """
+class Sparse(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.router = nn.Linear(config.n_embd, 8, bias=False)
+        self.experts = nn.ModuleList(FeedForward(config) for _ in range(8))
+
+    def forward(self, x):
+        score = self.router(x).softmax(-1)
+        top, chosen = score.topk(2, dim=-1)
+        self.balance_loss = torch.logsumexp(score, dim=-1).mean()
+        return sum(e(x) for e in self.experts) * top.sum(-1, keepdim=True)
+
+
+class Block(nn.Module):
+"""
+
+
+def test_what_a_router_does_is_part_of_the_experts():
+    before = edited(("class Block(nn.Module):\n", ROUTED.lstrip("\n")),
+                    ("self.mlp = FeedForward(config)", "self.mlp = Sparse(config)"))  # fmt: skip
+    after = edited(
+        ("score = self.router(x).softmax(-1)", "score = torch.sigmoid(self.router(x))"),
+        ("score.topk(2, dim=-1)", "score.topk(2, dim=-1, sorted=False)"),
+        ("torch.logsumexp(score, dim=-1).mean()", "torch.logsumexp(score, dim=-1).square().mean()"),
+        source=before,
+    )
+    assert [c.knob for c in changes(before, after)] == ["mlp.moe"]
+
+
+def test_an_idea_tried_again_after_its_revert_is_no_undo_of_it():
+    first = edited((ATTN, ATTN + "        self.note = 1\n"), ("h = F.relu(h).square()",
+                   "h = torch.sigmoid(h)\n        h = h * h\n        h = h + 0.0"))  # fmt: skip
+    again = edited(("= F.relu(h).square()", "= torch.sigmoid(h)\n        h = h * h"), source=GPT)
+    found = changes(GPT, again, message="sigmoid once more", history=[first, GPT])
+    assert [(c.knob, str(c.change_type), c.silent) for c in found] == [
+        ("mlp.activation", "replace", False)
+    ]
+
+
+def test_a_checkpoint_saved_under_a_test_is_still_the_checkpoint():
+    saved = GPT + "torch.save(model.state_dict(), 'model.pt')\n"
+    tested = GPT + "if loss < 3:\n    torch.save(model.state_dict(), 'model.pt')\n"
+    (change,) = changes(saved, tested)
+    assert (change.knob, str(change.change_type)) == ("evaluation.checkpoint_saving", "replace")
