@@ -17,6 +17,7 @@ from kg.changes_tidy import (
     lines_in,
     lines_of,
     of_port,
+    one_sided,
     path_of,
     port_change,
     tidy,
@@ -141,6 +142,8 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
         return True
     if knob == "position.encoding" and any(d.knob.startswith("position.") for d in known):
         return True
+    if knob == "optimizer.update" and any(DECAYS.match(d.knob) and one_sided(d) for d in known):
+        return all(DECAY.intersection(statement.names) for statement in group.statements())
     if knob == "optimizer.loop" and any(" > group " in path_of(d) for d in known):
         return True  # what the loop makes of a group's new entry
     if knob == PORT and any(difference.knob == "attention.backend" for difference in known):
@@ -158,6 +161,10 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
             if component_of(difference.knob) in BRANCHES:
                 homes |= {f"{owner}.{name}" for name in FORWARD}
     return scopes <= homes
+
+
+DECAYS = re.compile(r"regularization\.weight_decay\.")
+DECAY = frozenset({"wd", "weight_decay", "decay", "muon_wd"})  # what an update calls it
 
 
 def loads_kernel(statement: Statement) -> bool:

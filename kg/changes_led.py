@@ -100,10 +100,14 @@ def comes_with(
         return True
     if head.knob == MOE and MIXTURE.match(difference.knob):
         made = any(group is other for group in own for other in groups)
-        return (made and one_sided(difference)) or classes(difference) <= classes(head)
+        return (made and one_sided(difference)) or (bool(own) and classes(own) <= classes(groups))
     shared = [group for group in own if any(group is other for other in groups)]
     if not shared:
         return False
+    if difference.knob == "attention.backend" and one_sided(difference):
+        return head.knob.startswith("attention.")  # the kernel's work is written out
+    if difference.knob == "norm.placement" and is_inner(difference, head):
+        return True
     if one_sided(difference) or not one_sided(head):
         return False
     if difference.knob == "attention.backend":
@@ -111,10 +115,18 @@ def comes_with(
     return is_wiring(difference, shared) or weighs_new(difference, shared)
 
 
-def classes(difference: Difference) -> set[str]:
-    """Return the classes, and functions of none, that a difference has places in."""
-    places = (*difference.places, *difference.new_places)
-    return {place.scope.partition(".")[0] for place in places}
+def is_inner(difference: Difference, head: Difference) -> bool:
+    """Tell whether norms differ only within the branch that a feature is put into."""
+    old, new = difference.old, difference.new
+    parts = (old.parts if old else frozenset()) ^ (new.parts if new else frozenset())
+    owner = {"attention": "attn:", "mlp": "mlp:"}.get(component_of(head.knob), "?")
+    own = (f"{owner}{place}" for place in ("inner", "v"))
+    return bool(parts) and parts <= set(own)
+
+
+def classes(groups: list[Cluster]) -> set[str]:
+    """Return the classes, and functions of none, that some edits lie in."""
+    return {s.scope.partition(".")[0] for group in groups for s in group.statements()} - {""}
 
 
 def sorts_parameters(groups: list[Cluster]) -> bool:

@@ -68,6 +68,7 @@ def tidy(found: list[Difference]) -> list[Difference]:
     for head, parts in PARTS.items():
         if any(d.knob == head and one_sided(d) for d in found):
             dropped |= {d.knob for d in found if one_sided(d) and parts.match(d.knob)}
+    dropped |= {d.knob for d in found if one_sided(d) and IDLE.match(d.knob) and is_constant(d)}
     if any(SHAPED.match(d.knob) and one_sided(d) for d in found):
         dropped.add("schedule.lr_shape")  # a phase put in or taken out says the shape
     if any(d.knob == "schedule.adam_momentum" for d in found):
@@ -115,6 +116,7 @@ PARTS = {
     "residual.rezero": re.compile(r"residual\.(?:layer|branch)_scale$"),
 }
 SHAPED = re.compile(r"schedule\.(?:warmup|warmdown)_(?:ratio|steps)$|schedule\.final_lr_frac$")
+IDLE = re.compile(r"schedule\.(?:weight_decay|adam_momentum)$")
 ADAM_BETA = re.compile(r"optimizer\.adam_beta\d$")
 
 
@@ -151,6 +153,12 @@ def only_repeats(difference: Difference) -> bool:
     """Tell whether a side is there to be compared with: shared betas, the order of two branches."""
     side = difference.new or difference.old
     return side is not None and side.hidden and side.rank is not Rank.CONSTANT
+
+
+def is_constant(difference: Difference) -> bool:
+    """Tell whether the one side of a schedule only says that nothing changes."""
+    side = difference.new or difference.old
+    return side is not None and side.value == "constant"
 
 
 def path_of(difference: Difference) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from kg.config_names import Names, assignments, callee, defaults, is_computed
+from kg.given import default_given
 from kg.idioms_features import knob_of_name
 from kg.knobs import knob_named, unknown_knob
 from kg.program import Program, Statement
@@ -98,7 +99,7 @@ def name_settings(
     program: Program, names: Names, statement: Statement, name: str, value: ast.expr
 ) -> Iterator[Setting]:
     """Yield what `NAME = value` sets, in the open, in a class or in a function."""
-    scope = statement.scope
+    scope, value = statement.scope, default_given(value)
     once = len(names.locals.get((scope, name), ())) == 1
     if isinstance(value, ast.Dict):
         yield from dict_settings(program, names, statement, name, value)

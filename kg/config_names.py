@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from kg.canonical import canonical
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold
+from kg.given import default_given
 from kg.nodes import SEEN, under
 from kg.program import Function, Program, Statement
 
@@ -54,7 +55,8 @@ class Names:
                 key = (statement.scope, target.id)
                 self.locals.setdefault(key, []).append(statement)
                 if statement.scope in self.program.classes:
-                    self.fields.setdefault(target.id, []).append((value, statement.scope))
+                    bound = (default_given(value), statement.scope)
+                    self.fields.setdefault(target.id, []).append(bound)
             elif isinstance(target, ast.Attribute):
                 self.attributes.setdefault(target.attr, []).append((value, statement.scope))
 

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from kg.canonical import canonical
 from kg.config_names import Names, callee
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
 from kg.nodes import SEEN
+from kg.overwrites import node_names
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
 
 ON = "True"
+Place: TypeAlias = tuple[Statement, str, str]  # the value it gives, the text that is compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def matched(text: str, names: frozenset[str], role: Role) -> tuple[tuple[Feature
 
 def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield one setting for each feature the program has."""
-    found: dict[str, list[tuple[Statement, str]]] = {}
+    found: dict[str, list[Place]] = {}
     whole: set[str] = set()
     for statement in program.statements:
         role = roles.of(statement.scope)
@@ -143,7 +145,7 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
             continue
         for rule, value in matching(statement, role):
             value = rate_given(statement, rule.argument) if rule.argument else value
-            found.setdefault(rule.knob, []).append((statement, value))
+            found.setdefault(rule.knob, []).append((statement, value, own_text(statement, rule)))
             if rule.whole:
                 whole.add(rule.knob)
     for places in by_function(found, roles):
@@ -163,12 +165,26 @@ def rate_given(statement: Statement, called: re.Pattern[str]) -> str:
     return ""
 
 
-def by_function(
-    found: dict[str, list[tuple[Statement, str]]], roles: Roles
-) -> Iterator[tuple[str, list[tuple[Statement, str]]]]:
+def own_text(statement: Statement, rule: Feature) -> str:
+    """Return a statement's text, of a call that only hands a feature on the arguments that do.
+
+    `Block(dim, gate_init, rope_dims)` with one more argument is the same gate as before.
+    """
+    node = statement.node
+    value = node.value if isinstance(node, ast.Assign | ast.Expr | ast.Return) else None
+    if not isinstance(value, ast.Call) or rule.name is None or not callee(value)[:1].isupper():
+        return statement.text
+    if rule.name.search(callee(value)) or (rule.text and rule.text.search(statement.text)):
+        return statement.text
+    given = [*value.args, *(keyword.value for keyword in value.keywords)]
+    own = [canonical(a) for a in given if any(rule.name.search(name) for name in node_names(a))]
+    return ",".join(own) if own and len(given) > len(own) else statement.text
+
+
+def by_function(found: dict[str, list[Place]], roles: Roles) -> Iterator[tuple[str, list[Place]]]:
     """Yield the places of each feature; in optimizers each update rule has its own."""
     for knob, places in found.items():
-        parts: dict[str, list[tuple[Statement, str]]] = {}
+        parts: dict[str, list[Place]] = {}
         for place in places:
             scope = place[0].scope
             key = scope if roles.of(scope) is Role.OPTIMIZER else ""
@@ -176,7 +192,8 @@ def by_function(
         yield from ((knob, part) for part in parts.values())
 
 
-NO_CODE = (ast.Import, ast.ImportFrom, ast.Assert)
+# A head only names what its body uses: another parameter is no change of the feature.
+NO_CODE = (ast.Import, ast.ImportFrom, ast.Assert, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def value_of(rule: Feature, match: re.Match[str] | None, text: str) -> str:
@@ -191,18 +208,16 @@ def first_group(match: re.Match[str]) -> str:
     return next((v for k, v in match.groupdict().items() if k != "name" and v), "")
 
 
-def feature_setting(
-    names: Names, knob: str, places: list[tuple[Statement, str]], whole: bool
-) -> Setting:
+def feature_setting(names: Names, knob: str, places: list[Place], whole: bool) -> Setting:
     """Build the setting of a feature from the statements that make it."""
-    statement, value = next(((s, v) for s, v in places if v), (places[0][0], ""))
+    statement, value = next(((s, v) for s, v, _ in places if v), (places[0][0], ""))
     shown, folded = resolved(names, value, statement)
     site = Site(f"{statement.scope} > {knob}".removeprefix(" > "), statement.scope,
                 statement.span, Rank.IDIOM)  # fmt: skip
     setting = make_value(knob, shown or ON, site)
-    spans = tuple(place.span for place, _ in places)
-    token = "\n".join(sorted(place.text for place, _ in places)) if whole else f"{folded!r}"
-    apart = {v for place, v in places if v and CLIPS.search(place.text)}
+    spans = tuple(place.span for place, _, _ in places)
+    token = "\n".join(sorted(text for _, _, text in places)) if whole else f"{folded!r}"
+    apart = {v for place, v, _ in places if v and CLIPS.search(place.text)}
     return replace(
         setting,
         layered=len(apart) > 1,
@@ -210,7 +225,7 @@ def feature_setting(
         token=token,
         literal=not whole,
         exact=whole,
-        parts=frozenset(place.text for place, _ in places) if whole else frozenset(),
+        parts=frozenset(text for _, _, text in places) if whole else frozenset(),
         covers=spans,
     )
 
@@ -237,6 +252,8 @@ def resolved(names: Names, value: str, statement: Statement) -> tuple[str, Value
 
 def shown_definition(node: ast.expr, scope: str) -> str:
     """Return what a name stands for: the file of a path, else the expression of a local."""
+    if isinstance(node, ast.IfExp) and "training" in canonical(node.test):
+        return ast.unparse(node.body)  # what it is as long as the model is trained
     texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
     files = [text for text in texts if isinstance(text, str) and FILE.search(text)]
     return files[-1] if files else ast.unparse(node) if scope else ""

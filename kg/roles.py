@@ -41,7 +41,7 @@ class Role(StrEnum):
 
 CLASS_ROLES: Final[tuple[tuple[re.Pattern[str], Role], ...]] = (
     (re.compile(r"optim|muon|adam|sgd|lion", re.I), Role.OPTIMIZER),
-    (re.compile(r"config|settings|hparams|args$", re.I), Role.CONFIG),
+    (re.compile(r"config|settings|hparams|hyper_?param|args$", re.I), Role.CONFIG),
     (re.compile(r"norm", re.I), Role.NORM),
     (re.compile(r"rotary|rope|posit|alibi", re.I), Role.ROTARY),
     (re.compile(r"attn|attention|flash", re.I), Role.ATTENTION),

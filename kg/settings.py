@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Final
 
 from kg.canonical import canonical
-from kg.config_names import Names, callee
+from kg.config_names import Names
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, number_of
+from kg.given import default_given
 from kg.knobs import component_of
 from kg.model import OptimizerScope
 from kg.nodes import SEEN, under
@@ -109,31 +110,6 @@ def make_setting(program: Program, names: Names, knob: str, node: ast.expr, site
         probe=() if number_of(folded) is not None else probe(names, given, site.scope),
         layered=not literal and mentions_layer(node, names, site.scope),
     )
-
-
-def default_given(node: ast.expr) -> ast.expr:
-    """Return what a value is unless someone says otherwise: the default of `environ.get`.
-
-    `int(os.environ.get("BATCH", "128"))` is 128 in every run that is recorded here.
-    """
-    call = node
-    while isinstance(call, ast.Call) and callee(call) in ("int", "float", "str") and call.args:
-        call = call.args[0]
-    if not isinstance(call, ast.Call) or callee(call) not in ("get", "getenv"):
-        return node
-    if not ENVIRONMENT.search(canonical(call.func)) or len(call.args) != 2:
-        return node
-    default = call.args[1]
-    while isinstance(default, ast.Call) and callee(default) == "str" and default.args:
-        default = default.args[0]
-    if call is not node and isinstance(default, ast.Constant) and isinstance(default.value, str):
-        number = fold(default.value)
-        if isinstance(number, int | float):
-            return ast.Constant(value=number)
-    return default
-
-
-ENVIRONMENT: Final = re.compile(r"environ|getenv")
 
 
 def probe(names: Names, node: ast.expr, scope: str) -> tuple[float, ...]:

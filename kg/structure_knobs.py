@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Final
 
 from kg.changes_settings import STANDING
-from kg.config_names import callee
+from kg.config_names import assignments, callee
 from kg.config_optimizer import Scopes, scope_of
+from kg.given import default_given
 from kg.idioms_features import matching
 from kg.knobs import component_of, unknown_knob
 from kg.logged import only_logs
@@ -201,7 +202,10 @@ PRESENCE: Final = re.compile(
 
 def is_environment(statement: Statement) -> bool:
     """Tell whether a statement is about the machine a script runs on."""
-    if any(ENVIRONMENT.match(name) for name in statement.names):
+    names = statement.names
+    if any(default_given(value) is not value for _, value in assignments(statement.node)):
+        names -= {"environ"}  # a setting with a default, not the machine
+    if any(ENVIRONMENT.match(name) for name in names):
         return True
     return bool(HARDWARE.search(statement.text))
 

@@ -141,3 +141,99 @@ def test_a_checkpoint_saved_under_a_test_is_still_the_checkpoint():
     tested = GPT + "if loss < 3:\n    torch.save(model.state_dict(), 'model.pt')\n"
     (change,) = changes(saved, tested)
     assert (change.knob, str(change.change_type)) == ("evaluation.checkpoint_saving", "replace")
+
+
+SHELL = """
+import os
+
+
+class Hyperparameters:
+    rope_base = float(os.environ.get("ROPE_BASE", 10000.0))
+    final_lr_frac = float(os.environ.get("FINAL_LR_FRAC", "0.0"))
+
+
+args = Hyperparameters()
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("10000.0", "50000.0", "position.rope_base increase none 10000.0 -> 50000.0"),
+        ('"0.0"', '"0.1"', "schedule.final_lr_frac increase none 0.0 -> 0.1"),
+    ],
+)
+def test_a_setting_that_the_shell_may_change_is_its_default(old, new, wanted):
+    assert short(changes(SHELL, SHELL.replace(old, new))) == [wanted]
+
+
+PLAIN = (
+    SHELL
+    + """
+
+class Muon(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, dict(lr=lr, momentum=0.95))
+
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.add_(zeropower(p.grad), alpha=-group["lr"])
+
+
+optimizer = Muon(matrix_params, lr=0.02)
+for group in optimizer.param_groups:
+    group["lr"] = group["initial_lr"] * scale
+"""
+)
+
+
+def test_decay_given_to_an_optimizer_that_had_none_is_one_record():
+    decayed = edited(
+        ("def __init__(self, params, lr):", "def __init__(self, params, lr, weight_decay=0.0):"),
+        ("momentum=0.95))", "momentum=0.95, weight_decay=weight_decay))"),
+        ("                p.add_(", "                wd = group[\"weight_decay\"]\n"
+         "                p.mul_(1 - group[\"lr\"] * wd)\n                p.add_("),
+        ("lr=0.02)", "lr=0.02, weight_decay=args.muon_wd)"),
+        ("    rope_base", '    muon_wd = float(os.environ.get("MUON_WD", 0.1))\n    rope_base'),
+        source=PLAIN,
+    )  # fmt: skip
+    assert short(changes(PLAIN, decayed)) == [
+        "regularization.weight_decay.matrix add muon None -> 0.1"
+    ]
+
+
+def test_an_argument_more_leaves_the_features_of_a_call_as_they_are():
+    gained = edited(
+        ("class Attention(nn.Module):\n    def __init__(self, config, layer_idx):",
+         "class Attention(nn.Module):\n    def __init__(self, config, layer_idx, q_gain):"),
+        ("        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=False)\n\n",
+         "        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=False)\n"
+         "        self.q_gain = nn.Parameter(torch.full((config.n_head,), q_gain))\n\n"),
+        ("        q, k = norm(q), norm(k)\n",
+         "        q, k = norm(q), norm(k)\n        q = q * self.q_gain.view(1, 1, -1, 1)\n"),
+        ("Attention(config, layer_idx)", "Attention(config, layer_idx, 1.5)"),
+    )  # fmt: skip
+    dropped = edited(
+        ("def __init__(self, config, layer_idx, q_gain):",
+         "def __init__(self, config, layer_idx, q_gain, drop):"),
+        ("Attention(config, layer_idx, 1.5)", "Attention(config, layer_idx, 1.5, 0.1)"),
+        ("        return self.c_proj(y.reshape(B, T, C))",
+         "        return self.drop(self.c_proj(y.reshape(B, T, C)))"),
+        ("        self.q_gain = nn.P",
+         "        self.drop = nn.Dropout(drop)\n        self.q_gain = nn.P"),
+        source=gained,
+    )  # fmt: skip
+    assert [c.knob for c in changes(gained, dropped)] == ["regularization.dropout.attention"]
+
+
+def test_two_attention_maps_written_out_are_one_idea():
+    attend = "        y = flash_attn_func(q, k, v, causal=True, window_size=window_size)\n"
+    after = edited(
+        (attend, "        one = (q[..., :32] @ k[..., :32].mT).softmax(-1)\n"
+         "        two = (q[..., 32:] @ k[..., 32:].mT).softmax(-1)\n"
+         "        y = norm((one - self.lam * two) @ v)\n"),
+        ("        self.n_head = config.n_head\n",
+         "        self.n_head = config.n_head\n        self.lam = nn.Parameter(torch.ones(1))\n"),
+    )  # fmt: skip
+    assert [c.knob for c in changes(GPT, after)] == ["attention.differential"]
