@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from kg.changes_settings import NUMBER, STANDING, Difference
+from kg.changes_settings import NUMBER, Difference
 from kg.changes_tidy import is_structural, lines_of, one_sided, only_repeats, path_of
 from kg.idioms_features import ON
 from kg.knobs import component_of, switch_values
@@ -58,7 +58,7 @@ def valued(difference: Difference, where: Homes) -> Difference:
     ]
     if switch_values(difference.knob):
         return difference
-    if not texts and difference.knob not in STANDING:
+    if not texts and RATED.match(difference.knob):
         texts = sorted(own_numbers(difference, where))
     if len(texts) != 1:
         return difference
@@ -80,6 +80,8 @@ def own_numbers(difference: Difference, where: Homes) -> set[str]:
     }
 
 
+# What is said by a number of its own, where it has but one.
+RATED: Final = re.compile(r"regularization\.|loss\.|optimizer\.|mlp\.moe$|data\.")
 PLUMBING: Final = re.compile(r"params=|\.init\.|(?:zeros|ones|fill|normal|uniform)_?\(|print")
 USUAL: Final = re.compile(r"[0-3]$|[012]\.0?$|0?\.5$|1e-\d+$")
 CONSTANT: Final = re.compile(r"_?[A-Z][A-Z\d_]*=(-?\d[\d.]*(?:e-?\d+)?)$")
@@ -94,6 +96,8 @@ def comes_with(
     difference: Difference, own: list[Cluster], head: Difference, groups: list[Cluster]
 ) -> bool:
     """Tell whether a difference is part of a feature that is put in or taken out."""
+    if difference.knob == "attention.qk_norm" and head.knob == "attention.temperature":
+        return False
     if difference.knob == head.knob or (difference.knob == MOE and MIXTURE.match(head.knob)):
         return False
     if sorts_parameters(own) and " > group " in path_of(difference) and brings_weights(groups):

@@ -55,6 +55,9 @@ def tidy(found: list[Difference]) -> list[Difference]:
         dropped |= {"embedding.value_embeds.placement"}  # all layers that have any share the one
         gone = {d.knob for d in found if one_sided(d) and TABLES.search(d.knob + path_of(d))}
         dropped |= gone - {"embedding.value_embeds.sharing"}
+    if any(d.knob == "attention.qk_norm" and not one_sided(d) for d in found):
+        # another norm brings its own length: `q / |q| * sqrt(d)`
+        dropped |= {d.knob for d in found if d.knob == "attention.temperature" and one_sided(d)}
     if "position.encoding" in knobs:
         # the norm that came after the rotation comes after nothing now
         dropped |= {d.knob for d in found if d.knob == "attention.qk_norm" and not one_sided(d)}

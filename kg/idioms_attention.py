@@ -80,7 +80,10 @@ def projection_settings(program: Program, roles: Roles) -> Iterator[Setting]:
             for statement in program.by_scope.get(f"{owner}.__init__", [])
             for target, value in assignments(statement.node)
             if isinstance(target, ast.Attribute)
-            and re.match(r"^(c_|w)?(q|k|v|qkv|kv|qk)(_proj|_linear)?$|c_attn|in_proj", target.attr)
+            and re.match(
+                r"^(c_|w)?(q|k|v|qkv|kv|qk)(_(proj|linear|down|up|a|b|low|lora\w*))?$|c_attn|in_proj",
+                target.attr,
+            )
             and isinstance(value, ast.Call)
         ]
         if not made:

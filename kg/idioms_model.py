@@ -105,7 +105,7 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
         for statement in program.by_scope.get(scope, []):
             loops = [parent for parent in statement.parents if isinstance(parent, ast.For)]
             runs = re.search(r"\b(block|layer)\w*\(|\.h\[", statement.text) is not None
-            extra = repeated_loop(loops) if runs else None
+            extra = repeated_loop(loops, names, scope) if runs else None
             if extra is not None:
                 site = Site(f"{scope} > loops", scope, statement.span, Rank.IDIOM)
                 count = extra.iter.args[-1] if isinstance(extra.iter, ast.Call) else extra.iter
@@ -115,7 +115,7 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
                 yield replace(setting, covers=(head,))
 
 
-def repeated_loop(loops: list[ast.For]) -> ast.For | None:
+def repeated_loop(loops: list[ast.For], names: Names, scope: str) -> ast.For | None:
     """Return the loop that makes the layers run more often than there are layers."""
     for loop in loops:
         text = canonical(loop.iter)
@@ -123,7 +123,22 @@ def repeated_loop(loops: list[ast.For]) -> ast.For | None:
             return loop
         if re.search(r"\*\d+\)|\(\d+\*", text):  # `list(self.h) * 2`
             return loop
+        bound = names.locals.get((scope, getattr(loop.iter, "id", "")), ())
+        if any(REPEATED.search(s.text) or has_twice(s.node) for s in bound):
+            return loop
     return None
+
+
+REPEATED = re.compile(r"\(\d\*\w+\[|\]\)?\*\d|\(\w+\[[^=]*\]\+\w+\[")  # `2 * order[1:3]`
+
+
+def has_twice(node: ast.stmt) -> bool:
+    """Tell whether a list of layer numbers has one of them twice: `[0, 1, 2, 1, 2, 3]`."""
+    value = getattr(node, "value", None)
+    if not isinstance(value, ast.List | ast.Tuple):
+        return False
+    numbers = [canonical(e) for e in value.elts if isinstance(e, ast.Constant)]
+    return len(numbers) > len(set(numbers))
 
 
 def every_n(

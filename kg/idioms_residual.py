@@ -138,13 +138,21 @@ def scale_factor(value: ast.expr) -> ast.expr | None:
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult | ast.Div):
         return None
     for factor, other in ((value.right, value.left), (value.left, value.right)):
-        mentions = {n.id for n in ast.walk(factor) if isinstance(n, ast.Name)}
+        formats = {id(n.value) for n in ast.walk(factor) if is_format(n)}
+        mentions = {
+            n.id for n in ast.walk(factor) if isinstance(n, ast.Name) and id(n) not in formats
+        }
         carries = isinstance(other, ast.Name) and bool(QUERY_KEY.match(other.id))
         carries = carries or isinstance(other, ast.Call)
         plain = is_plain_number(factor) or not (mentions & {"cos", "sin", "mask"})
         if carries and plain and not any(QUERY_KEY.match(name) for name in mentions):
             return factor
     return None
+
+
+def is_format(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    """Tell whether a node only asks for a tensor's number format or device: `q.dtype`."""
+    return isinstance(node, ast.Attribute) and node.attr in ("dtype", "device")
 
 
 def mixing_settings(program: Program, scope: str) -> Iterator[Setting]:
@@ -173,10 +181,20 @@ QUERY_OR_KEY: Final = re.compile(r"^([qk])(?:_\w{1,12}|\d)?$")
 def output_scale(program: Program, names: Names, scope: str) -> Iterator[Setting]:
     """Yield `attention.head_scale`: what attention returns, times a learned gain or a gate."""
     outputs: set[str] = set()
+    gates: dict[str, tuple[tuple[int, int], ...]] = {}  # locals made by a sigmoid
     for statement in program.by_scope.get(scope, []):
         for target, value in assignments(statement.node):
             if not isinstance(target, ast.Name):
                 continue
+            own = [
+                gates[n.id] for n in ast.walk(value) if isinstance(n, ast.Name) and n.id in gates
+            ]
+            if any(callee(call) == "sigmoid" for call in statement.calls) or (
+                own and target.id not in outputs
+            ):
+                made = definitions(program, value) if not own else ()
+                gates[target.id] = (*(span for spans in own for span in spans),
+                                    statement.span, *made)  # fmt: skip
             if any(callee(call) in BACKENDS for call in statement.calls):
                 outputs.add(target.id)
             if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
@@ -184,10 +202,13 @@ def output_scale(program: Program, names: Names, scope: str) -> Iterator[Setting
             sides = (value.left, value.right)
             for factor, other in (sides, sides[::-1]):
                 scaled = isinstance(other, ast.Name) and other.id in outputs
-                if scaled and learned_from(names, factor) is not None:
+                gated = [gates[n.id] for n in ast.walk(factor)
+                         if isinstance(n, ast.Name) and n.id in gates]  # fmt: skip
+                if scaled and (gated or learned_from(names, factor) is not None):
                     site = Site(f"{scope} > output scale", scope, statement.span, Rank.IDIOM)
                     setting = make_value("attention.head_scale", "True", site)
-                    yield replace(setting, covers=definitions(program, factor))
+                    covers = gated[0] if gated else definitions(program, factor)
+                    yield replace(setting, covers=covers)
 
 
 def input_skip(program: Program, scope: str) -> Iterator[Setting]:

@@ -93,7 +93,7 @@ SPELLINGS = [
           "        groups.append(dict(kind='adamw', params=others, lr=matrix_lr * scale,\n"
           "                           betas=adam_betas, eps=1e-10, weight_decay=0.0))\n"
           "        return MuonAdamW(groups)\n")],
-        "attention.short_conv add none None -> 4",
+        "attention.short_conv add none None -> True",
     ),
     (
         [("        x = x + self.attn(norm(x), cos",

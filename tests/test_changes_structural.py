@@ -6,6 +6,9 @@ from kg.changes import changes
 from tests.gpt_source import GPT, edited
 from tests.test_changes import STEP, short
 
+HEADS = "        self.n_head = config.n_head\n"
+ATTEND = "        y = flash_attn_func(q, k, v, causal=True, window_size=window_size)\n"
+NORMED = "        q, k = norm(q), norm(k)\n"
 JOINS = (
     "        x = x + self.attn(norm(x), cos, sin, window_size)\n        x = x + self.mlp(norm(x))\n"
 )
@@ -78,6 +81,48 @@ IDEAS = [
     (
         [(WARMDOWN, "    return 1.0\n"), (RATIO, "FINAL_LR_FRAC = 0.0\n")],
         "schedule.warmdown_ratio remove both 0.4 -> None",
+    ),
+    (
+        [(HEADS, HEADS + "        self.valve = nn.Linear(16, config.n_head, bias=False)\n"),
+         (ATTEND, ATTEND + "        open_ = torch.sigmoid(self.valve(x[..., :16]))\n"
+          "        y = y * open_.unsqueeze(-1)\n"),
+         ("            nn.init.zeros_(block.attn.c_proj.weight)\n",
+          "            nn.init.zeros_(block.attn.c_proj.weight)\n"
+          "            nn.init.zeros_(block.attn.valve.weight)\n"),
+         ("        matrices = list(self.h.parameters())\n",
+          "        valves = [b.attn.valve.weight for b in self.h]\n"
+          "        matrices = [p for p in self.h.parameters() if p.shape[0] != 16]\n"),
+         ("        groups = [\n", "        groups = [\n            dict(kind=\"adamw\", "
+          "params=valves, lr=scalar_lr * 0.1, betas=adam_betas, eps=1e-10, weight_decay=0.0),\n")],
+        "attention.head_scale add none None -> True",
+    ),
+    (
+        [(HEADS, HEADS + "        self.heat = nn.Parameter(torch.zeros(config.n_head))\n"),
+         (NORMED, NORMED + "        q = q * self.heat.exp().view(1, 1, -1, 1).to(q.dtype)\n")],
+        "attention.temperature add none None -> self.heat.exp().view(1, 1, -1, 1).to(q.dtype)",
+    ),
+    (
+        [(NORMED, "        q = F.normalize(q, dim=-1) * 8\n"
+          "        k = F.normalize(k, dim=-1) * 8\n")],
+        "attention.qk_norm replace none after rotation norm -> after rotation normalize",
+    ),
+    (
+        [("        self.c_q = nn.Linear(config.n_embd, config.n_embd, bias=False)\n",
+          "        self.c_q_down = nn.Linear(config.n_embd, 64, bias=False)\n"
+          "        self.c_q = nn.Linear(64, config.n_embd, bias=False)\n"),
+         ("self.c_q(x)", "self.c_q(self.c_q_down(x))")],
+        "attention.qkv_projection replace none separate -> c_q_down+c_q+c_k+c_v",
+    ),
+    (
+        [("        for i, block in enumerate(self.h):\n",
+          "        path = [0, 1, 2, 1, 2, 3]\n        for i in path:\n"
+          "            block = self.h[i]\n")],
+        "model.layer_loops add none None -> [0, 1, 2, 1, 2, 3]",
+    ),
+    (
+        [(STEP, STEP
+          + "    torch._foreach_lerp_(ema_copy, list(model.parameters()), 1.0 - 0.99)\n")],
+        "regularization.weight_ema add none None -> 0.99",
     ),
 ]  # fmt: skip
 
