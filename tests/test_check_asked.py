@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from histories import line, records
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from proposals import DISCARD, FAILED, KEEP, WALL, asked, memory, night, source
+
+from kg.check import EXIT_CODES, Advised, check
+from kg.memory import Memory
+
+
+def test_a_message_alone_is_judged_like_its_edit(tmp_path: Path) -> None:
+    made = memory(tmp_path, night(FAILED))
+    repeat = check(made, None, campaign="t", message="embedding LR 0.8 to 0.9")
+    assert repeat.verdict is Advised.REPEAT
+    spoken = check(made, "", campaign="t", message="raise the embedding learning rate")
+    assert (spoken.verdict, spoken.ideas[0].direction) == (Advised.NEAR, "increase")
+    new = check(made, None, campaign="t", message="halve the matrix LR")
+    assert [(idea.knob, idea.new) for idea in new.ideas] == [("optimizer.matrix_lr", 0.02)]
+    assert new.verdict is Advised.NEW
+    unknown = check(made, None, campaign="t", message="frobnicate the quux")
+    assert (unknown.verdict, unknown.ideas) == (Advised.NEW, ())
+    assert "frobnicate the quux" in unknown.notes[0]
+
+
+def test_a_history_of_words_alone_shows_the_justified_retry(tmp_path: Path) -> None:
+    said = [
+        ("baseline", 1.0, KEEP),
+        ("embedding LR 0.8 to 0.9", 1.01, DISCARD),
+        ("matrix LR 0.04 to 0.045", 1.01, DISCARD),
+        ("unembedding LR 0.004 to 0.006", 0.99, KEEP),
+        ("tiny embedding WD 0.001", 0.98, KEEP),
+    ]
+    told = [
+        replace(record, source=None, parent_source=None, description=text)
+        for record, (text, _, _) in zip(line(said), said, strict=True)
+    ]
+    made = memory(tmp_path, told)
+    won = check(made, None, campaign="t", message="embedding LR 0.8 to 0.9 (with WD)")
+    assert won.verdict is Advised.RETRY_JUSTIFIED
+    assert won.differences[0].knob == "regularization.weight_decay.embedding"
+    again = check(made, None, campaign="t", message="matrix LR 0.04 to 0.045")
+    assert again.verdict is Advised.REPEAT
+
+
+def test_other_campaigns_are_told_but_never_stop_an_edit(tmp_path: Path) -> None:
+    wide = source(depth=12)
+    other = line([(wide, 0.9, KEEP), (source(depth=12, lr=0.9), 0.95, DISCARD)], "other")
+    made = memory(tmp_path, night(), other)
+    here = asked(made, source(lr=0.9), campaign="t")
+    assert here.verdict is Advised.NEAR
+    assert here.reasons[0].text == (
+        "embedding learning rate 0.9 improved 0 of 1 in other campaigns,"
+        " such as other-0001 0000002 (+0.050000 val_bpb)"
+    )
+    everywhere = asked(made, source(lr=0.9))
+    assert everywhere.verdict is Advised.REPEAT
+
+
+def test_a_program_run_elsewhere_counts_only_under_the_same_conditions(tmp_path: Path) -> None:
+    other = line([(source(depth=12), 0.9, KEEP), (source(depth=12, lr=0.9), 0.95, DISCARD)], "o")
+    same = asked(memory(tmp_path / "a", night(), other), other[1].source or "", campaign="t")
+    assert (same.verdict, same.reasons[0].experiment) == (Advised.IDENTICAL, "o-0001")
+    for change in ({"device": "h100"}, {"manifest": "m2"}, {"summary": {"training_seconds": 5.0}}):
+        mine = [
+            replace(one, device="cpu", manifest="m1", summary={"training_seconds": 300.0})
+            for one in night()
+        ]
+        theirs = [replace(one, **change) for one in other]
+        made = memory(tmp_path / str(change)[2:6], mine, theirs)
+        told = asked(made, other[1].source or "", campaign="t")
+        assert told.verdict is Advised.NEAR
+        assert told.reasons[0].text.startswith("the same program ran as o-0001")
+
+
+def test_where_campaigns_disagree_nothing_is_called_a_repeat(tmp_path: Path) -> None:
+    good = line([(source(depth=9), 0.9, KEEP), (source(depth=9, lr=0.9), 0.8, KEEP)], "good")
+    made = memory(tmp_path, night(FAILED), good)
+    advice = asked(made, source(lr=0.9, seed=43), source(seed=43))
+    assert advice.verdict is Advised.NEAR
+    assert {reason.outcome for reason in advice.reasons} == {"worsened", "improved"}
+    left = line([(source(depth=9, lr=0.9), 0.9, KEEP), (source(depth=9), 0.8, KEEP)], "left")
+    moved = memory(tmp_path / "moved", night(FAILED), left)  # it improved by leaving this value
+    assert asked(moved, source(lr=0.9, seed=43), source(seed=43)).verdict is Advised.REPEAT
+
+
+def test_without_the_accepted_file_the_remembered_settings_stand_in(tmp_path: Path) -> None:
+    made = memory(tmp_path, night(FAILED))
+    advice = check(made, source(lr=0.9) + "\nx = 1\n", campaign="t")
+    assert advice.verdict is Advised.REPEAT
+    assert "remembered settings" in advice.notes[0]
+
+
+def test_an_untried_edit_next_to_the_failed_one_is_named(tmp_path: Path) -> None:
+    made = memory(tmp_path, night((source(matrix=0.05), 1.01, DISCARD)))
+    advice = asked(made, source(matrix=0.05, seed=42) + "\nx = 1\n", source() + "\nx = 1\n")
+    assert advice.alternative is not None
+    assert (advice.alternative.knob, advice.alternative.value) == ("optimizer.matrix_lr", 0.045)
+    assert advice.alternative.experiment == "t-0001"
+
+
+def test_a_file_that_does_not_parse_is_no_repeat_of_anything(tmp_path: Path) -> None:
+    advice = asked(memory(tmp_path, night(FAILED)), "DEPTH = (", campaign="t")
+    assert advice.verdict is Advised.NEW
+    assert advice.notes == ("the file does not parse: nothing to compare but the whole text",)
+
+
+def test_advice_is_plain_json_with_an_exit_code_per_verdict(tmp_path: Path) -> None:
+    advice = asked(memory(tmp_path, night(FAILED)), source(lr=0.9), campaign="t")
+    told = json.loads(json.dumps(advice.to_json()))
+    assert (told["verdict"], told["exit_code"]) == ("identical", 3)
+    assert told["reasons"][0]["experiment"] == "t-0001"
+    assert set(EXIT_CODES) == set(Advised)
+    assert not {1, 2} & set(EXIT_CODES.values())  # could not, misused
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    return memory(tmp_path_factory.mktemp("known"), night(FAILED, *WALL))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(max_size=200), st.sampled_from(["", "lr", "embedding LR 0.8 to 0.9, "]))
+def test_no_text_makes_a_check_fail(known: Memory, text: str, start: str) -> None:
+    assert check(known, text, source(), campaign="t", message=text).verdict in Advised
+    spoken = check(known, None, campaign="t", message=start + text)
+    assert spoken == check(known, None, campaign="t", message=start + text)
+    json.dumps(spoken.to_json())
+
+
+@pytest.mark.parametrize("seq", range(1, 24, 4))
+def test_the_answer_as_of_n_is_that_of_a_memory_of_the_first_n(tmp_path: Path, seq: int) -> None:
+    told = records("c", 24, 5)
+    whole, early = memory(tmp_path / "whole", told), memory(tmp_path / "early", told[:seq])
+    one = told[seq]
+    assert one.source is not None
+    now = check(whole, one.source, one.parent_source, campaign="c", as_of=seq - 1)
+    then = check(early, one.source, one.parent_source, campaign="c")
+    assert now == then
+
+
+def test_a_cold_check_loads_nothing_heavy(tmp_path: Path) -> None:
+    memory(tmp_path, night(FAILED))
+    code = (
+        "import sys; from pathlib import Path; from kg.memory import open_memory\n"
+        "from kg.check import check\n"
+        f"made = open_memory(Path({str(tmp_path / 'graph')!r}))\n"
+        "print(check(made, None, message='embedding LR 0.8 to 0.9').verdict)\n"
+        "print(sorted(set(sys.modules) & {'torch', 'spacy', 'rdflib', 'numpy', 'prefect', 'dvc'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["repeat", "[]"]
