@@ -16,7 +16,12 @@ from flows.tracking import OUTPUTS
 
 
 def init(options: argparse.Namespace) -> int:
-    """Write the missing files of a repository; none that exists is touched."""
+    """Write the missing files of a repository; none that exists is touched.
+
+    Raises:
+        FlowError: The target is no file of the repository.
+        ConfigError: What was asked for makes no valid nightlab.toml.
+    """
     root = Repository(Path.cwd()).root
     if not (root / options.target).is_file():
         raise FlowError(f"{options.target}: is not a file of {root}; give --target PATH")

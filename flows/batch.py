@@ -99,6 +99,9 @@ def works(lab: Lab, plan: Plan, watch: Watch | None) -> Generator[tuple[Campaign
     """Yield the work of one experiment after the other; each sees what the last one left.
 
     The campaign is held from the proposal until the next is asked for.
+
+    Raises:
+        CampaignError: The plan has no end, or does not fit the campaign.
     """
     if plan.experiments is None and plan.hours is None:
         raise CampaignError(

@@ -78,7 +78,11 @@ def wishes(parser: argparse.ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    """Read a number of at least 1."""
+    """Read a number of at least 1.
+
+    Raises:
+        ArgumentTypeError: It is less.
+    """
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")

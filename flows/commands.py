@@ -50,7 +50,11 @@ def start(options: argparse.Namespace) -> int:
 
 
 def attempt(options: argparse.Namespace) -> int:
-    """`nightlab try`: one experiment with the edit in the work directory."""
+    """`nightlab try`: one experiment with the edit in the work directory.
+
+    Raises:
+        CampaignError: `--force` comes without a reason, or as `campaign.attempt`.
+    """
     lab = open_lab()
     tag = options.tag or current_tag(lab, Path.cwd())
     if options.force and not options.because:
@@ -167,7 +171,11 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def log(options: argparse.Namespace) -> int:
-    """`nightlab log`: the experiments in order."""
+    """`nightlab log`: the experiments in order.
+
+    Raises:
+        CampaignError: There is no such campaign.
+    """
     lab = open_lab()
     tag = options.tag_option or options.tag
     found = list(ledger.entries(lab.repository, tag))

@@ -20,7 +20,11 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 def below_root(path: str) -> str:
-    """Refuse a path that is absolute or climbs out of the repository."""
+    """Refuse a path that is absolute or climbs out of the repository.
+
+    Raises:
+        ValueError: It is one; pydantic makes it one of the mistakes that are named.
+    """
     if not path or Path(path).is_absolute() or ".." in Path(path).parts:
         raise ValueError("must be a path inside the repository")
     return path

@@ -187,7 +187,11 @@ def default_refs(objects: Objects, known: dict[str, str]) -> dict[str, str]:
 
 
 def wanted_refs(objects: Objects, known: dict[str, str], wanted: Sequence[str]) -> dict[str, str]:
-    """Return the refs that were named, in full (`refs/pull/9/head`), in short or as a commit."""
+    """Return the refs that were named, in full (`refs/pull/9/head`), in short or as a commit.
+
+    Raises:
+        RepositoryError: One of them does not exist.
+    """
     chosen: dict[str, str] = {}
     for name in wanted:
         tries = [

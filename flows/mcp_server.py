@@ -106,7 +106,11 @@ def contents(found: dict[str, Any] | str) -> list[TextContent]:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Turn an error that is a sentence for the user into the tool's answer."""
+    """Turn an error that is a sentence for the user into the tool's answer.
+
+    Raises:
+        ToolError: In its place, with the same sentence.
+    """
     try:
         yield
     except (KgError, FlowError, OSError) as error:

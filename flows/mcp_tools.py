@@ -90,7 +90,13 @@ class Tools:
         campaign: str | None,
         as_of: int | None,
     ) -> dict[str, Any]:
-        """Answer a named question; without a name, list them."""
+        """Answer a named question; without a name, list them.
+
+        Raises:
+            UnknownQuestion: No question has this name.
+            BadArgument: It does not take this argument, or not this value; or there is no such
+                campaign.
+        """
         from kg.errors import UnknownQuestion
         from kg.query import questions
 
@@ -103,7 +109,12 @@ class Tools:
         return answer_json(memory.ask(question, given, campaign=campaign, as_of=as_of))
 
     def check(self, message: str, file: str | None, campaign: str | None) -> dict[str, Any]:
-        """Say whether the edit in the work directory, or in a file, is worth a run."""
+        """Say whether the edit in the work directory, or in a file, is worth a run.
+
+        Raises:
+            FlowError: The file is not one of a repository around, or as `advise`.
+            BadArgument: There is no such campaign.
+        """
         from flows.advice import advise
 
         _, lab = self.open()
@@ -134,7 +145,12 @@ class Tools:
     def record_hypothesis(
         self, hypothesis: str, expected_delta: float | None, campaign: str | None
     ) -> dict[str, Any]:
-        """Keep a hypothesis for the next `nightlab try`."""
+        """Keep a hypothesis for the next `nightlab try`.
+
+        Raises:
+            RepositoryError: There is no repository here.
+            CampaignError: There is no such campaign, or the hypothesis is empty or too long.
+        """
         from flows.lab import current_tag, open_campaign, tags
         from flows.pending import record_hypothesis
 

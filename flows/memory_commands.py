@@ -48,7 +48,13 @@ def arguments_of(words: Iterable[str]) -> dict[str, str]:
 
 
 def ask(options: argparse.Namespace) -> int:
-    """`nightlab ask`: one named question, or the list of them."""
+    """`nightlab ask`: one named question, or the list of them.
+
+    Raises:
+        UnknownQuestion: No question has this name.
+        BadArgument: It does not take this argument, or not this value.
+        FlowError: An argument is not name=value, or the store does not exist.
+    """
     from kg.query import questions
 
     if options.question is None:
@@ -119,7 +125,11 @@ def sparql(options: argparse.Namespace) -> int:
 
 
 def rebuild(options: argparse.Namespace) -> int:
-    """`nightlab kg rebuild`: everything derived, from the ledger."""
+    """`nightlab kg rebuild`: everything derived, from the ledger.
+
+    Raises:
+        FlowError: A store was named: what was imported has no ledger here.
+    """
     if options.store:
         raise FlowError("--store: an imported memory is rebuilt by `nightlab import` again")
     from flows import derived
@@ -171,7 +181,11 @@ def check_shapes(options: argparse.Namespace) -> int:
 
 
 def changes(options: argparse.Namespace) -> int:
-    """`nightlab kg changes`: one JSON line a commit."""
+    """`nightlab kg changes`: one JSON line a commit.
+
+    Raises:
+        FlowError: No revision is given.
+    """
     from flows.history import revision_changes
 
     if options.revs:

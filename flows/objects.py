@@ -100,7 +100,11 @@ class Objects:
         return self.bulk(given, *arguments).decode("utf-8", "replace")
 
     def bulk(self, given: str, *arguments: str) -> bytes:
-        """Run one command with lines on its standard input."""
+        """Run one command with lines on its standard input.
+
+        Raises:
+            RepositoryError: git failed, or is not installed.
+        """
         try:
             done = subprocess.run(
                 [*self.command, *arguments],

@@ -128,7 +128,11 @@ class Repository:
         return Actor(name, str(reader.get_value("user", "email", "nightlab@localhost")))
 
     def graft(self, tree: bytes | None, files: Mapping[tuple[str, ...], bytes]) -> bytes:
-        """Write a tree with files put in; the hash of the new tree, as 20 bytes."""
+        """Write a tree with files put in; the hash of the new tree, as 20 bytes.
+
+        Raises:
+            RepositoryError: What a file would replace is no regular file.
+        """
         entries: dict[str, Entry] = {}
         if tree is not None:
             data = self.git.odb.stream(tree).read()

@@ -50,6 +50,9 @@ def campaign_by_campaign(
 def condition(knob: str, text: str) -> Callable[[Value | None], bool]:
     """Return the test that ``8``, ``<8``, ``!=muon`` or ``>=2**17`` puts to a setting.
 
+    Raises:
+        BadArgument: It asks whether a text is less or more.
+
     >>> condition("model.depth", "<8")(6), condition("model.depth", "<8")(None)
     (True, False)
     >>> [condition("optimizer.kind", name)("muon+adamw") for name in ("muon", "adamw")]

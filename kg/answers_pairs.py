@@ -14,7 +14,11 @@ from kg.terms import LAB
 
 
 def named(asked: Asked, argument: str) -> str:
-    """Return the name of the experiment an argument means, if it counts as of then."""
+    """Return the name of the experiment an argument means, if it counts as of then.
+
+    Raises:
+        BadArgument: No experiment has this name or commit, several have, or it came later.
+    """
     name = asked.graph.resolve(asked.text(argument))
     seq = asked.graph.value(vocab.experiment(name), LAB.seq)
     if asked.as_of is not None and seq > asked.as_of:

@@ -42,14 +42,22 @@ def power(base: Number, exponent: Number) -> object:
 
 
 def shift_left(value: Number, places: Number) -> object:
-    """Shift integers only, and only as far as MAX_BITS."""
+    """Shift integers only, and only as far as MAX_BITS.
+
+    Raises:
+        TypeError: One side is no integer, or the shift goes too far.
+    """
     if isinstance(value, int) and isinstance(places, int) and 0 <= places <= MAX_BITS:
         return value << places
     raise TypeError(places)
 
 
 def shift_right(value: Number, places: Number) -> object:
-    """Shift integers only."""
+    """Shift integers only.
+
+    Raises:
+        TypeError: One side is no integer, or the shift is negative.
+    """
     if isinstance(value, int) and isinstance(places, int) and places >= 0:
         return value >> min(places, MAX_BITS)
     raise TypeError(places)

@@ -84,7 +84,11 @@ def guard(text: str, limits: Limits | None = None) -> Admitted:
 
 
 def check_words(text: str, found: list[Token]) -> None:
-    """Refuse what writes or reaches outside."""
+    """Refuse what writes or reaches outside.
+
+    Raises:
+        BadSparql: At the first such word, or at a string that does not end.
+    """
     for token in found:
         word = forbidden(token)
         if word and token.kind == "name":
@@ -119,7 +123,11 @@ def refusal(word: str, place: tuple[int, int]) -> BadSparql:
 
 
 def check_size(text: str, found: list[Token], limits: Limits) -> None:
-    """Refuse what would overflow the engine's stack: brackets in brackets, and long chains."""
+    """Refuse what would overflow the engine's stack: brackets in brackets, and long chains.
+
+    Raises:
+        BadSparql: At the token that is one too many.
+    """
     steps, depth = 0, 0
     for token, weight in zip(found, weights(found), strict=True):
         depth = max(0, depth + (token.kind == "open") - (token.kind == "close"))
@@ -167,7 +175,11 @@ def weights(found: list[Token]) -> Iterator[int]:
 
 
 def check_prefixes(text: str, found: list[Token]) -> None:
-    """Refuse to give one of the fixed prefixes another meaning."""
+    """Refuse to give one of the fixed prefixes another meaning.
+
+    Raises:
+        BadSparql: At the first prefix that is given one.
+    """
     for word, name, iri in zip(found, found[1:], found[2:], strict=False):
         if (word.kind, word.text.upper(), name.kind) != ("word", "PREFIX", "name"):
             continue

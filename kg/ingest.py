@@ -201,7 +201,11 @@ def build(store: Store, found: Iterable[Facts], progress: Progress | None = None
 def told(
     found: Iterable[Facts], campaigns: dict[str, dict[str, Entry]], progress: Progress | None
 ) -> Iterator[Quad]:
-    """Yield the quads of each experiment, remembering what its campaign has to know."""
+    """Yield the quads of each experiment, remembering what its campaign has to know.
+
+    Raises:
+        KgError: Two different records have one name, or one is not that of an experiment.
+    """
     digests: dict[str, str] = {}
     for count, facts in enumerate(found, start=1):
         record = facts.record

@@ -161,7 +161,11 @@ def cut(line: str, start: int, end: int | None) -> str:
 def index_block(
     unit: Unit, body: list[ast.stmt], scope: str, parents: tuple[ast.stmt, ...], depth: int
 ) -> None:
-    """Index the statements of one block and, below them, of theirs."""
+    """Index the statements of one block and, below them, of theirs.
+
+    Raises:
+        RecursionError: They nest deeper than MAX_NESTING.
+    """
     if depth > MAX_NESTING:
         raise RecursionError
     for node in body:

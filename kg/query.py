@@ -188,7 +188,11 @@ def sequence(text: str) -> int:
 
 
 def check_campaign(store: Store, tag: str) -> None:
-    """Refuse a campaign that is not in the graph, naming those that are."""
+    """Refuse a campaign that is not in the graph, naming those that are.
+
+    Raises:
+        BadArgument: It is not there.
+    """
     node = vocab.campaign(tag)
     if any(store.quads_for_pattern(node, RDF.type_, LAB.Campaign)):
         return
@@ -244,7 +248,11 @@ def select(asked: Asked, **more: Term) -> list[dict[str, Any]]:
 
 
 def run(store: Store, sparql: str) -> list[dict[str, Any]]:
-    """Run one SELECT with the fixed prefixes; return its rows as Python values."""
+    """Run one SELECT with the fixed prefixes; return its rows as Python values.
+
+    Raises:
+        TypeError: It is another form of query.
+    """
     found = store.query(sparql, prefixes=PREFIXES)
     if not isinstance(found, QuerySolutions):
         raise TypeError("a question is a SELECT")

@@ -94,7 +94,11 @@ def start(
 
 
 def spawn(command: str, cwd: Path, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the process in a session of its own, its output going to the log."""
+    """Start the process in a session of its own, its output going to the log.
+
+    Raises:
+        CommandNotFound: The program does not exist or cannot be executed.
+    """
     words = shlex.split(command)
     if words and words[0] in ("python", "python3"):
         words[0] = sys.executable
