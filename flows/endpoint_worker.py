@@ -1,9 +1,9 @@
 """The process that answers free SPARQL: no network, a bounded heap, and it can be killed.
 
-pyoxigraph cannot be interrupted (facts/security.md), and what kg.guard lets through may still
-take hours or all memory. So free text is only ever answered here: a crash or a kill costs one
-answer and 0.2 s for the next process. One request is one JSON line on stdin, a reply
-one JSON line and then as many bytes as that line says.
+pyoxigraph cannot be interrupted, and what kg.guard lets through may still take hours or all
+memory. So free text is only ever answered here: a crash or a kill costs one answer and 0.2 s for
+the next process. One request is one JSON line on stdin, a reply one JSON line and then as many
+bytes as that line says.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class TrackingError(FlowError):
 
 
 class ServerError(FlowError):
-    """The Prefect server cannot be started or reached."""
+    """A server of ours (Prefect, SPARQL, MCP) or its page cannot be started, made or reached."""
 
 
 class NothingToEdit(FlowError):

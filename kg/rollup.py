@@ -1,9 +1,9 @@
 """Evidence over all campaigns: the sum of what each campaign found.
 
-A sum over 100,000 experiments takes seconds (facts/rdf.md), so it is kept per key. It is
-taken from the campaigns' sums, which are few, and never updated in place, so that it does not
-depend on the order in which experiments were added. Each campaign's sum stands packed on the
-node of the whole too: to read 100 campaigns back from their own nodes took 1,500 lookups an edit.
+A sum over 100,000 experiments takes seconds, so it is kept per key. It is taken from the
+campaigns' sums, which are few, and never updated in place, so that it does not depend on the
+order in which experiments were added. Each campaign's sum stands packed on the node of the
+whole too: to read 100 campaigns back from their own nodes took 1,500 lookups an edit.
 """
 
 from __future__ import annotations

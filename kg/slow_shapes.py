@@ -1,8 +1,8 @@
 """Why a free query is slow or does not parse, judged by its shape: one sentence for its author.
 
-Each shape was measured on pyoxigraph (facts/rdf.md): a product of patterns, NOT EXISTS beside a
-GROUP BY (24 s at 1,000 experiments), two paths that meet (16 s at 10,000), two subjects with
-predicates left open (28 s in one campaign), intervals joined by a FILTER (12 s at 100,000).
+Each shape was measured on pyoxigraph: a product of patterns, NOT EXISTS beside a GROUP BY (24 s at
+1,000 experiments), two paths that meet (16 s at 10,000), two subjects with predicates left open
+(28 s in one campaign), intervals joined by a FILTER (12 s at 100,000).
 """
 
 from __future__ import annotations
