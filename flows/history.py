@@ -19,7 +19,7 @@ from flows.foreign import refs as all_refs
 from flows.foreign import trunk as trunk_of
 from flows.history_account import Account, CampaignCount
 from flows.history_names import Book, opened_book
-from flows.history_plan import History, Wish, counts, first_number, notes, plan_history
+from flows.history_plan import History, Wish, apart, counts, first_number, notes, plan_history
 from flows.history_records import light_record, mark, with_sources
 from flows.history_rows import Sheet
 from flows.revisions import revision_changes
@@ -125,8 +125,8 @@ def name_all(
         owners = [f"{foreign.origin} {r}" for r in (campaign.branch.ref, *campaign.branch.also)]
         tag = book.campaign(campaign.branch.name, owners, strangers)
         book.assign(tag, campaign.plans, first_number(campaign.plans))
-        recovered = sum(plan.version is not None for plan in campaign.plans)
-        total = len(campaign.plans)
+        tried = [plan for plan in campaign.plans if not plan.apart]
+        recovered, total = sum(plan.version is not None for plan in tried), len(tried)
         told.append(CampaignCount(tag, campaign.branch.ref, total, recovered, total - recovered))
     book.save()  # before the graph is written: an import cut off gives the same names again
     fresh, new = list[ExperimentRecord](), 0
@@ -140,17 +140,19 @@ def name_all(
             fresh.append(with_sources(light, plan, history.versions))
             new += light.name not in present
             book.digests[light.name] = digest
+    everything = [plan for campaign in filled for plan in campaign.plans]
     account = Account(
         experiments=sum(count.experiments for count in told),
         with_diff=sum(count.with_diff for count in told),
         without_diff=sum(count.without_diff for count in told),
-        statuses=counts(plan for campaign in filled for plan in campaign.plans),
+        statuses=counts(everything),
+        apart=apart(everything),
         rejected=history.problems,
         campaigns=tuple(told),
         commits=history.commits,
         new=new,
         changed=len(fresh) - new,
-        known=sum(count.experiments for count in told) - len(fresh),
+        known=len(everything) - len(fresh),
         notes=notes(history),
     )
     return account, fresh

@@ -8,6 +8,10 @@ from typing import Any, Self
 
 from flows.history_rows import Problem
 
+NO_ATTEMPT = {
+    "interrupted": "were interrupted, as their revert says",
+    "lineage": "without a table row put back or leave as it was a program tried before",
+}
 SHOWN = 20  # campaigns and rejected lines people are shown; --json has all
 
 
@@ -26,14 +30,15 @@ class CampaignCount:
 class Account:
     """What an import found: nothing is dropped without standing here."""
 
-    experiments: int
+    experiments: int  # none that is apart
     with_diff: int  # their version of the target is known
     without_diff: int  # only a table row is left of them
     statuses: Mapping[str, int]
+    apart: Mapping[str, int]  # commits in the graph that were no attempt, by why (kg.facts.APART)
     rejected: tuple[Problem, ...]
     campaigns: tuple[CampaignCount, ...]
     commits: int  # that brought a new version of the target
-    new: int
+    new: int  # new, changed and known are of all records, those apart included
     changed: int  # known before, now with another row, verdict or parent
     known: int
     notes: tuple[str, ...] = ()
@@ -46,7 +51,8 @@ class Account:
     @classmethod
     def again(cls, data: Mapping[str, Any]) -> Self:
         """Return the account of an import that was done before and found the same."""
-        told: dict[str, Any] = dict(data, new=0, changed=0, known=data["experiments"])
+        known = data["experiments"] + sum(data["apart"].values())
+        told: dict[str, Any] = dict(data, new=0, changed=0, known=known)
         told["rejected"] = tuple(Problem(**problem) for problem in data["rejected"])
         told["campaigns"] = tuple(CampaignCount(**count) for count in data["campaigns"])
         told["notes"] = tuple(data["notes"])
@@ -63,6 +69,7 @@ class Account:
             f"{self.new} new, {self.changed} changed, {self.known} known before;"
             f" {self.commits} commits in {self.seconds:.2f} s",
         ]
+        told += [f"{n} more {NO_ATTEMPT[why]}: no attempts" for why, n in self.apart.items() if n]
         largest = sorted(self.campaigns, key=lambda count: -count.experiments)[:SHOWN]
         told += [
             f"  {count.name}: {count.experiments} experiments, {count.without_diff} without diff"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from flows.foreign import Branch
 from flows.history_rows import Item
 from flows.objects import Commit
+from kg.facts import APART
 from kg.model import Status
 
 NUMBERED = re.compile(
@@ -37,6 +38,11 @@ class Plan:
     is_baseline: bool = False
     loose: bool = False  # its commit exists, but no branch holds it
     about: Commit | None = None
+
+    @property
+    def apart(self) -> str:
+        """Say why it is no attempt, "" if it is one."""
+        return next(filter(self.reason.startswith, APART), "")
 
 
 def lead(cited: Iterable[tuple[Item, str | None]]) -> set[Item]:

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from flows.errors import FlowError
 from flows.history_match import Plan
 
-FORMAT = 1
+FORMAT = 2
 PATIENCE_SECONDS = 60.0
 REMEMBERED = 16  # imports that are recognised as done; older ones are only read again
 

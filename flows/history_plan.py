@@ -13,6 +13,7 @@ from flows.history_rows import Item, Problem, Sheet, items_of, row_text
 from flows.history_verdict import infer, judge, link
 from flows.objects import Objects
 from flows.versions import Versions
+from kg.facts import APART
 
 METRIC = "val_bpb"  # of a campaign without a table, where the user names none
 
@@ -181,6 +182,12 @@ def first_number(plans: Sequence[Plan]) -> int:
 
 
 def counts(plans: Iterable[Plan]) -> dict[str, int]:
-    """Return how many experiments have each verdict."""
-    found = Counter(str(plan.status) for plan in plans)
+    """Return how many experiments have each verdict; none of them is apart."""
+    found = Counter(str(plan.status) for plan in plans if not plan.apart)
     return {status: found[status] for status in ("keep", "discard", "crash")}
+
+
+def apart(plans: Iterable[Plan]) -> dict[str, int]:
+    """Return how many commits were no attempt, by why."""
+    found = Counter(plan.apart for plan in plans)
+    return {why: found[why] for why in APART}

@@ -1,7 +1,8 @@
 """The verdict and the parent of imported experiments, where a table does not state them.
 
 Whatever is not written in a row is inferred, and the reason of the experiment says so:
-a commit that a later one takes back was discarded, all others on a branch were kept.
+a commit that a later one takes back was discarded, all others on a branch were kept. A commit
+without a row that only puts an earlier program back is a step of the lineage and no attempt.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from kg.model import Status
 
 REVERT = re.compile(r'\W*revert\W+"(?P<subject>.+)"', re.I)
 REVERTED = re.compile(r"This reverts commit ([0-9a-f]{7,64})")
+INTERRUPTED = re.compile(r"\binterrupt(?:ed|ion)?\b", re.I)
 RESTORES = re.compile(r"\b(?:re-?apply|revert|restor|undo|reset|roll(?:ed|ing)?[ -]?back)", re.I)
 SAYS = re.compile(r"\W*(keep|discard|crash)(?:ed|es|ped)?\W*[:—–(-]", re.I)
 SAYS_LATER = re.compile(r"[—–:(\[-]\s*(KEEP|DISCARD|CRASH)(?:ED)?\b")
@@ -59,31 +61,67 @@ def infer(join: Join) -> None:
 def restore(join: Join, plan: Plan) -> None:
     """Mark a commit that puts an earlier version back, and what it takes back thereby."""
     versions, line = join.versions, list(walk(plan.parent))[:STEPS_BACK]
-    blob = versions.blobs.get(plan.version or "")
-    told = RESTORES.search(plan.about.message if plan.about else "")
+    told = RESTORES.search(message_of(plan))
     same = [
         i
         for i, old in enumerate(line)
-        if versions.blobs.get(old.version or "") == blob
-        # byte for byte what has failed before: a second try, unless the message says otherwise
+        if versions.alike(old.version, plan.version)
+        # what has failed before is a second try, unless the message says otherwise
         and (told or old.status is not Status.DISCARD)
     ]
     undone = line[: same[0]] if same else taken_back(plan, line)
     if same:
-        decide(plan, Status.KEEP, f"puts back the file of {short(line[same[-1]])}")
+        does = "puts back" if same[0] else "leaves as it was"
+        pass_on(plan, f"{does} the program of {short(line[same[-1]])}")
+    elif undone and inverse(versions, plan, undone[0]):
+        pass_on(plan, f"takes back {short(undone[0])} and no more")
     elif undone:
         decide(plan, Status.KEEP, f"takes back {short(undone[0])}")
     ours = [old for old in line if old.branch is plan.branch]  # a fork judges no other campaign
     for old in ours:
         if old in undone:
-            decide(old, Status.DISCARD, f"taken back by {short(plan)}")
+            take_back(old, plan, alone=len(undone) == 1)
         elif same and old is line[same[0]] and old.status is Status.DISCARD:
             decide(old, Status.KEEP, f"its file is put back by {short(plan)}")
 
 
+def take_back(old: Plan, plan: Plan, alone: bool) -> None:
+    """Give its verdict to an experiment that a commit takes back: cut off, if the commit says so.
+
+    >>> bool(INTERRUPTED.search("revert interrupted softcap experiment"))
+    True
+    """
+    decide(old, Status.DISCARD, f"taken back by {short(plan)}")
+    if alone and old.item is None and INTERRUPTED.search(message_of(plan)):
+        told = f"so says {short(plan)}, which takes it back"
+        old.status, old.reason = Status.CRASH, f"interrupted: {told}; no table row"
+
+
+def message_of(plan: Plan) -> str:
+    """Return what the commit of an experiment says."""
+    return plan.about.message if plan.about else ""
+
+
+def pass_on(plan: Plan, why: str) -> None:
+    """Let a commit without a row be a step of the accepted line and no attempt (kg.facts.APART)."""
+    if plan.item is None:
+        plan.status, plan.reason = Status.KEEP, f"lineage: {why}; no table row"
+
+
+def inverse(versions: Versions, plan: Plan, old: Plan) -> bool:
+    """Tell whether an edit undoes another and does nothing else, wherever the lines stand."""
+    sides = (old.base, old.version, plan.base, plan.version)
+    texts = [versions.text(versions.blobs.get(sha or "")) for sha in sides]
+    known = [lines(text) for text in texts if text is not None]
+    if len(known) < len(sides):
+        return False
+    before, after, then, now = known
+    return (after - before, before - after) == (then - now, now - then)
+
+
 def taken_back(plan: Plan, line: Sequence[Plan]) -> list[Plan]:
     """Return the experiment that a commit says it reverts, by hash or by subject."""
-    message = plan.about.message if plan.about else ""
+    message = message_of(plan)
     hashes, quoted = REVERTED.findall(message), REVERT.match(message)
     for old in line:
         subject = old.about.subject if old.about else None

@@ -155,7 +155,7 @@ def add_share(groups: Tallies, share: Share) -> None:
 
 def group_row(field: str, key: tuple[str, str, str], group: dict[str, Any]) -> dict[str, Any]:
     """Return the sums of one agent or task."""
-    rate = round(group["kept"] / group["attempts"], 4)
+    rate = round(group["kept"] / group["attempts"], 4) if group["attempts"] else None
     seconds = round(group["seconds"], 3)
     return {**group, field: key[0], "metric": key[1], "keep_rate": rate, "seconds": seconds}
 

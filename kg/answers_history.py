@@ -56,14 +56,18 @@ def progress(asked: Asked) -> tuple[Rows, bool]:
 
 
 def accepted_line(asked: Asked, board: Board) -> Rows:
-    """Return one row per kept experiment, with what had been spent by then."""
+    """Return one row per kept experiment, with what had been spent by then.
+
+    Where results are known, what was accepted without one is no step: see `Board.counts`.
+    """
     rows: Rows = []
     attempts = kept = 0
     seconds = 0.0
     for row in board.rows:
-        attempts += row.attempt
+        untold = row.untold and board.measured
+        attempts += row.attempt and not untold
         seconds += row.entry.seconds or 0.0
-        if not row.kept:
+        if not row.kept or untold:
             continue
         kept += 1
         knobs = sorted({key.knob for key, _ in board.pairs.get(row.name, ())})

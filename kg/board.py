@@ -53,6 +53,8 @@ class Board:
     attempts: list[Row] = field(default_factory=list)
     tally: dict[str, int] = field(default_factory=lambda: {"keep": 0, "discard": 0, "crash": 0})
     tallies: dict[TallyKey, Tally] = field(default_factory=dict)
+    untold: int = 0  # attempts that were accepted and have no value
+    measured: bool = False  # some attempt has a value
     spent: float = 0.0  # seconds, interrupted runs included
     spread: float = 0.0  # sum of squared differences between two runs of one program
     pairings: int = 0  # how many such differences there are
@@ -87,6 +89,8 @@ class Board:
         if row.attempt:
             self.attempts.append(row)
             self.tally[entry.status] += 1
+            self.untold += row.untold
+            self.measured = self.measured or entry.value is not None
             for key in tally_keys(entry):
                 self.tallies.setdefault(key, Tally()).count(row)
         if row.kept:
@@ -95,6 +99,9 @@ class Board:
             than = leader.entry.value if leader else None
             if entry.value is not None and (than is None or entry.scale.better(entry.value, than)):
                 self.best[entry.scale] = row
+        if row.lineage:
+            self.pairs[entry.name] = trials_in(row, entry.tries)
+            self.accepted = self.run_of(row)
         if entry.fingerprint and row.attempt:
             first = self.programs.setdefault(entry.fingerprint, row)
             if first is not row and first.entry.scale == entry.scale:
@@ -102,7 +109,7 @@ class Board:
 
     def count(self, row: Row, trials: Iterable[tuple[EvidenceKey, Trial]]) -> None:
         """Count the edits of one experiment, already noted."""
-        found = list(trials)
+        found = list(trials) if row.attempt else []
         for key, trial in found:
             if key not in self.evidence:
                 self.evidence[key] = []
@@ -116,6 +123,28 @@ class Board:
             signature = signature_of(found)
             if signature is not None:
                 self.tried[signature] = row
+
+    def run_of(self, row: Row) -> Row:
+        """Return the attempt an experiment stands for: of what puts a program back, its run.
+
+        The last accepted run of the program with a value, else its first run here, else itself.
+        """
+        first = self.programs.get(row.entry.fingerprint or "")
+        if not row.lineage or first is None:
+            return row
+        runs = (run for run in reversed(self.attempts) if run.kept and not run.untold)
+        again = (run for run in runs if run.entry.fingerprint == first.entry.fingerprint)
+        return next(again, first)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Return how many were tried and how many of them kept.
+
+        Where results are known, what was accepted without one is not counted: it is a step of
+        the branch nobody judged.
+        """
+        untold = self.untold if self.measured else 0
+        return len(self.attempts) - untold, self.tally["keep"] - untold
 
     def rerun(self, first: float | None, again: float | None) -> None:
         """Take in the values of two runs that differ in nothing but chance."""
@@ -175,6 +204,13 @@ class Board:
     def config(self) -> dict[str, Regime]:
         """Return the settings that hold now on the accepted line."""
         return {k: spans[-1] for k, spans in self.regimes.items() if spans[-1].until is None}
+
+
+def trials_in(row: Row, tries: Iterable[Try]) -> list[tuple[EvidenceKey, Trial]]:
+    """Return edits of an experiment with what became of them."""
+    entry = row.entry
+    head = (entry.seq, entry.name, entry.commit, row.outcome, row.delta)
+    return in_order((t.key(entry.scale), Trial(*head, t.old, t.new, t.told)) for t in tries)
 
 
 def signature_of(

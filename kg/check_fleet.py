@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 from pyoxigraph import Literal, NamedNode
 
 from kg import vocab
-from kg.board import EvidenceKey, Outcome, Trial
+from kg.board import EvidenceKey, Trial
+from kg.facts import APART
 from kg.graph import Graph, plain
 from kg.load import subjects, texts
 from kg.packed import evidence_key, unpack_trials
@@ -78,7 +79,7 @@ def programs(graph: Graph, fingerprint: str) -> list[Known]:
         facts = {q.predicate: q.object for q in graph.store.quads_for_pattern(node, None, None)}
         if LAB.inCampaign in facts:
             found.append(known_of(node, {p: plain(term) for p, term in facts.items()}))
-    ran = (known for known in found if known.outcome != Outcome.INTERRUPTED)
+    ran = (known for known in found if known.outcome not in APART)
     return sorted(ran, key=lambda known: (known.campaign, known.seq, known.name))
 
 

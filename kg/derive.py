@@ -23,6 +23,7 @@ from kg.board import (
 from kg.build import about, double, text, typed
 from kg.conflict import conflict_quads, tried_of
 from kg.evidence import sum_quads, trial_quads
+from kg.facts import APART
 from kg.outcome import completed, row_of, trials_of, turn
 from kg.packed import pack_row
 from kg.repeats import Repeat, repeat_of
@@ -82,7 +83,8 @@ def step(board: Board, entry: Entry, patch: Patch) -> Row:
     patch.remove(quad for tried in touched for quad in conflict_quads(campaign, board, tried))
     patch.remove(quad for key in keys for quad in sum_quads(campaign, board, key))
     patch.remove(sweep_quads(campaign, board, {key.knob for key in keys}))
-    patch.remove(tally_quads(campaign, board, entry))
+    told = None if row.attempt and entry.value is not None and not board.measured else entry
+    patch.remove(tally_quads(campaign, board, told))
     board.note(row)
     board.count(row, trials)
     for before, after in turn(board, entry):
@@ -93,7 +95,7 @@ def step(board: Board, entry: Entry, patch: Patch) -> Row:
     patch.add(trial_quads(campaign, trials))
     patch.add(quad for tried in touched for quad in conflict_quads(campaign, board, tried))
     patch.add(sweep_quads(campaign, board))
-    patch.add(tally_quads(campaign, board, entry))
+    patch.add(tally_quads(campaign, board, told))
     patch.add(summary_quads(campaign, board))
     patch.add([Quad(campaign, LAB.logRow, pack_row(row))])
     if repeat is not None:
@@ -131,8 +133,28 @@ def inferred_quads(entry: Entry) -> Iterator[Quad]:
         yield Quad(node, vocab.knob(knob), vocab.literal(value))
 
 
-def undone(board: Board, entry: Entry) -> Iterator[Trial]:
-    """Yield the latest earlier edit that each edit of an experiment takes back exactly."""
+def left(board: Board, entry: Entry) -> Iterator[Row]:
+    """Yield the experiments between one and its ancestor with the same program: it undoes them."""
+    found: dict[str, Row] = {}
+    row = board.names.get(entry.parent or "") if entry.fingerprint else None
+    while row is not None and row.name not in found:
+        if row.entry.fingerprint == entry.fingerprint:
+            yield from (one for one in reversed(found.values()) if one.attempt)
+            return
+        found[row.name] = row
+        row = board.names.get(row.entry.parent or "")
+
+
+def undone(board: Board, entry: Entry) -> Iterator[Trial | Row]:
+    """Yield the latest earlier edit that each edit of an experiment takes back exactly.
+
+    Of what puts an earlier program back that is all that came in between.
+    """
+    if entry.apart == Outcome.LINEAGE:
+        found = list(left(board, entry))
+        if found:
+            yield from found
+            return
     for tried in entry.tries:
         last = board.latest.get(tried.knob)
         if last and (last.old, last.new) == (tried.new, tried.old) and last.old != last.new:
@@ -141,7 +163,7 @@ def undone(board: Board, entry: Entry) -> Iterator[Trial]:
 
 def verdict_of(entry: Entry, row: Row) -> str:
     """Say what became of a hypothesis: supported, refuted, open or untested."""
-    if row.delta is None or row.outcome in (Outcome.CRASHED, Outcome.INTERRUPTED):
+    if row.delta is None or row.outcome in (Outcome.CRASHED, *APART):
         return "untested"
     if entry.expected:
         return "supported" if entry.expected * row.delta > 0 else "refuted"
@@ -154,12 +176,12 @@ def summary_quads(campaign: NamedNode, board: Board) -> Iterator[Quad]:
     """Yield the counts of a campaign, its best and its accepted experiment."""
     if not board.rows:
         return
-    tally = board.tally
+    tally, (attempts, kept) = board.tally, board.counts
     yield from about(
         campaign,
         [
-            (LAB.experiments, Literal(len(board.attempts))),
-            (LAB.kept, Literal(tally["keep"])),
+            (LAB.experiments, Literal(attempts)),
+            (LAB.kept, Literal(kept)),
             (LAB.discarded, Literal(tally["discard"])),
             (LAB.crashes, Literal(tally["crash"])),
             (LAB.seconds, double(float(f"{board.spent:.12g}"))),
@@ -173,12 +195,13 @@ def summary_quads(campaign: NamedNode, board: Board) -> Iterator[Quad]:
         yield Quad(campaign, LAB.best, vocab.experiment(leader.name))
 
 
-def tally_quads(campaign: NamedNode, board: Board, entry: Entry) -> Iterator[Quad]:
-    """Yield what the agent and the task of an experiment have to show for."""
-    for key in tally_keys(entry):
+def tally_quads(campaign: NamedNode, board: Board, entry: Entry | None) -> Iterator[Quad]:
+    """Yield what the agent and the task of an experiment have to show for, of None everybody's."""
+    for key in sorted(board.tallies) if entry is None else tally_keys(entry):
         tally = board.tallies.get(key)
         if tally is None:
             continue
+        attempts, kept = tally.counts(board.measured)
         yield from about(
             vocab.part(campaign, "tally", *key),
             [
@@ -188,8 +211,8 @@ def tally_quads(campaign: NamedNode, board: Board, entry: Entry) -> Iterator[Qua
                 (LAB.name, text(key.name)),
                 (LAB.metric, text(key.metric)),
                 (LAB.sense, text(key.sense)),
-                (LAB.experiments, Literal(tally.attempts)),
-                (LAB.kept, Literal(tally.kept)),
+                (LAB.experiments, Literal(attempts)),
+                (LAB.kept, Literal(kept)),
                 (LAB.crashes, Literal(tally.crashed)),
                 (LAB.seconds, double(float(f"{tally.seconds:.12g}"))),
                 (LAB.best, vocab.experiment(tally.leader.name) if tally.leader else None),

@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     CRASHED = "crashed"
     UNKNOWN = "unknown"  # no value, or nothing to compare it with
     INTERRUPTED = "interrupted"  # cut off from outside: not an attempt
+    LINEAGE = "lineage"  # puts an earlier program back, was not run: not an attempt
 
 
 ATTEMPTED = frozenset({Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED})
@@ -104,7 +105,7 @@ class Entry(NamedTuple):
     task: str
     fingerprint: str | None  # 16 digits
     parent: str | None
-    interrupted: bool
+    apart: str  # why it was no attempt: interrupted or lineage; "" for all others
     net: bool  # the edits are taken against the last accepted file, not against the parent
     hypothesis: bool
     expected: float | None
@@ -121,7 +122,7 @@ class Entry(NamedTuple):
 class Row(NamedTuple):
     """One experiment as a campaign's log holds it: an entry and what became of it."""
 
-    entry: Entry  # without its tries and settings
+    entry: Entry  # without its settings and, where they are evidence, its tries
     outcome: str
     delta: float | None  # value minus that of `compared`, in the metric's units
     compared: str | None  # name of the experiment the delta is taken against
@@ -140,12 +141,22 @@ class Row(NamedTuple):
     @property
     def attempt(self) -> bool:
         """Tell whether anything was tried."""
-        return not self.entry.interrupted
+        return not self.entry.apart
+
+    @property
+    def lineage(self) -> bool:
+        """Tell whether it only puts an earlier program back on the accepted line."""
+        return self.entry.apart == Outcome.LINEAGE
 
     @property
     def kept(self) -> bool:
-        """Tell whether the experiment was accepted."""
-        return self.entry.status == "keep"
+        """Tell whether something was tried and accepted."""
+        return self.entry.status == "keep" and self.attempt
+
+    @property
+    def untold(self) -> bool:
+        """Tell whether it was accepted and nobody told its result."""
+        return self.kept and self.entry.value is None
 
 
 class Trial(NamedTuple):

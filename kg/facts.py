@@ -16,7 +16,9 @@ from kg.fold import fold, number_of
 from kg.model import Change, ChangeType, ExperimentRecord
 from kg.vocab import Value, value_of
 
-INTERRUPTED = "interrupted"  # a crash whose reason starts so was never tried to its end
+APART = ("interrupted", "lineage")
+"""No attempt is what has a reason that starts so: it was cut off from outside, or it only puts an
+earlier program back (kg.entries.Outcome has both)."""
 QUIET = frozenset({ChangeType.NO_EFFECT, ChangeType.UNPARSED})
 
 
@@ -91,9 +93,9 @@ class Facts:
     from_text: bool = False  # the diff is lost: the changes are what the message says
 
     @property
-    def interrupted(self) -> bool:
-        """Tell whether the run was cut off from outside: no attempt at anything."""
-        return self.record.reason.startswith(INTERRUPTED)
+    def apart(self) -> str:
+        """Say why this was no attempt at anything, "" if it was one."""
+        return next(filter(self.record.reason.startswith, APART), "")
 
     @property
     def basis(self) -> tuple[Edit, ...]:

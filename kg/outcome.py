@@ -17,7 +17,7 @@ from kg.board import (
     Scale,
     Trial,
     Try,
-    in_order,
+    trials_in,
 )
 from kg.facts import Edit, Facts
 from kg.vocab import Value
@@ -43,12 +43,12 @@ def entry_of(facts: Facts) -> Entry:
         task=record.task,
         fingerprint=facts.fingerprint[-16:] if facts.fingerprint else None,
         parent=record.parent,
-        interrupted=facts.interrupted,
+        apart=facts.apart,
         net=facts.net is not None,
         hypothesis=bool(record.hypothesis) or record.expected_delta is not None,
         expected=record.expected_delta,
         lost=facts.lost,
-        tries=() if facts.interrupted else tuple(tries),
+        tries=() if facts.apart == Outcome.INTERRUPTED else tuple(tries),
         settings=tuple(pair(s.knob, s.value) for s in facts.settings) or None,
     )
 
@@ -86,12 +86,17 @@ def row_of(board: Board, entry: Entry) -> Row:
     if reference is not None and reference.entry.value is not None and entry.value is not None:
         delta = difference(entry.value, reference.entry.value)
     return Row(
-        entry=entry._replace(tries=(), settings=None),
+        entry=entry._replace(tries=moves_of(entry), settings=None),
         outcome=str(outcome_of(entry, delta)),
         delta=delta,
         compared=reference.name if reference is not None and delta is not None else None,
         deviates=deviation(board, entry),
     )
+
+
+def moves_of(entry: Entry) -> tuple[Try, ...]:
+    """Return the edits a row itself holds, as no evidence does: those that put a program back."""
+    return entry.tries if entry.apart == Outcome.LINEAGE else ()
 
 
 def difference(value: float, than: float) -> float:
@@ -161,9 +166,11 @@ def reference_of(board: Board, entry: Entry) -> Row | None:
     """Return the experiment an outcome is measured against.
 
     That is the parent; where the edits are taken against the last accepted file instead, or
-    the parent has no comparable value, it is the last accepted experiment.
+    the parent has no comparable value, it is the last accepted experiment. What only puts a
+    program back stands for the run of that program.
     """
-    for row in (None if entry.net else board.names.get(entry.parent or ""), board.accepted):
+    parent = None if entry.net else board.names.get(entry.parent or "")
+    for row in (parent and board.run_of(parent), board.accepted):
         if row and row.entry.value is not None and row.entry.scale == entry.scale:
             return row
     return board.best.get(entry.scale)
@@ -171,8 +178,8 @@ def reference_of(board: Board, entry: Entry) -> Row | None:
 
 def outcome_of(entry: Entry, delta: float | None) -> Outcome:
     """Say what became of an experiment."""
-    if entry.interrupted:
-        return Outcome.INTERRUPTED
+    if entry.apart:
+        return Outcome(entry.apart)
     if entry.status == "crash":
         return Outcome.CRASHED
     if delta is None:
@@ -188,10 +195,7 @@ def outcome_of(entry: Entry, delta: float | None) -> Outcome:
 
 def trials_of(entry: Entry, row: Row) -> list[tuple[EvidenceKey, Trial]]:
     """Return the edits of one experiment as trials, none if it was no attempt."""
-    if not row.attempt:
-        return []
-    head = (entry.seq, entry.name, entry.commit, row.outcome, row.delta)
-    return in_order((t.key(entry.scale), Trial(*head, t.old, t.new, t.told)) for t in entry.tries)
+    return trials_in(row, entry.tries) if row.attempt else []
 
 
 def turn(board: Board, entry: Entry) -> list[tuple[Regime | None, Regime]]:

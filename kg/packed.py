@@ -14,7 +14,7 @@ from typing import Any
 from pyoxigraph import Literal, NamedNode
 
 from kg import vocab
-from kg.board import Entry, EvidenceKey, Row, Scale, Trial
+from kg.board import Entry, EvidenceKey, Row, Scale, Trial, Try
 from kg.terms import RDF
 
 
@@ -27,16 +27,20 @@ def pack_row(row: Row) -> Literal:
     """Return a log row as a literal."""
     e = row.entry
     known = (e.seq, e.name, e.commit, e.status, e.value, *e.scale, e.seconds, e.agent, e.task)
-    more = (e.fingerprint, e.parent, e.interrupted, e.net, e.hypothesis, e.expected, e.lost)
-    return pack((*known, *more, row.outcome, row.delta, row.compared, row.deviates))
+    more = (e.fingerprint, e.parent, e.apart, e.net, e.hypothesis, e.expected, e.lost)
+    tail = [e.tries] if e.tries else []
+    return pack((*known, *more, row.outcome, row.delta, row.compared, row.deviates, *tail))
 
 
 def unpack_rows(texts: Iterable[str]) -> list[Row]:
     """Read log rows back, all in one parse."""
-    return [
-        Row(Entry(*f[:5], Scale(*f[5:8]), *f[8:18]), *f[18:])  # type: ignore[call-arg]
-        for f in json.loads(f"[{','.join(texts)}]")
-    ]
+    return [unpack_row(f) for f in json.loads(f"[{','.join(texts)}]")]
+
+
+def unpack_row(f: list[Any]) -> Row:
+    """Read one log row back."""
+    tries = (tuple(Try(*fields) for fields in f[22]),) if len(f) > 22 else ()
+    return Row(Entry(*f[:5], Scale(*f[5:8]), *f[8:18], *tries), *f[18:22])  # type: ignore[call-arg]
 
 
 def pack_trial(trial: Trial) -> Literal:

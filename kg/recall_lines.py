@@ -52,9 +52,13 @@ def head_line(scene: Scene) -> Line:
     """Return where the campaign stands."""
     board = scene.board
     row = board.accepted or board.rows[-1]
-    value = row.entry.value
+    value, leader = row.entry.value, board.best.get(row.entry.scale)
     result = "" if value is None else f"{row.entry.scale.metric} {value:.6g}; "
-    counts = f"{result}{len(board.attempts)} tried, {board.tally['keep']} kept"
+    if value is None and leader is not None:
+        best = f"{leader.entry.scale.metric} {leader.entry.value or 0.0:.6g}"
+        result = f"not measured, best {best} {leader.name}; "
+    tried, kept = board.counts
+    counts = f"{result}{tried} tried, {kept} kept"
     floor = "noise not measured" if scene.noise is None else f"noise {scene.noise:.2g}"
     text = f"now {row.name} {row.entry.commit}".rstrip() + f": {counts}; {floor}"
     if short(scene, row.name, row.entry.seq) != row.name:

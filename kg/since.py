@@ -78,7 +78,7 @@ def accepted_since(board: Board, order: tuple[int, str]) -> dict[str, Moved]:
     for row in reversed(board.rows):
         if row.order <= order:
             break
-        if row.kept and row.attempt:
+        if row.kept or row.lineage:
             late.append(row)
     for row in reversed(late):
         for key, trial in board.pairs.get(row.name, ()):

@@ -63,13 +63,12 @@ def standing_of(board: Board) -> Standing:
     """Return where a campaign stands."""
     return Standing(
         board.campaign,
-        len(board.attempts),
-        board.tally["keep"],
+        *board.counts,
         float(f"{board.spent:.12g}"),
         board.seen_noise,
         board.rows[0].entry.value if board.rows else None,
         tuple(leaders_of(board)),
-        tuple(share_of(key, board.tallies[key]) for key in sorted(board.tallies)),
+        tuple(share_of(key, board.tallies[key], board.measured) for key in sorted(board.tallies)),
     )
 
 
@@ -80,12 +79,12 @@ def leaders_of(board: Board) -> Iterator[Leader]:
         yield Leader(scale.metric, scale.sense, row.name, entry.commit, entry.seq, entry.value)
 
 
-def share_of(key: TallyKey, tally: Tally) -> Share:
+def share_of(key: TallyKey, tally: Tally, measured: bool) -> Share:
     """Return one tally with its best experiment."""
     best = tally.leader.entry if tally.leader else None
     found = (best.value, best.name, best.commit) if best else (None, None, None)
     seconds = float(f"{tally.seconds:.12g}")
-    return Share(*key, tally.attempts, tally.kept, tally.crashed, seconds, *found)
+    return Share(*key, *tally.counts(measured), tally.crashed, seconds, *found)
 
 
 def pack_standing(board: Board) -> Literal:

@@ -23,6 +23,7 @@ class Tally:
 
     attempts: int = 0
     kept: int = 0
+    untold: int = 0  # kept, and nobody told the result
     crashed: int = 0
     seconds: float = 0.0
     leader: Row | None = None
@@ -32,10 +33,16 @@ class Tally:
         entry = row.entry
         self.attempts += 1
         self.kept += row.kept
+        self.untold += row.untold
         self.crashed += entry.status == "crash"
         self.seconds += entry.seconds or 0.0
         if row.kept and entry.value is not None and self.trails(entry.value, entry.scale):
             self.leader = row
+
+    def counts(self, measured: bool) -> tuple[int, int]:
+        """Return attempts and how many were kept, as `Board.counts` has them."""
+        untold = self.untold if measured else 0
+        return self.attempts - untold, self.kept - untold
 
     def trails(self, value: float, scale: Scale) -> bool:
         """Tell whether a value beats everything so far."""

@@ -44,9 +44,10 @@ def test_rows_commits_and_lost_hashes_become_one_campaign_in_table_order(
         "baseline",  # its row: the commit a campaign starts from is about something else
         "lr 0.1 to 0.2",  # without the trailer
     ]
-    assert (account.experiments, account.with_diff, account.without_diff) == (7, 5, 2)
+    assert (account.experiments, account.with_diff, account.without_diff) == (6, 4, 2)
     assert (account.new, account.known, account.commits) == (7, 0, 4)
-    assert account.statuses == {"keep": 4, "discard": 2, "crash": 1}
+    assert account.statuses == {"keep": 3, "discard": 2, "crash": 1}
+    assert account.apart == {"interrupted": 0, "lineage": 1}
     assert records.known["mar8-0002"].reason == (
         "line 4 of results.tsv: discard; commit aaaaaaa no longer exists: its diff is lost"
     )
@@ -78,11 +79,12 @@ def test_the_trunk_owns_its_commits_and_shared_ones_are_counted_once(
     story.train("refs/heads/zzz", "depth 7", source(7), 4)
     story.write()
     account = take(story, tmp_path)
-    assert {c.name: c.experiments for c in account.campaigns} == {"main": 1, "mar8": 4, "zzz": 1}
+    assert {c.name: c.experiments for c in account.campaigns} == {"main": 1, "mar8": 3, "zzz": 1}
     assert records.known["main-0000"].parent is None
     assert records.known["mar8-0001"].parent == "main-0000"
     assert records.known["zzz-0001"].parent == "mar8-0002"
-    assert account.experiments == account.commits == len(records.known) == 6
+    assert account.experiments + account.apart["lineage"] == account.commits == 6
+    assert len(records.known) == 6
 
 
 def test_a_discarded_row_that_cites_its_parent_is_an_experiment_without_diff(
@@ -261,7 +263,7 @@ def test_the_repository_is_read_only_and_its_programs_never_run(
     before = state()
     account = import_history(clone, store=tmp_path / "store")
     list(revision_changes(clone, ["HEAD"], "train.py"))
-    assert account.experiments == 5
+    assert account.experiments == 4  # and the revert
     assert state() == before
     assert not (tmp_path / "caught").exists()
 
