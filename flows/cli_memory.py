@@ -56,7 +56,7 @@ def describe_import(commands: Any) -> None:
     parser.add_argument("--target", default="train.py", help="the file the agent edited")
     parser.add_argument("--results", action="append", default=[], metavar="FILE")
     parser.add_argument("--metric", help="key of the metric (default: from the table)")
-    parser.add_argument("--direction", choices=["min", "max"], default="min")
+    parser.add_argument("--direction", choices=["min", "max"], help="default: as the rows show")
     store(parser)
 
 

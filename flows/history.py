@@ -19,7 +19,16 @@ from flows.foreign import refs as all_refs
 from flows.foreign import trunk as trunk_of
 from flows.history_account import Account, CampaignCount
 from flows.history_names import Book, opened_book
-from flows.history_plan import History, Wish, apart, counts, first_number, notes, plan_history
+from flows.history_plan import (
+    Campaign,
+    History,
+    Wish,
+    apart,
+    counts,
+    first_number,
+    notes,
+    plan_history,
+)
 from flows.history_records import light_record, mark, with_sources
 from flows.history_rows import Sheet
 from flows.revisions import revision_changes
@@ -39,7 +48,7 @@ def import_history(
     target: str = "train.py",
     results: Sequence[Path] = (),
     metric: str | None = None,
-    direction: str = "min",
+    direction: str | None = None,
     store: Path,
     progress: Progress | None = None,
 ) -> Account:
@@ -51,7 +60,7 @@ def import_history(
         target: The file the agent edited, as a path in the repository.
         results: Tables beside those found at the tips of refs and in the work tree.
         metric: Column of the tables; by default each table's first number.
-        direction: "min" or "max": which way the metric is better.
+        direction: "min" or "max": which way the metric is better; by default as each table shows.
         store: Directory of the memory; made if it does not exist.
         progress: Called with the number of experiments understood so far.
 
@@ -95,7 +104,7 @@ def take_in(
     tracked = tables.tracked_sheets(source.foreign.objects, source.branches, wish.target)
     sheets = tables.distinct([*source.sheets, *tracked])
     history = plan_history(source.foreign, source.branches, sheets, wish, source.trunk)
-    account, fresh = name_all(history, source.foreign, wish, book, present)
+    account, fresh = name_all(history, source.foreign, book, present)
     memory.add_all(fresh, progress)
     if account.changed:  # what another import had recorded is no longer so
         book.done.clear()
@@ -106,7 +115,7 @@ def take_in(
 
 def fingerprint(source: Source, wish: Wish) -> str:
     """Return a hash of all an import depends on: equal ones make equal graphs."""
-    parts = [source.foreign.origin, wish.target, str(wish.metric), wish.direction]
+    parts = [source.foreign.origin, wish.target, str(wish.metric), str(wish.direction)]
     parts.append(str(source.trunk))
     parts += sorted(f"{branch.ref} {branch.tip}" for branch in source.branches)
     tables_read = ((s.file, s.ref, hashlib.sha256(s.data).hexdigest()) for s in source.sheets)
@@ -114,8 +123,17 @@ def fingerprint(source: Source, wish: Wish) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def count_of(tag: str, campaign: Campaign) -> CampaignCount:
+    """Return what became of one ref."""
+    tried = [plan for plan in campaign.plans if not plan.apart]
+    recovered, total = sum(plan.version is not None for plan in tried), len(tried)
+    metric, way, why = campaign.metric, campaign.direction.way, campaign.direction.why
+    sums = (total, recovered, total - recovered)
+    return CampaignCount(tag, campaign.branch.ref, *sums, metric, way, why)
+
+
 def name_all(
-    history: History, foreign: Foreign, wish: Wish, book: Book, present: set[str]
+    history: History, foreign: Foreign, book: Book, present: set[str]
 ) -> tuple[Account, list[ExperimentRecord]]:
     """Name the experiments; return the account and the records the memory does not have."""
     strangers = {name.rpartition("-")[0] for name in present - set(book.names.values())}
@@ -125,14 +143,12 @@ def name_all(
         owners = [f"{foreign.origin} {r}" for r in (campaign.branch.ref, *campaign.branch.also)]
         tag = book.campaign(campaign.branch.name, owners, strangers)
         book.assign(tag, campaign.plans, first_number(campaign.plans))
-        tried = [plan for plan in campaign.plans if not plan.apart]
-        recovered, total = sum(plan.version is not None for plan in tried), len(tried)
-        told.append(CampaignCount(tag, campaign.branch.ref, total, recovered, total - recovered))
+        told.append(count_of(tag, campaign))
     book.save()  # before the graph is written: an import cut off gives the same names again
     fresh, new = list[ExperimentRecord](), 0
     for campaign in filled:
         for plan in campaign.plans:
-            light = light_record(plan, book, campaign.metric, wish.direction)
+            light = light_record(plan, book, campaign.metric, campaign.direction.way)
             digest = mark(light, plan, history.versions)
             known = book.digests.get(light.name, "") if light.name in present else ""
             if known == digest or (known.endswith("+") and not plan.item):

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from flows.history_rows import Problem
 
+NAMED = 5  # campaigns a line names at the most
 NO_ATTEMPT = {
     "interrupted": "were interrupted, as their revert says",
     "lineage": "without a table row put back or leave as it was a program tried before",
@@ -24,6 +25,9 @@ class CampaignCount:
     experiments: int
     with_diff: int
     without_diff: int
+    metric: str
+    direction: str  # min or max: which way the metric is better
+    why: str  # how that is known: `as kept rows rise`
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,23 @@ class Account:
             for count in largest
             if count.experiments > 1
         ]
+        told += self.directions()
         told += self.notes
         told.append(f"{len(self.rejected)} table lines rejected")
         told += [f"  {p.file} line {p.line}: {p.reason}" for p in self.rejected[:SHOWN]]
         if len(self.rejected) > SHOWN:
             told.append(f"  and {len(self.rejected) - SHOWN} more; --json lists them all")
         return told
+
+    def directions(self) -> list[str]:
+        """Say which way which campaigns' metric is better, and how that is known."""
+        groups: dict[str, list[str]] = {}
+        for count in self.campaigns:
+            groups.setdefault(f"direction: {count.direction}, {count.why}", []).append(count.name)
+        if len(groups) == 1:
+            return list(groups)
+        more = {way: len(names) - NAMED for way, names in groups.items() if len(names) > NAMED}
+        return [
+            f"{way} ({', '.join(names[:NAMED])}{f' and {more[way]} more' if way in more else ''})"
+            for way, names in groups.items()
+        ]

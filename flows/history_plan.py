@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flows.foreign import Branch, Foreign
+from flows.history_direction import Direction, direction_of
 from flows.history_join import Join
 from flows.history_match import Plan
 from flows.history_rows import Item, Problem, Sheet, items_of, row_text
@@ -25,7 +26,7 @@ class Wish:
     refs: Sequence[str]
     target: str
     metric: str | None
-    direction: str
+    direction: str | None  # None: to be seen from the tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Campaign:
     branch: Branch
     plans: tuple[Plan, ...]  # in order
     metric: str
+    direction: Direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,12 @@ def plan_history(
     infer(join)
     made = []
     for branch in branches:
-        plans, refused = judge(branch, join.ordered(branch), start_of(join, branch), wish.direction)
+        metric = metric_of(wish, tables[branch.ref])
+        direction = direction_of(wish.direction, metric, rows_in(metric, tables[branch.ref]))
+        ordered, start = join.ordered(branch), start_of(join, branch)
+        plans, refused = judge(branch, ordered, start, direction.way)
         problems += refused
-        made.append(Campaign(branch, tuple(plans), metric_of(wish, tables.get(branch.ref, []))))
+        made.append(Campaign(branch, tuple(plans), metric, direction))
     commits = sum(plan.key == plan.commit for plan in join.plans.values())
     return History(versions, tuple(made), tuple(problems), commits)
 
@@ -152,9 +157,17 @@ def metric_of(wish: Wish, tables: Sequence[Read]) -> str:
     return next(filter(None, named), METRIC)
 
 
+def rows_in(metric: str, tables: Sequence[Read]) -> list[Item]:
+    """Return the rows of a campaign's longest table that has a metric."""
+    found = (items for _, items in tables if any(item.metric == metric for item in items))
+    return next(found, [])
+
+
 def notes(history: History) -> tuple[str, ...]:
     """Return what should be known of a history beside its numbers."""
-    versions, told = history.versions, []
+    versions = history.versions
+    doubts = ((c.branch.name, c.direction.doubt) for c in history.campaigns if c.plans)
+    told = [f"{name}: direction {doubt}" for name, doubt in doubts if doubt]
     if not versions.blobs and history.campaigns:
         places = versions.namesakes(history.campaigns[0].branch.tip)
         found = f" (there is {', '.join(places)})" if places else ""
