@@ -45,6 +45,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "columns": list(answer.columns),
         "rows": answer.rows,
         "truncated": answer.truncated,
+        "notes": list(answer.notes),
     }
 
 

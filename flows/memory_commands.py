@@ -77,6 +77,8 @@ def ask(options: argparse.Namespace) -> int:
     answer_table(out(), answer.columns, answer.rows)
     if not answer.rows:
         notes().print("nothing known about that")
+    for note in answer.notes:
+        notes().print(note)
     if answer.truncated:
         notes().print(f"cut at {len(answer.rows)} rows; ask for more with limit=")
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 from kg import vocab
 from kg.answering import Rows, best_trial, campaign_by_campaign, condition, limited, within_noise
 from kg.answers_fleet import unexplored_of_fleet
+from kg.arguments import SETS
 from kg.board import Board, Outcome, Regime, Row, Scale, Trial
 from kg.derive import verdict_of
 from kg.fold import number_of
@@ -18,7 +19,7 @@ from kg.sweep import Sweep
 from kg.sweep import sweeps as find_sweeps
 from kg.terms import DCT, LAB
 
-STATES = ("never touched", "one direction", "open", "bracketed")
+STATES = SETS["state"]
 
 
 def repeats(asked: Asked) -> tuple[Rows, bool]:

@@ -30,7 +30,7 @@ class Argument:
     """One argument of a question."""
 
     name: str
-    kind: str  # knob, value, component, experiment, direction, number
+    kind: str  # knob, experiment, number, value, or a set of kg.arguments
     default: str | None  # None where it must be given
     help: str
 
@@ -61,6 +61,7 @@ class Answer:
     columns: tuple[str, ...]
     rows: list[dict[str, Any]] = field(default_factory=list)
     truncated: bool = False
+    notes: tuple[str, ...] = ()  # how an argument was read, or why nothing was found
 
 
 @cache
@@ -157,9 +158,10 @@ def ask(
     Raises:
         UnknownQuestion: No question has this name.
         BadArgument: It does not take this argument, or not this value; or there is no such
-            campaign.
+            campaign or knob.
     """
     from kg.answers import FINISH
+    from kg.arguments import meant, silence
 
     question = questions().get(name)
     if question is None:
@@ -169,11 +171,14 @@ def ask(
         as_of = sequence(given.pop("as-of"))
     if campaign is not None:
         check_campaign(graph.store, campaign)
-    asked = Asked(question, checked(question, given), campaign or graph.lone(), as_of, graph)
+    arguments, notes = meant(graph, question, checked(question, given))
+    asked = Asked(question, arguments, campaign or graph.lone(), as_of, graph)
     finish = FINISH.get(name)
     rows, truncated = finish(asked) if finish else (select(asked), False)
+    notes += [] if rows else silence(asked)
     columns = question.columns
-    return Answer(name, columns, [{c: row.get(c) for c in columns} for row in rows], truncated)
+    told = [{c: row.get(c) for c in columns} for row in rows]
+    return Answer(name, columns, told, truncated, tuple(notes))
 
 
 def sequence(text: str) -> int:

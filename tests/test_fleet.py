@@ -24,7 +24,7 @@ CONDITIONS = [
     ("model.depth", "!=8"),
     ("model.depth", ">=9"),
     ("attention.window_pattern", "SSSL"),
-    ("no.such_knob", "1"),
+    ("head.softcap", "1"),
 ]
 
 

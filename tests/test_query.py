@@ -105,7 +105,15 @@ def test_an_answer_is_called_cut_exactly_where_a_limit_cut_it(name):
         ("attempts", {"knobs": "x"}, "takes no argument 'knobs'; it takes knob, direction"),
         ("best", {"limit": "many"}, "limit='many' is not a number"),
         ("best", {"as-of": "-1"}, "is not the number of an experiment"),
-        ("improved-while", {"knob": "a.b", "value": "<muon"}, "compare text with = or !="),
+        ("attempts", {"knob": LR, "direction": "up"}, "direction='up' is not known; it is one of"),
+        ("dead-ends", {"component": "nope"}, "component='nope' is not known; it is one of"),
+        ("unexplored", {"state": "done"}, "never touched, one direction, open, bracketed"),
+        ("hypotheses", {"verdict": "right"}, "supported, refuted, open, untested"),
+        ("attempts", {"knob": "model.dept"}, "is not known; did you mean model.depth?"),
+        ("attempts", {"knob": "qqq"}, "`nightlab kg schema` lists those that are"),
+        ("timeline", {"knob": "depth and width"}, "means model.depth or model.width"),
+        ("best-before", {"switch": "nosuch"}, "knob 'nosuch': is not known"),
+        ("improved-while", {"knob": LR, "value": "<muon"}, "compare text with = or !="),
     ],
 )
 def test_a_wrong_argument_says_what_to_type(name, arguments, message):
@@ -129,8 +137,46 @@ def test_an_argument_cannot_break_out_of_its_query():
     hostile = 'x" } SERVICE <http://127.0.0.1:1/> { ?s ?p ?o } #'
     for name in ("attempts", "improved-while", "timeline", "conflicts"):
         given_ = {"knob": hostile, **({"value": hostile} if name == "improved-while" else {})}
-        assert ask(FULL, name, given_).rows == []
-    assert ask(FULL, "hypotheses", {"verdict": hostile}).rows == []
+        with pytest.raises(BadArgument, match="is not known"):
+            ask(FULL, name, given_)
+    with pytest.raises(BadArgument, match="it is one of"):
+        ask(FULL, "hypotheses", {"verdict": hostile})
+    assert ask(FULL, "attempts", {"knob": LR, "value": hostile}).rows == []
+
+
+@pytest.mark.parametrize("name", ["depth", "DEPTH", "n_layer", "number of layers", "Model.Depth"])
+def test_a_knob_may_go_by_any_of_its_names_and_the_answer_says_which_it_is(name):
+    wanted = ask(FULL, "attempts", {"knob": "model.depth"})
+    found = ask(FULL, "attempts", {"knob": name})
+    assert found.rows == wanted.rows
+    assert (found.notes, wanted.notes) == ((f"knob={name}: read as model.depth",), ())
+
+
+def test_words_of_a_set_may_be_written_with_other_signs():
+    assert ask(FULL, "unexplored", {"state": "Never-Touched"}) == ask(
+        FULL, "unexplored", {"state": "never touched"}
+    )
+    assert ask(FULL, "dead-ends", {"component": "Model Size"}) == ask(
+        FULL, "dead-ends", {"component": "model_size"}
+    )
+
+
+def test_an_empty_answer_tells_a_known_knob_nobody_tried_from_one_that_was():
+    tied = "embedding.tying"
+    assert ask(FULL, "attempts", {"knob": tied}).notes == (
+        f"{tied}: a known knob, never tried in this memory",
+    )
+    assert ask(FULL, "timeline", {"knob": "residual.parallel_block"}, as_of=3).notes == (
+        "residual.parallel_block: a known knob, but no experiment in this memory up to experiment 3"
+        " sets it",
+    )
+    two = Graph(built([*records("one", 6), *records("two", 6, seed=3)]))
+    (note,) = ask(two, "attempts", {"knob": tied}, campaign="two").notes
+    assert note == f"{tied}: a known knob, never tried in campaign two"
+    assert ask(FULL, "attempts", {"knob": LR, "value": "77"}) == ask(
+        FULL, "attempts", {"knob": LR, "value": "78"}
+    )
+    assert ask(FULL, "attempts", {"knob": LR, "value": "77"}).notes == ()
 
 
 def test_campaigns_are_answered_apart_and_together():
@@ -205,7 +251,9 @@ def test_asking_loads_no_heavy_library(tmp_path):
         "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
         "from kg.memory import open_memory\n"
         "open_memory(Path(sys.argv[1])).ask('dead-ends', campaign='mar8')\n"
+        "open_memory(Path(sys.argv[1])).ask('attempts', {'knob': 'optimizer.embedding_lr'})\n"
         "heavy = {'numpy', 'rdflib', 'spacy', 'torch', 'pyshacl', 'dvc', 'prefect'}\n"
+        "heavy |= {'kg.lexicon', 'kg.text', 'kg.text_tokens', 'difflib'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     root = str(Path(__file__).parent.parent)
