@@ -45,7 +45,7 @@ def meant(graph: Graph, question: Question, given: Mapping[str, str]) -> Meant:
     """Return the arguments of a question with every word held against what it may be.
 
     Raises:
-        BadArgument: A word is none of its set, or a knob is not known.
+        BadArgument: A word is none of its set, a number is none, or a knob is not known.
     """
     found, notes = dict(given), []
     for argument in question.arguments:
@@ -53,13 +53,25 @@ def meant(graph: Graph, question: Question, given: Mapping[str, str]) -> Meant:
         where = f"question {question.name!r}: {name}={text!r}"
         if not text:
             continue
-        if argument.kind == "knob":
+        if argument.kind == "number":
+            check_number(where, text)
+        elif argument.kind == "knob":
             found[name] = known_knob(graph, text)
             if found[name] != text:
                 notes.append(f"{name}={text}: read as {found[name]}")
         elif argument.kind in SETS:
             found[name] = one_of(where, text, SETS[argument.kind], held(graph, argument.kind))
     return Meant(found, notes)
+
+
+def check_number(where: str, text: str) -> None:
+    """Refuse what is no whole number of one or more, such as `limit=-3`."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise BadArgument(f"{where} is not a number; give one") from None
+    if not (number >= 1 and number.is_integer()):
+        raise BadArgument(f"{where} is not a whole number of 1 or more; give one")
 
 
 def held(graph: Graph, kind: str) -> Callable[[str], bool]:
