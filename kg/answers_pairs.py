@@ -19,7 +19,7 @@ def named(asked: Asked, argument: str) -> str:
     Raises:
         BadArgument: No experiment has this name or commit, several have, or it came later.
     """
-    name = asked.graph.resolve(asked.text(argument))
+    name = asked.graph.resolve(asked.text(argument), asked.campaign)
     seq = asked.graph.value(vocab.experiment(name), LAB.seq)
     if asked.as_of is not None and seq > asked.as_of:
         raise BadArgument(f"experiment {name!r}: came after experiment {asked.as_of}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections import OrderedDict
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from pyoxigraph import Literal, NamedNode, Store
@@ -10,7 +13,7 @@ from pyoxigraph import Literal, NamedNode, Store
 from kg import vocab
 from kg.board import Board
 from kg.errors import BadArgument
-from kg.load import cut, load_board, load_settings, subjects
+from kg.load import cut, load_board, load_settings, pairs, subjects
 from kg.terms import DCT, LAB, RDF
 from kg.vocab import Value, name_of, python
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 HELD_BOARDS = 128  # 2 MB each at 1,000 experiments
 HELD_SETTINGS = 512  # experiments
+LEAST, SHORT = 4, 7  # digits that may start a commit; digits of lab:shortCommit
+START = re.compile(rf"[0-9a-f]{{{LEAST},64}}", re.ASCII)
+NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Graph:
@@ -113,29 +119,82 @@ class Graph:
         commit = self.value(vocab.experiment(name), LAB.commit) or ""
         return {"experiment": name, "commit": commit[:7]}
 
-    def resolve(self, text: str) -> str:
-        """Return the name of the experiment that a name or a commit means, of 7 digits or more.
+    def resolve(self, text: str, campaign: str | None = None) -> str:
+        """Return the name of the experiment meant by a name, a number or a commit's start.
+
+        A number counts in the campaign asked about; seven digits or more may also start a commit,
+        which is then meant.
 
         Raises:
-            BadArgument: None has it, or several do.
+            BadArgument: None is meant, or several are.
         """
         if any(self.store.quads_for_pattern(vocab.experiment(text), LAB.seq, None)):
             return text
-        known = self.store.quads_for_pattern(None, LAB.shortCommit, Literal(text[:7].lower()))
-        nodes: list[Any] = [quad.subject for quad in known]
-        found = [
-            name_of(node)
-            for node in nodes
-            if any(str(c).startswith(text.lower()) for c in self.values(node, LAB.commit))
-        ]
+        word = text.strip().lower()
+        is_commit = START.fullmatch(word) is not None
+        found = self.committed(word) if is_commit and len(word) >= SHORT else []
+        if not found and NUMBER.fullmatch(word):
+            found = self.numbered(int(word), campaign)
+        if not found and is_commit and len(word) < SHORT:
+            found = self.committed(word)
         if len(found) == 1:
             return found[0]
-        if not found:
+        if found:
+            raise BadArgument(f"experiment {text!r}: means {listed(found)}; give a name")
+        raise BadArgument(
+            f"experiment {text!r}: no experiment has this name, number or commit;"
+            " list them with `nightlab log`"
+        )
+
+    def numbered(self, seq: int, campaign: str | None) -> list[str]:
+        """Return the experiments of a number in a campaign.
+
+        Raises:
+            BadArgument: There are several campaigns, and none was said.
+        """
+        nodes = self.having(LAB.seq, Literal(seq))
+        if campaign is None and len(tags := self.campaigns()) > 1 and nodes:
             raise BadArgument(
-                f"experiment {text!r}: no experiment has this name or commit;"
-                " list them with `nightlab log`"
+                f"experiment '{seq}': is a number in a campaign, and there are {listed(tags)};"
+                " add --campaign, or give a name"
             )
-        raise BadArgument(f"experiment {text!r}: means {', '.join(sorted(found))}; give a name")
+        known = {name_of(node): self.value(node, LAB.inCampaign) for node in nodes}
+        return sorted(name for name, tag in known.items() if campaign in (None, tag))
+
+    def committed(self, start: str) -> list[str]:
+        """Return the experiments whose commit starts so; a table may hold less than a hash."""
+        shorts = {start[:size] for size in range(LEAST, min(len(start), SHORT) + 1)}
+        if len(start) < SHORT:
+            known = self.commits()
+            begun = known[bisect_left(known, start) :]
+            shorts.update(takewhile(lambda short: short.startswith(start), begun))
+        found: dict[str, str] = {}
+        for short in shorts:
+            for node in self.having(LAB.shortCommit, Literal(short)):
+                commit = str(self.value(node, LAB.commit)).lower()
+                if commit.startswith(start) or start.startswith(commit):
+                    found[name_of(node)] = commit
+        longer = [name for name, commit in found.items() if commit.startswith(start)]
+        same = [name for name in longer if found[name] == start]
+        return sorted(same or longer or found)
+
+    def having(self, predicate: NamedNode, value: Literal) -> list[Any]:
+        """Return the nodes that have a value."""
+        return [quad.subject for quad in self.store.quads_for_pattern(None, predicate, value)]
+
+    def commits(self) -> list[str]:
+        """Return the short commits in order, read once: 80 ms at 10,000 experiments."""
+        if "commits" not in self.memo:
+            self.memo["commits"] = sorted(
+                {term.value for _, term in pairs(self.store, LAB.shortCommit)}
+            )
+        found: list[str] = self.memo["commits"]
+        return found
+
+
+def listed(names: list[str]) -> str:
+    """Return names for a message."""
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def plain(term: object) -> Any:
