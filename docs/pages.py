@@ -11,6 +11,15 @@ from kg.query import Question, questions
 from kg.schema import examples
 from kg.terms import PREFIXES
 
+PROSE = ("comment", "definition")
+COMPONENTS = """
+SELECT ?component ?definition ?group {
+  ?component skos:definition ?definition .
+  FILTER(STRSTARTS(STR(?component), STR(component:)))
+  OPTIONAL { ?component skos:broader ?group }
+}
+ORDER BY ?group ?component
+"""
 TERMS = """
 SELECT ?term ?comment ?domain ?range (GROUP_CONCAT(STR(?of); separator=" ") AS ?above) {
   ?term a ?kind ; rdfs:comment ?comment .
@@ -47,30 +56,39 @@ def described(question: Question) -> Iterator[str]:
 
 
 def vocabulary_lines() -> Iterator[str]:
-    """Yield the classes, the properties and the example queries."""
+    """Yield the classes, the properties, the components and the example queries."""
     store = Store()
-    store.load((resources.files("kg") / "ontology.ttl").read_bytes(), RdfFormat.TURTLE)
+    for name in ("ontology.ttl", "lexicon.ttl"):
+        store.load((resources.files("kg") / name).read_bytes(), RdfFormat.TURTLE)
     yield from ("## Classes", "", "| class | is | meaning |", "|---|---|---|")
     for row in terms(store, "owl:Class"):
         yield f"| `{row['term']}` | {row['above']} | {row['comment']} |"
     yield from ("", "## Properties", "", "| property | from | to | meaning |", "|---|---|---|---|")
     for row in terms(store, "owl:ObjectProperty, owl:DatatypeProperty"):
         yield f"| `{row['term']}` | {row['domain']} | {row['range']} | {row['comment']} |"
+    yield from ("", "## Components", "", "| component | in | holds |", "|---|---|---|")
+    for row in rows_of(store, COMPONENTS):
+        yield f"| `{row['component']}` | {row['group']} | {row['definition']} |"
     yield from ("", "## Examples", "")
     for example in examples():
         yield from (example["summary"], "", "```sparql", example["sparql"].strip(), "```", "")
 
 
 def terms(store: Store, kinds: str) -> Iterator[dict[str, str]]:
-    """Yield the terms of some kinds with their names shortened."""
-    found = store.query(TERMS.replace("KINDS", kinds), prefixes=PREFIXES)
+    """Yield the terms of some kinds."""
+    return rows_of(store, TERMS.replace("KINDS", kinds))
+
+
+def rows_of(store: Store, sparql: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a query with the names in them shortened, prose as it is."""
+    found = store.query(sparql, prefixes=PREFIXES)
     if not isinstance(found, QuerySolutions):
         raise TypeError("the query is a SELECT")
     names = [variable.value for variable in found.variables]
     for solution in found:
         values = [getattr(term, "value", "") for term in solution]
         row = dict(zip(names, values, strict=True))
-        yield {key: row[key] if key == "comment" else shortened(row[key]) for key in names}
+        yield {key: row[key] if key in PROSE else shortened(row[key]) for key in names}
 
 
 def shortened(text: str) -> str:

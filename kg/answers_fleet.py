@@ -170,10 +170,8 @@ def unexplored_of_fleet(asked: Asked) -> tuple[Rows, bool]:
         fleet_knob(asked, knob, numeric, tried.get(knob, {}))
         for knob, numeric in sorted(accepted_knobs(asked).items())
     ]
-    component, state = asked.text("component"), asked.text("state")
-    rows = [
-        row for row in rows if component in ("", row["component"]) and state in ("", row["state"])
-    ]
+    state = asked.text("state")
+    rows = [row for row in rows if asked.about(row["component"]) and state in ("", row["state"])]
     order = ["never touched", "one direction", "open"]
     rows.sort(key=lambda row: (order.index(row["state"]), row["component"], row["knob"]))
     return limited(asked, rows)
@@ -212,7 +210,7 @@ def fleet_knob(
     untried = [name for name in ("decrease", "increase") if numeric and name not in directions]
     state = "one direction" if len(untried) == 1 else "open"
     return {
-        "component": next(iter(asked.graph.components(knob)), ""),
+        "component": asked.graph.component(knob),
         "knob": knob,
         "state": state if directions else "never touched",
         "untried": untried,

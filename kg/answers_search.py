@@ -184,12 +184,12 @@ def unexplored(asked: Asked) -> tuple[Rows, bool]:
     """Return the knobs of the accepted file by how little is known about them."""
     if asked.campaign is None:
         return unexplored_of_fleet(asked)
-    component, state = asked.text("component"), asked.text("state")
+    state = asked.text("state")
     rows = [
         row
         for board in asked.boards()
         for row in [knob_row(asked, board, regime) for regime in settings(asked, board)]
-        if component in ("", row["component"]) and state in ("", row["state"])
+        if asked.about(row["component"]) and state in ("", row["state"])
     ]
     rows.sort(key=lambda r: (STATES.index(r["state"]), r["component"], r["knob"], r["campaign"]))
     return limited(asked, rows)
@@ -216,7 +216,7 @@ def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
         name for name, found in (("decrease", below), ("increase", above)) if numeric and not found
     ]
     return {
-        "component": next(iter(asked.graph.components(regime.knob)), ""),
+        "component": asked.graph.component(regime.knob),
         "knob": regime.knob,
         "value": regime.value,
         "state": state_of(trials, untried, below, above),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kg import vocab
-from kg.components import COMPONENTS
+from kg.components import COMPONENTS, GROUPS
 from kg.errors import BadArgument
 from kg.load import subjects
 from kg.model import ChangeType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kg.query import Asked, Question
 
 SETS: Final[dict[str, tuple[str, ...]]] = {
-    "component": COMPONENTS,
+    "component": (*GROUPS, *COMPONENTS),
     "direction": tuple(
         kind for kind in ChangeType if kind not in (ChangeType.NO_EFFECT, ChangeType.UNPARSED)
     ),

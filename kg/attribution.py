@@ -68,12 +68,13 @@ class Fit(NamedTuple):
 
 def attribution(asked: Asked) -> tuple[Rows, bool]:
     """Return what each edit of each campaign asked about is credited with."""
-    wanted = {name: asked.text(name) for name in ("component", "knob", "direction")}
+    wanted = {name: asked.text(name) for name in ("knob", "direction")}
     columns = [column.name for column in fields(Credit)]
 
     def rows_of(board: Board) -> Iterator[dict[str, Any]]:
         for row in credits_of(board):
-            if all(value in ("", getattr(row, name)) for name, value in wanted.items()):
+            asked_for = all(value in ("", getattr(row, name)) for name, value in wanted.items())
+            if asked_for and asked.about(row.component):
                 yield {name: shown(getattr(row, name)) for name in columns}
 
     return campaign_by_campaign(asked, rows_of)

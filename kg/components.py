@@ -20,3 +20,4 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 ALONE: Final = ("evaluation", "other")
 COMPONENTS: Final = (*(name for members in GROUPS.values() for name in members), *ALONE)
+GROUP_OF: Final = {name: group for group, members in GROUPS.items() for name in members}

@@ -12,6 +12,7 @@ from pyoxigraph import Literal, NamedNode, Store
 
 from kg import vocab
 from kg.board import Board
+from kg.components import GROUPS
 from kg.errors import BadArgument
 from kg.load import cut, load_board, load_settings, pairs, subjects
 from kg.terms import DCT, LAB, RDF
@@ -105,10 +106,14 @@ class Graph:
         return dict(found)
 
     def components(self, knob: str) -> list[str]:
-        """Return the components a knob belongs to."""
+        """Return the component a knob belongs to, and the group of that."""
         if knob not in self.groups:
             self.groups[knob] = self.values(vocab.knob(knob), LAB.inComponent)
         return self.groups[knob]
+
+    def component(self, knob: str) -> str:
+        """Return the component a knob belongs to, "" where the graph does not say."""
+        return next((name for name in self.components(knob) if name not in GROUPS), "")
 
     def description(self, name: str) -> str:
         """Return the message of an experiment."""

@@ -17,6 +17,7 @@ from pyoxigraph import Literal, NamedNode, QuerySolutions, Store
 
 from kg import vocab
 from kg.board import Board
+from kg.components import GROUP_OF
 from kg.errors import BadArgument, UnknownQuestion
 from kg.graph import Graph, plain
 from kg.terms import LAB, PREFIXES, RDF
@@ -124,6 +125,11 @@ class Asked:
     def given(self, name: str) -> bool:
         """Tell whether an optional argument was given."""
         return bool(self.arguments.get(name))
+
+    def about(self, component: str) -> bool:
+        """Tell whether a component is the one asked about, or of the group asked about."""
+        wanted = self.arguments.get("component")
+        return not wanted or wanted in (component, GROUP_OF.get(component))
 
     def boards(self) -> Iterator[Board]:
         """Yield the boards of the campaigns asked about, as of the experiment asked for."""

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pyoxigraph import Literal, Quad
 
 from kg import vocab
+from kg.components import GROUP_OF
 from kg.facts import Facts, Held
 from kg.terms import LAB, MLS, PROV, RDF, RDFS, SKOS
 from kg.vocab import clean
@@ -33,6 +34,8 @@ def shared_quads(facts: Facts) -> Iterator[Quad]:
     seen = {(c.knob, c.component) for c in known(facts)}
     for knob, component in sorted(seen):
         yield from knob_quads(knob, component)
+    for name in sorted({GROUP_OF[part] for _, part in seen if part in GROUP_OF}):
+        yield from component_quads(name)
 
 
 def known(facts: Facts) -> Iterator[Held]:
@@ -45,15 +48,28 @@ def known(facts: Facts) -> Iterator[Held]:
 
 @lru_cache(4096)
 def knob_quads(knob: str, component: str) -> tuple[Quad, ...]:
-    """Return the concept of a knob and of its component."""
-    node, group = vocab.knob(knob), vocab.component(component)
+    """Return the concept of a knob and of its component; it is in the component's group too."""
+    node, group = vocab.knob(knob), GROUP_OF.get(component)
     return (
         Quad(node, RDF.type_, LAB.Knob),
         Quad(node, RDF.type_, SKOS.Concept),
         Quad(node, RDF.type_, MLS.HyperParameter),
         Quad(node, SKOS.notation, Literal(clean(knob))),
-        Quad(node, LAB.inComponent, group),
-        Quad(group, RDF.type_, LAB.Component),
-        Quad(group, RDF.type_, SKOS.Concept),
-        Quad(group, SKOS.notation, Literal(clean(component))),
+        *(
+            Quad(node, LAB.inComponent, vocab.component(name))
+            for name in (component, group)
+            if name
+        ),
+        *component_quads(component),
+    )
+
+
+@lru_cache(256)
+def component_quads(name: str) -> tuple[Quad, ...]:
+    """Return the concept of a component, or of a group of them."""
+    node = vocab.component(name)
+    return (
+        Quad(node, RDF.type_, LAB.Component),
+        Quad(node, RDF.type_, SKOS.Concept),
+        Quad(node, SKOS.notation, Literal(clean(name))),
     )

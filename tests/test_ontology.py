@@ -10,8 +10,11 @@ from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Store
 
 from kg import terms, vocab
 from kg.build import facts_quads
+from kg.components import COMPONENTS, GROUP_OF
+from kg.knobs import rules
+from kg.lexicon import load_shipped
 from kg.shapes import check_store, shapes, violations
-from kg.terms import LAB, PREFIXES, RDF, RDFS, VOCAB
+from kg.terms import LAB, PREFIXES, RDF, RDFS, SKOS, VOCAB
 from kg.vocabulary import renewal, vocabulary
 
 KG = Path(terms.__file__).parent
@@ -128,3 +131,20 @@ def test_a_knob_can_be_found_by_the_name_people_give_it():
         prefixes=PREFIXES,
     )
     assert [row["knob"] for row in found] == [vocab.knob("model.depth")]
+
+
+def test_the_groups_of_components_are_those_of_the_ontology():
+    def pairs(store: Store) -> set[tuple[str, str]]:
+        found = store.quads_for_pattern(None, SKOS.broader, None)
+        return {(vocab.name_of(q.subject), vocab.name_of(q.object)) for q in found}
+
+    assert pairs(ontology()) == set(GROUP_OF.items())
+    known = {name for kind, name in load_shipped().concepts if kind == "component"}
+    assert known == set(COMPONENTS)
+    assert set(rules().components.values()) == known
+
+
+def test_a_knob_is_in_its_component_and_in_the_group_of_that():
+    query = "SELECT ?c { knob:model.depth lab:inComponent ?c . ?c a lab:Component } ORDER BY ?c"
+    found = built(records(size=2)).query(query, prefixes=PREFIXES)
+    assert [vocab.name_of(row["c"]) for row in found] == ["architecture", "model_size"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal
 
 from kg import ingest, vocab
+from kg.components import GROUPS
 from kg.errors import BadArgument, UnknownQuestion
 from kg.graph import Graph
 from kg.memory import open_memory
@@ -33,6 +34,7 @@ def arguments_for(name, last):
 
 
 FULL = Graph(built(records(size=24)))
+TWO = Graph(built([*records("one", 40), *records("two", 40, seed=3)]))
 
 
 @pytest.mark.parametrize("name", sorted(questions()))
@@ -264,3 +266,37 @@ def test_asking_loads_no_heavy_library(tmp_path):
     words = [sys.executable, "-c", script, str(tmp_path), root]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("campaign", ["one", None])
+@pytest.mark.parametrize("until", [None, 30])
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("improved-while", {"knob": "model.depth", "value": ">0"}),
+        ("dead-ends", {"least": "1"}),
+        ("unexplored", {}),
+        ("attribution", {}),
+    ],
+)
+def test_a_group_of_components_is_all_of_its_members(name, given, campaign, until):
+    def rows(component):
+        answer = ask(
+            TWO, name, {**given, **component, "limit": "999"}, campaign=campaign, as_of=until
+        )
+        return answer.rows
+
+    for group, members in GROUPS.items():
+        wanted = [row for row in rows({}) if row["component"] in members]
+        assert rows({"component": group}) == wanted
+        assert len({row["component"] for row in wanted}) > 1
+    answer = ask(TWO, name, {**given, "component": "training", "limit": "1"}, campaign=campaign)
+    assert (len(answer.rows), answer.truncated) == (1, True)
+
+
+def test_the_settings_of_a_group_are_those_of_its_members():
+    def settings(component):
+        return ask(FULL, "best", {"component": component}).rows[0]["settings"]
+
+    assert settings("architecture").items() >= settings("model_size").items() > set()
+    assert not settings("architecture").keys() & settings("training").keys()
