@@ -12,7 +12,7 @@ def describe(commands: Any) -> None:
     """Add the commands to a parser; nothing heavy may be imported here."""
     ask = add(commands, "ask", "memory_commands:ask", "ask the memory a named question")
     ask.add_argument("question", nargs="?", help="its name; none lists the questions")
-    ask.add_argument("arguments", nargs="*", metavar="NAME=VALUE")
+    ask.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="or `help`: what it takes")
     ask.add_argument("--campaign", "--tag", help="only this campaign")
     ask.add_argument("--as-of", type=int, metavar="N", help="as known after experiment N")
     store(ask)

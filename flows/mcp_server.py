@@ -76,7 +76,10 @@ class Desk:
         campaign: Name = None,
         as_of: int | None = None,
     ) -> Any:
-        """Ask a named question, as of an experiment's number; without a name, list them."""
+        """Ask a named question, as of an experiment's number; without a name, list all of them.
+
+        The list says what each takes and means, such as the words for `direction`.
+        """
         with told():
             return contents(self.tools.ask(question, arguments or {}, campaign, as_of))
 

@@ -49,17 +49,6 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def questions_json() -> dict[str, Any]:
-    """Return every question with what it answers and how it is asked."""
-    from kg.query import questions
-
-    found = [
-        {"name": name, "summary": question.summary, "example": question.example}
-        for name, question in questions().items()
-    ]
-    return {"questions": found}
-
-
 class Tools:
     """The memory of a repository, or of a store alone, opened at the first call.
 
@@ -102,6 +91,8 @@ class Tools:
         from kg.query import questions
 
         if not question:
+            from flows.question_help import questions_json
+
             return questions_json()
         if question not in questions():
             raise UnknownQuestion(question, questions())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import FlowError
-from flows.mcp_tools import answer_json, questions_json
+from flows.mcp_tools import answer_json
 from flows.output import emit, notes, out
 from flows.stores import named_store
 from kg.memory import Memory, open_memory
@@ -57,12 +57,14 @@ def ask(options: argparse.Namespace) -> int:
     """
     from kg.query import questions
 
-    if options.question is None:
+    if options.question in (None, "help"):
         return list_questions(options)
     if options.question not in questions():
         from kg.errors import UnknownQuestion
 
         raise UnknownQuestion(options.question, questions())
+    if options.arguments == ["help"]:
+        return describe_question(options)
     answer = memory_of(options).ask(
         options.question,
         arguments_of(options.arguments),
@@ -85,16 +87,26 @@ def ask(options: argparse.Namespace) -> int:
 
 
 def list_questions(options: argparse.Namespace) -> int:
-    """Print every question with its help."""
-    from kg.query import questions
+    """Print every question with its arguments and an example."""
+    from flows.question_help import listed, questions_json
 
-    known = questions()
     if options.json:
         emit(questions_json())
-        return 0
-    width = max(map(len, known))
-    for name, question in known.items():
-        out().print(f"{name:<{width}}  {question.summary}")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in listed())
+    return 0
+
+
+def describe_question(options: argparse.Namespace) -> int:
+    """`nightlab ask NAME help`: what one question takes and gives."""
+    from flows.question_help import described, question_json
+    from kg.query import questions
+
+    question = questions()[options.question]
+    if options.json:
+        emit(question_json(question))
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in described(question))
     return 0
 
 

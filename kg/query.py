@@ -228,7 +228,8 @@ def checked(question: Question, given: Mapping[str, str]) -> dict[str, str]:
     for argument in question.arguments:
         if argument.required and not given.get(argument.name):
             raise BadArgument(
-                f"{where}: needs {argument.name}=; ask as in `nightlab ask {question.example}`"
+                f"{where}: needs {argument.name}=; it takes {listed};"
+                f" ask as in `nightlab ask {question.example}`"
             )
     return {name: given.get(name) or argument.default or "" for name, argument in known.items()}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pyoxigraph import NamedNode, Store
 
 from kg import vocab
-from kg.query import run
+from kg.query import Question, questions, run
 from kg.terms import DCT, MLS, PREFIXES, PROV, RDFS, SKOS
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def schema(memory: Memory) -> dict[str, Any]:
         "classes": [asdict(term) for term in terms(store, "class")],
         "predicates": [asdict(term) for term in sorted(predicates, key=lambda t: t.name)],
         "knobs": knobs[:KNOBS],
+        "questions": [asked_as(question) for question in questions().values()],
         "examples": examples(tag, knob),
     }
 
@@ -179,10 +180,20 @@ def to_text(found: Mapping[str, Any]) -> str:
         lines += ["", f"# {kind} (count)", *(term_line(term) for term in found[kind])]
     lines += ["", "# knobs changed most in the first campaign (trials)"]
     lines.append(", ".join(f"knob:{row['knob']} ({row['trials']})" for row in found["knobs"]))
+    lines += ["", "# named questions (`ask`) and their arguments", *found["questions"]]
     lines += ["", "# examples"]
     for example in found["examples"]:
         lines += [f"## {example['summary']}", example["sparql"].rstrip(), ""]
     return "\n".join(lines)
+
+
+def asked_as(question: Question) -> str:
+    """Return a question with its arguments and their meaning in a line."""
+    takes = "; ".join(
+        f"{a.name}{'' if a.required else '?'}: {a.help}{f' ({a.default})' if a.default else ''}"
+        for a in question.arguments
+    )
+    return f"{question.name}({takes}): {question.summary}"
 
 
 def term_line(term: Mapping[str, Any]) -> str:

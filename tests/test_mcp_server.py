@@ -160,7 +160,11 @@ def test_texts_of_the_memory_are_marked_and_hide_nothing(store: Path) -> None:
     ("tool", "arguments", "names"),
     [
         ("ask", {"question": "nope"}, "ask one of: attempts, attribution, best"),
-        ("ask", {"question": "attempts"}, "needs knob=; ask as in"),
+        (
+            "ask",
+            {"question": "attempts"},
+            "needs knob=; it takes knob, direction, value, limit; ask as in",
+        ),
         ("ask", {"question": "best", "arguments": {"x": 1}}, "it takes component, "),
         ("ask", {"question": "best", "campaign": "zz"}, "it has mar8"),
         ("ask", {"question": "relations", "arguments": {"experiment": "x"}}, "nightlab log"),

@@ -146,3 +146,9 @@ def test_a_place_in_the_engines_text_is_told_in_the_authors(found: list[str]) ->
     author = text.split("\n")[1].index("@") + 1
     assert relocated(text, f"error at 2:{engine}: x") == f"error at 2:{author}: x"
     assert relocated(text, "error at 9:9: x") == "error at 9:9: x"
+
+
+def test_the_questions_are_listed_with_what_they_take(memory: Memory) -> None:
+    text = to_text(schema(memory))
+    assert "\nsweeps(knob?: only this knob; least?: attempts it takes (3); limit?: rows" in text
+    assert "\ncommon(a: one experiment: its name, number or commit; b: the other one): " in text
