@@ -32,16 +32,16 @@ def alternative(case: Case, now: Mapping[str, Value]) -> Alternative | None:
 
 def between(case: Case, idea: Idea, now: Mapping[str, Value]) -> Alternative | None:
     """Return the middle between the present value and the nearest failure beyond it."""
-    base, failures = start_of(idea, now), numeric(case, idea, idea.direction)
-    if base is None or not failures or idea.direction not in OPPOSITE:
+    base = start_of(idea, now)
+    if base is None or idea.direction not in OPPOSITE:
         return None
     sign = 1.0 if idea.direction == "increase" else -1.0
-    ahead = [(value, pair) for value, pair in failures if sign * (value - base) > 0]
+    ahead = [(value, pair) for value, pair in failures(case, idea) if sign * (value - base) > 0]
     if not ahead:
         return None
     value, pair = min(ahead, key=lambda one: (abs(one[0] - base), one[1].trial.order))
     middle = rounded(idea.knob, base, value)
-    if middle is None or untried(case, idea, middle) is False:
+    if middle is None or not untried(case, idea, middle):
         return None
     name = case.labels(idea.knob)
     text = f"{name} {shown(middle)}: between {shown(base)} and {shown(value)}, never tried"
@@ -56,10 +56,9 @@ def other_way(case: Case, idea: Idea, now: Mapping[str, Value]) -> Alternative |
         return None
     if any(pair.key.direction == opposite for pair in case.tried(idea.knob)):
         return None
-    value = base * base / new if base * new > 0 else None
-    if value is None:
+    if base * new <= 0:
         return None
-    step = typed(idea.knob, value)
+    step = typed(idea.knob, base * base / new)
     pairs = case.tried(idea.knob)
     known = any(same_value(step, pair.trial.old) for pair in pairs)
     if known or same_value(step, base) or (isinstance(step, int) and step < 1):
@@ -97,16 +96,11 @@ def start_of(idea: Idea, now: Mapping[str, Value]) -> float | None:
     return number(idea.old if idea.old is not None else now.get(idea.knob))
 
 
-def numeric(case: Case, idea: Idea, direction: str) -> list[tuple[float, Tried]]:
-    """Return the failed values of a knob in one direction."""
-    return list(values(case, idea, direction))
-
-
-def values(case: Case, idea: Idea, direction: str) -> Iterator[tuple[float, Tried]]:
-    """Yield them with their attempts."""
+def failures(case: Case, idea: Idea) -> Iterator[tuple[float, Tried]]:
+    """Yield the values that failed in an idea's direction, with their attempts."""
     for pair in case.tried(idea.knob):
         value = number(pair.trial.new)
-        if value is not None and pair.key.direction == direction and case.failed(pair):
+        if value is not None and pair.key.direction == idea.direction and case.failed(pair):
             yield value, pair
 
 
