@@ -218,7 +218,7 @@ def current_tag(lab: Lab, place: Path) -> str:
     Raises:
         CampaignError: There is no campaign yet.
     """
-    campaigns = lab.root / ".nightlab" / "campaigns"
+    campaigns = lab.root / STATE / "campaigns"  # `lab.state` would make the directory
     if place.resolve().is_relative_to(campaigns.resolve()):
         return place.resolve().relative_to(campaigns.resolve()).parts[0]
     known = tags(lab)

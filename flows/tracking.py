@@ -63,13 +63,13 @@ def check_pipeline(repository: Repository, commit: str, task: str) -> None:
         raise FlowError(f"{missing}: is not in commit {commit[:7]}; run `nightlab init`, commit")
     try:
         stages = yaml.safe_load(text)["stages"]
-        stage = stages.get(task) or stages["train"]
+        stage = stages.get(task) or stages[FALLBACK_STAGE]
         found = [
             name for item in stage["outs"] for name in ([item] if isinstance(item, str) else item)
         ]
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         raise FlowError(
-            f"dvc.yaml: has no stage {task!r} or 'train' with outs; "
+            f"dvc.yaml: has no stage {task!r} or {FALLBACK_STAGE!r} with outs; "
             "`nightlab init` in an empty directory shows one"
         ) from None
     lacking = [name for name in OUTPUTS if name not in found]
@@ -78,7 +78,7 @@ def check_pipeline(repository: Repository, commit: str, task: str) -> None:
 
 
 def load_stage(repo: Any, directory: Path, name: str) -> Any:
-    """Return a stage by name, or the one called `train`."""
+    """Return a stage by name, else the fallback that `check_pipeline` accepts too."""
     path = str(directory / "dvc.yaml")
     from dvc.stage.exceptions import StageNotFound
 
