@@ -32,9 +32,15 @@ from flows.noise import (
 from kg.memory import open_memory
 
 BRANCH = "refs/heads/autoresearch/t"
-SEEDED = TRAIN.replace("SEED = 42", 'SEED = int(os.environ.get("NIGHTLAB_SEED") or 42)').replace(
-    "    out =", "    loss += SEED % 7 / 1000\n    out ="
-)
+
+
+def seeded(luck: str) -> str:
+    """Return a trainer that reads its seed, with what that adds to its loss."""
+    reads = TRAIN.replace("SEED = 42", 'SEED = int(os.environ.get("NIGHTLAB_SEED") or 42)')
+    return reads.replace("    out =", f"    loss += {luck}\n    out =")
+
+
+SEEDED = seeded("SEED % 7 / 1000")
 BROKEN = SEEDED.replace("    out =", "    if SEED == 1002: raise ValueError('bad luck')\n    out =")
 
 
@@ -196,8 +202,7 @@ CONFIRM = CONFIG.replace("much_code = 20", "much_code = 20, confirm = true")
 
 
 def test_a_lucky_seed_is_not_kept_where_keeps_are_confirmed(root: Path) -> None:
-    lucky = TRAIN.replace("SEED = 42", "SEED = int(os.environ.get('NIGHTLAB_SEED', 42))")
-    lucky = lucky.replace("    out = ", "    loss += 0.0 if SEED == 42 else 0.5\n    out = ")
+    lucky = seeded("0.0 if SEED == 42 else 0.5")
     (root / "nightlab.toml").write_text(CONFIRM)
     git(root, "commit", "-qam", "Confirm")
     lab = open_lab(root)
@@ -215,8 +220,7 @@ def test_a_lucky_seed_is_not_kept_where_keeps_are_confirmed(root: Path) -> None:
 
 
 def test_a_verdict_inside_the_noise_says_so(root: Path) -> None:
-    noisy = TRAIN.replace("SEED = 42", "SEED = int(os.environ.get('NIGHTLAB_SEED', 42))")
-    noisy = noisy.replace("    out = ", "    loss += SEED % 10 / 100\n    out = ")
+    noisy = seeded("SEED % 10 / 100")
     (root / "train.py").write_text(noisy)
     git(root, "commit", "-qam", "Noise")
     lab = open_lab(root)
