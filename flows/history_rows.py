@@ -16,6 +16,7 @@ from flows.results import Row, Table, clean, number_in, read_table
 from kg.model import Status
 
 NAMED = re.compile(r"[^/]*results[^/]*\.tsv", re.I)
+POSITIVE = re.compile(r"(?:^|[^a-z])(?:bpb|bpc|ppl|perplexity|latency)(?:$|[^a-z])", re.I)
 HASH = re.compile(r"[0-9a-f]{6,64}")
 MAX_TABLE = 32 * 2**20  # bytes; 535 rows are 100 kB
 # "ok", "done" and "completed" say that a run ended, not that it was kept: they are inferred
@@ -66,6 +67,7 @@ class Item:
     extra: Mapping[str, str]
     metric: str | None  # column of its value
     key: str  # the same in every copy of the table
+    zeros: bool = False  # its table has a result of zero or below
 
     @property
     def hash(self) -> str | None:
@@ -98,12 +100,18 @@ class Item:
         return found
 
     def value(self, direction: str) -> float | None:
-        """Return the value; a zero where lower is better is a run without a result.
+        """Return the value, None for a crash.
 
-        Failed runs are logged as 0.000000, which would be the best of all for ever.
+        Failed runs are logged as 0.000000 under any status, and where lower is better that would
+        be the best of all for ever. So there a zero is a result only if the metric can be zero
+        and its table has kept one, or has values below it.
         """
         value = self.row.value
-        return None if self.status is Status.CRASH or (value == 0 and direction == "min") else value
+        if self.status is Status.CRASH:
+            return None
+        if value == 0 and direction == "min" and not (self.zeros and can_be_zero(self.metric)):
+            return None
+        return value
 
     def summary(self) -> dict[str, float]:
         """Return memory and all other numeric columns."""
@@ -115,6 +123,15 @@ class Item:
         if self.row.memory_gb:
             found["peak_vram_mb"] = round(self.row.memory_gb * 1024, 3)
         return found
+
+
+def can_be_zero(metric: str | None) -> bool:
+    """Tell whether a result of zero is possible: bits a byte, perplexity and time are never zero.
+
+    >>> can_be_zero("val_bpb"), can_be_zero("error_rate"), can_be_zero(None)
+    (False, True, True)
+    """
+    return not POSITIVE.search(metric or "")
 
 
 def given_sheets(paths: Iterable[Path]) -> list[Sheet]:
@@ -221,7 +238,15 @@ def items_of(sheet: Sheet, metric: str | None) -> tuple[list[Item], list[Problem
         counts[told] += 1
         key = hashlib.sha256(f"{told}\t{counts[told]}".encode("utf-8", "replace")).hexdigest()
         items.append(Item(sheet, line, row, extra, table.metric, f"row:{key[:24]}"))
+    if any(reaches_zero(item) for item in items):
+        items = [replace(item, zeros=True) for item in items]
     return items, problems
+
+
+def reaches_zero(item: Item) -> bool:
+    """Tell whether a row shows that its metric goes down to zero or below."""
+    value = item.row.value
+    return value is not None and (value < 0 or (value == 0 and item.status is Status.KEEP))
 
 
 def fingerprint_of(table: Table) -> str:

@@ -100,13 +100,37 @@ def test_other_metrics_keep_zeros_where_higher_is_better_and_extra_columns(
     assert first.summary == {"sharpe": 1.5, "n_trades": 12.0, "peak_vram_mb": 2048.0}
 
 
-def test_a_zero_where_lower_is_better_is_never_a_value(
-    story: Story, records: Records, tmp_path: Path
+@pytest.mark.parametrize(
+    ("metric", "direction", "rows", "values"),
+    [
+        # logged so by a hung run, and by a crash: never a result of bits a byte
+        ("val_bpb", None, "0.99 keep\n0.000000 discard\n0.000000 crash", [0.99, None, None]),
+        ("val_bpb", None, "0.99 keep\n0.000000 keep", [0.99, None]),
+        # a score of zero is one, a crash has none
+        ("score", None, "0.5 keep\n0.0000 discard\n0.0000 crash\n0.7 keep", [0.5, 0, None, 0.7]),
+        ("accuracy", None, "0.0 keep\n0.1 keep", [0.0, 0.1]),
+        # where lower is better only if the table shows that it can be reached
+        ("errors", "min", "3 keep\n0 discard", [3, None]),
+        ("errors", "min", "3 keep\n0 keep\n0 discard\n0 OOM", [3, 0, 0, None]),
+        ("energy", "min", "-3 keep\n0 discard", [-3, 0]),
+    ],
+)
+def test_a_zero_is_a_result_where_the_metric_can_be_zero(
+    story: Story,
+    records: Records,
+    tmp_path: Path,
+    metric: str,
+    direction: str | None,
+    rows: str,
+    values: list[float | None],
 ) -> None:
-    sha = night(story)[3][:7]
-    rows = f"{sha}\t0.000000\t0.0\tdiscard\thung\n"
-    take(story, tmp_path, refs=["autoresearch/mar8"], results=table(tmp_path, rows))
-    assert records.known["mar8-0001"].value is None
+    story.train("refs/heads/main", "start", source())
+    story.write()
+    cells = [line.split() for line in rows.split("\n")]
+    told = "".join(f"{i:x}00000a\t{v}\t{status}\tr\n" for i, (v, status) in enumerate(cells))
+    results = table(tmp_path, told, header=f"commit\t{metric}\tstatus\tdescription\n")
+    take(story, tmp_path, results=results, direction=direction)
+    assert [r.value for r in records.known.values() if r.source is None] == values
 
 
 @pytest.mark.parametrize(
