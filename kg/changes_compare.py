@@ -220,7 +220,9 @@ def settle(
                 kept.append(difference)
                 settled.update(id(home) for home in homes)
             continue
-        if homes and all(open_ids.get(id(home), "") != UNSPECIFIED for home in homes):
+        both = difference.old is not None and difference.new is not None
+        bare = (UNSPECIFIED, "") if both else (UNSPECIFIED,)  # "": only a function's head
+        if homes and all(open_ids.get(id(home)) not in bare for home in homes):
             continue
         kept.append(difference)
         settled.update(id(home) for home in homes)

@@ -253,3 +253,9 @@ def test_a_reset_to_a_start_older_than_the_history_is_one_change() -> None:
     far = edited(("2**16", "2**15"), ("DEPTH = 6  ", "DEPTH = 9  "), ("(0.8, 0.95)", "(0.9, 0.99)"))
     found = changes(far, GPT, message="reset train.py to the original for a new run")
     assert [(c.knob, c.change_type) for c in found] == [("other.reset", ChangeType.REVERT)]
+
+
+def test_a_default_of_an_unknown_parameter_is_an_edit_of_its_own() -> None:
+    text = "import torch\ndef spread(x, folds=5):\n    return x * folds\nspread(torch.ones(3))\n"
+    (change,) = changes(text, text.replace("folds=5", "folds=6"), message="more folds")
+    assert (change.knob, change.old, change.new) == ("other.spread.folds", "5", "6")
