@@ -8,9 +8,10 @@ from typing import Any
 
 from kg.changes_compare import compare
 from kg.changes_history import judge
-from kg.config import configuration
+from kg.config import analysis
 from kg.fingerprint import fingerprint
 from kg.model import Change, ChangeType, OptimizerScope
+from kg.task_kind import in_kind
 
 
 def changes(
@@ -25,12 +26,13 @@ def changes(
     """
     if before is None or after is None or before == after:
         return []
-    if not (configuration(before).parsed and configuration(after).parsed):
+    old, new = analysis(before), analysis(after)
+    if old is None or new is None:
         return [UNPARSED]
     if fingerprint(before) == fingerprint(after):
         return [without_code(before, after)] if message else []
     found = judge(compare(before, after), before, after, message, history)
-    return sorted(found, key=place)
+    return sorted(in_kind(found, old.kind, new.kind, after in history), key=place)
 
 
 def without_code(before: str, after: str) -> Change:

@@ -26,6 +26,7 @@ from kg.parsing import KEPT, MAX_SOURCE, parse, paused_collection
 from kg.program import Program
 from kg.roles import Roles
 from kg.settings import Rank, Setting
+from kg.task_kind import Kind, by_place, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Analysis:
     roles: Roles
     scopes: Scopes
     configuration: Configuration
+    kind: Kind
 
 
 def analysis(source: str) -> Analysis | None:
@@ -83,29 +85,26 @@ def analysis_cached(source: str) -> Analysis | None:
             optimizers = read_optimizers(program, names)
             roles = Roles(program, names, optimizers)
             scopes = Scopes(program, names, optimizers, roles)
-            places = tuple(all_settings(program, names, optimizers, roles, scopes))
+            kind = kind_of(program)
+            settings = all_settings(program, names, optimizers, roles, scopes, kind)
+            places = tuple(settings if kind else map(by_place, settings))
     except RecursionError:  # nests deeper than any real program: nothing can be said about it
         return None
-    return Analysis(program, roles, scopes, Configuration(speaking(places), True, places))
+    return Analysis(program, roles, scopes, Configuration(speaking(places), True, places), kind)
 
 
 def all_settings(
-    program: Program, names: Names, optimizers: Optimizers, roles: Roles, scopes: Scopes
+    program: Program,
+    names: Names,
+    optimizers: Optimizers,
+    roles: Roles,
+    scopes: Scopes,
+    kind: Kind,
 ) -> Iterator[Setting]:
     """Yield every place where a knob is set, each with its optimizer scope."""
-    known = [
-        *group_settings(program, names, optimizers),
-        *schedule_settings(program, names, roles, optimizers),
-        *run_settings(program, names, roles, optimizers),
-        *attention_settings(program, names, roles),
-        *model_settings(program, names, roles),
-        *norm_settings(program, roles),
-        *residual_settings(program, names, roles),
-        *activation_settings(program, names, roles),
-        *init_settings(program, names, roles),
-        *loss_settings(program, names, roles),
-        *feature_settings(program, names, roles),
-    ]
+    known = []
+    if kind:
+        known = idiom_settings(program, names, optimizers, roles)
     read = {setting.span for setting in known}
     for setting in literal_settings(program, names, roles):
         # An unknown literal in a line that an idiom has read is no knob of its own.
@@ -118,6 +117,25 @@ def all_settings(
         if (knob, component, reach) != (setting.knob, setting.component, setting.optimizer_scope):
             setting = replace(setting, knob=knob, component=component, optimizer_scope=reach)
         yield setting
+
+
+def idiom_settings(
+    program: Program, names: Names, optimizers: Optimizers, roles: Roles
+) -> list[Setting]:
+    """Return what the shape of a trainer's code sets."""
+    return [
+        *group_settings(program, names, optimizers),
+        *schedule_settings(program, names, roles, optimizers),
+        *run_settings(program, names, roles, optimizers),
+        *attention_settings(program, names, roles),
+        *model_settings(program, names, roles),
+        *norm_settings(program, roles),
+        *residual_settings(program, names, roles),
+        *activation_settings(program, names, roles),
+        *init_settings(program, names, roles),
+        *loss_settings(program, names, roles),
+        *feature_settings(program, names, roles),
+    ]
 
 
 def speaking(places: tuple[Setting, ...]) -> dict[str, Setting]:

@@ -182,7 +182,7 @@ def test_unknown_settings_keep_their_source_path_and_are_never_dropped() -> None
         "other.STOP_LOSS": ("0.02", "other"),
         "other.LOOKBACKS": ("[1, 4, 24]", "other"),
         "other.params.max_depth": ("6", "other"),
-        "optimizer.all_lr": ("0.3", "optimizer"),
+        "other.params.eta": ("0.3", "other"),
         "other.params.objective": ("reg:squarederror", "other"),
         "other.RandomForestRegressor.n_estimators": ("300", "other"),
         "other.RandomForestRegressor.max_depth": ("8", "other"),
