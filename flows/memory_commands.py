@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import subprocess
 import sys
@@ -254,6 +255,10 @@ def resolve(options: argparse.Namespace) -> int:
     """`nightlab kg resolve`: what texts claim, one JSON line each."""
     from kg.text import resolve_lines
 
+    with contextlib.suppress(FlowError):  # a repository's own words count, as in `check -m`
+        from flows.lab import open_lab
+
+        open_lab()
     for line in resolve_lines(lines_of(options.file)):
         sys.stdout.write(line if line.endswith("\n") else line + "\n")
     return 0

@@ -250,10 +250,10 @@ def merge(lexicon: Lexicon, aliases: Iterable[Mapping[str, str]], source: str) -
         concept = concepts.get(("knob", knob))
         if concept is None:
             raise LexiconError(
-                f"{source}: {text!r}: no knob named {knob!r}; see `nightlab kg unresolved`"
+                f"{source}: {text!r}: no knob named {knob!r}; `nightlab kg schema` lists knobs"
             )
         key = key_of(text)
-        if not key:
+        if not any(map(is_word, key)):
             raise LexiconError(f"{source}: {text!r}: holds no word; write the phrase people use")
         name, where = owners.get(key, (knob, source))
         if name != knob:
@@ -265,6 +265,16 @@ def merge(lexicon: Lexicon, aliases: Iterable[Mapping[str, str]], source: str) -
             concepts["knob", knob] = replace(concept, user=tuple(sorted({*concept.user, text})))
     sources = {key: name for key, (name, _) in owners.items()}
     return Lexicon(concepts, version_of(concepts.values()), sources)
+
+
+def is_word(part: str) -> bool:
+    """Tell whether a part of a label is a word: as a name, a number would be in every message.
+
+    >>> [is_word(part) for part in ("wd", "fp8", "12", "<n>", "x")]
+    [True, True, False, False, False]
+    """
+    letters = sum(character.isalpha() for character in part)
+    return not part.startswith("<") and (letters > 1 or (letters > 0 and not part.isascii()))
 
 
 def add_alias(path: Path, alias: str, knob: str, note: str = "") -> None:

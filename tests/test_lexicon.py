@@ -220,6 +220,10 @@ def test_an_alias_that_means_something_else_names_both_sources(tmp_path: Path) -
         ("[[alias]]\nalias = 'tower'\n", "alias 1: needs an 'alias' and a 'knob'; add them"),
         ("alias = 3\n", "alias 1: needs an 'alias' and a 'knob'; add them"),
         ("[[alias]]\nalias = 'tower'\nknob = 'model.hight'\n", "no knob named 'model.hight'"),
+        ("[[alias]]\nalias = '12'\nknob = 'model.depth'\n", "'12': holds no word"),
+        ("[[alias]]\nalias = '1e-3, 2x'\nknob = 'model.depth'\n", "holds no word; write the"),
+        ("[[alias]]\nalias = 'SSSL'\nknob = 'model.depth'\n", "holds no word"),
+        ("[[alias]]\nalias = 'tower'\nknob = 'model.dept'\n", "`nightlab kg schema` lists"),
         ("[[alias]]\nalias = '?!'\nknob = 'model.depth'\n", "holds no word"),
     ],
 )

@@ -37,6 +37,21 @@ def test_a_users_word_is_learned_and_the_graph_reads_it(
     assert "storey" in json.loads(capsys.readouterr().out)["error"]
 
 
+def test_a_users_word_is_read_by_resolve_and_an_alias_needs_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("NIGHTLAB_ALIASES", "")  # set back after the test
+    (root / "text.jsonl").write_text('{"id": 1, "text": "one more storey"}\n')
+    assert main(["kg", "alias", "add", "12", "model.depth", "--json"]) == 1
+    assert "'12': holds no word" in json.loads(capsys.readouterr().out)["error"]
+    assert main(["kg", "alias", "add", "storey", "model.depth", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["kg", "resolve", "text.jsonl"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)["records"]
+    assert record["knob"] == "model.depth"
+
+
 def test_unresolved_words_are_listed_with_an_experiment(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
