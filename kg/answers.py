@@ -9,7 +9,8 @@ from kg.answers_findings import conflicts, dead_ends, improved_while
 from kg.answers_fleet import seen_by
 from kg.answers_history import attempts, best, progress, timeline
 from kg.answers_pairs import common, relations
-from kg.answers_search import best_before, hypotheses, repeats, sweeps, unexplored
+from kg.answers_search import best_before, hypotheses, repeats, sweeps
+from kg.answers_unexplored import unexplored
 from kg.attribution import attribution
 
 FINISH: dict[str, Finish] = {

@@ -11,12 +11,10 @@ from kg.answering import Rows, limited, within_noise
 from kg.board import Board
 from kg.entries import Scale
 from kg.errors import BadArgument
-from kg.fold import number_of
 from kg.load import cut
 from kg.outcome import difference
 from kg.query import Asked
 from kg.standing import Leader, Share, Standing, standing_of, standings
-from kg.sums import sums
 from kg.terms import LAB, PROV
 from kg.vocab import Value
 
@@ -158,61 +156,3 @@ def group_row(field: str, key: tuple[str, str, str], group: dict[str, Any]) -> d
     rate = round(group["kept"] / group["attempts"], 4) if group["attempts"] else None
     seconds = round(group["seconds"], 3)
     return {**group, field: key[0], "metric": key[1], "keep_rate": rate, "seconds": seconds}
-
-
-def unexplored_of_fleet(asked: Asked) -> tuple[Rows, bool]:
-    """Return the knobs of all accepted files by how little is known about them anywhere."""
-    tried: dict[str, dict[str, int]] = {}
-    for edit, part in sums(asked).items():
-        directions = tried.setdefault(edit.knob, {})
-        directions[edit.direction] = directions.get(edit.direction, 0) + part.n
-    rows = [
-        fleet_knob(asked, knob, numeric, tried.get(knob, {}))
-        for knob, numeric in sorted(accepted_knobs(asked).items())
-    ]
-    state = asked.text("state")
-    rows = [row for row in rows if asked.about(row["component"]) and state in ("", row["state"])]
-    order = ["never touched", "one direction", "open"]
-    rows.sort(key=lambda row: (order.index(row["state"]), row["component"], row["knob"]))
-    return limited(asked, rows)
-
-
-def accepted_knobs(asked: Asked) -> dict[str, bool]:
-    """Return the knobs that act in some accepted file, and whether their values are numbers."""
-    graph = asked.graph
-    if asked.as_of is None and "accepted" in graph.memo:
-        return dict(graph.memo["accepted"])
-    found: dict[str, bool] = {}
-    for tag in graph.campaigns():
-        name = accepted_name(asked, tag)
-        inert = set(graph.values(vocab.experiment(name), LAB.inert)) if name else set()
-        for knob, value in (graph.settings(name) if name else {}).items():
-            if knob not in inert:
-                found[knob] = found.get(knob, False) or number_of(value) is not None
-    if asked.as_of is None:
-        graph.memo["accepted"] = found
-    return found
-
-
-def accepted_name(asked: Asked, tag: str) -> str | None:
-    """Return the accepted experiment of a campaign."""
-    if asked.as_of is None:
-        found = asked.graph.value(vocab.campaign(tag), LAB.accepted)
-        return None if found is None else str(found)
-    row = asked.graph.board(tag, asked.as_of).accepted
-    return row.name if row else None
-
-
-def fleet_knob(
-    asked: Asked, knob: str, numeric: bool, directions: dict[str, int]
-) -> dict[str, Any]:
-    """Return what is known about one knob anywhere."""
-    untried = [name for name in ("decrease", "increase") if numeric and name not in directions]
-    state = "one direction" if len(untried) == 1 else "open"
-    return {
-        "component": asked.graph.component(knob),
-        "knob": knob,
-        "state": state if directions else "never touched",
-        "untried": untried,
-        "n": sum(directions.values()),
-    }

@@ -7,19 +7,14 @@ from itertools import islice
 from typing import Any
 
 from kg import vocab
-from kg.answering import Rows, best_trial, campaign_by_campaign, condition, limited, within_noise
-from kg.answers_fleet import unexplored_of_fleet
-from kg.arguments import SETS
-from kg.board import Board, Outcome, Regime, Row, Scale, Trial
+from kg.answering import Rows, best_trial, campaign_by_campaign, condition, within_noise
+from kg.board import Board, Outcome, Row, Scale, Trial
 from kg.derive import verdict_of
-from kg.fold import number_of
 from kg.query import Asked
 from kg.repeats import Repeat, repeat_of
 from kg.sweep import Sweep
 from kg.sweep import sweeps as find_sweeps
-from kg.terms import DCT, LAB
-
-STATES = SETS["state"]
+from kg.terms import DCT
 
 
 def repeats(asked: Asked) -> tuple[Rows, bool]:
@@ -178,78 +173,3 @@ def sweep_row(board: Board, sweep: Sweep) -> dict[str, Any]:
         "experiment": best.name,
         "commit": best.commit,
     }
-
-
-def unexplored(asked: Asked) -> tuple[Rows, bool]:
-    """Return the knobs of the accepted file by how little is known about them."""
-    if asked.campaign is None:
-        return unexplored_of_fleet(asked)
-    state = asked.text("state")
-    rows = [
-        row
-        for board in asked.boards()
-        for row in [knob_row(asked, board, regime) for regime in settings(asked, board)]
-        if asked.about(row["component"]) and state in ("", row["state"])
-    ]
-    rows.sort(key=lambda r: (STATES.index(r["state"]), r["component"], r["knob"], r["campaign"]))
-    return limited(asked, rows)
-
-
-def settings(asked: Asked, board: Board) -> list[Regime]:
-    """Return the settings of the accepted file that can act in it."""
-    inert: set[str] = set()
-    if board.accepted is not None:
-        node = vocab.experiment(board.accepted.name)
-        inert = set(asked.graph.values(node, LAB.inert))
-    held = board.config()
-    return [held[knob] for knob in sorted(held) if knob not in inert]
-
-
-def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
-    """Return what is known about one knob of the accepted file."""
-    trials = [t for key in board.about.get(regime.knob, ()) for t in board.evidence[key]]
-    present = number_of(regime.value)
-    last = max(trials, key=lambda trial: trial.order, default=None)
-    below, above = tried_beside(trials, present)
-    numeric = present is not None
-    untried = [
-        name for name, found in (("decrease", below), ("increase", above)) if numeric and not found
-    ]
-    return {
-        "component": asked.graph.component(regime.knob),
-        "knob": regime.knob,
-        "value": regime.value,
-        "state": state_of(trials, untried, below, above),
-        "untried": untried,
-        "low": max(below, default=None),
-        "high": min(above, default=None),
-        "n": len({trial.name for trial in trials}),
-        "experiment": last.name if last else None,
-        "commit": last.commit if last else None,
-        "campaign": board.campaign,
-    }
-
-
-def tried_beside(trials: list[Trial], present: float | None) -> tuple[list[float], list[float]]:
-    """Return the values tried without success below and above the present one."""
-    below, above = [], []
-    for trial in trials:
-        new = number_of(trial.new)
-        if present is None or new is None or trial.outcome == Outcome.IMPROVED:
-            continue
-        if new < present:
-            below.append(new)
-        elif new > present:
-            above.append(new)
-    return below, above
-
-
-def state_of(
-    trials: list[Trial], untried: list[str], below: list[float], above: list[float]
-) -> str:
-    """Say how far a knob has been explored."""
-    if not trials:
-        return "never touched"
-    if len(untried) == 1:
-        return "one direction"
-    return "bracketed" if below and above else "open"

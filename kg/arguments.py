@@ -173,7 +173,7 @@ def unknown_knob(text: str, known: Iterable[str]) -> BadArgument:
 
 def silence(asked: Asked) -> list[str]:
     """Say of an empty answer whether the knob it is about was ever tried, or set at all."""
-    notes = []
+    notes, store = [], asked.graph.store
     for argument in asked.question.arguments:
         knob = asked.arguments[argument.name]
         if argument.kind != "knob" or not knob:
@@ -182,7 +182,9 @@ def silence(asked: Asked) -> list[str]:
             if not is_set(asked, knob):
                 notes.append(f"{knob}: a known knob, but no experiment {place(asked)} sets it")
         elif not any(edit.knob == knob for edit in sums(asked)):
-            notes.append(f"{knob}: a known knob, never tried {place(asked)}")
+            follows = any(store.quads_for_pattern(None, LAB.follows, vocab.knob(knob)))
+            why = ": its value only follows from other settings" if follows else ""
+            notes.append(f"{knob}: a known knob, never tried {place(asked)}{why}")
     return notes
 
 

@@ -49,6 +49,8 @@ def own_quads(facts: Facts) -> list[Quad]:
         quads.append(Quad(node, predicate, vocab.literal(held.value)))
         if held.inert:
             quads.append(Quad(node, LAB.inert, predicate))
+        if held.follows:
+            quads.append(Quad(node, LAB.follows, predicate))
     quads += edit_quads(node, "change", LAB.hasChange, facts.changes, facts.from_text)
     if facts.net is not None:
         quads += edit_quads(node, "net", LAB.hasNetChange, facts.net, False)

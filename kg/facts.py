@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kg.fold import fold, number_of
 from kg.model import Change, ChangeType, ExperimentRecord
 from kg.vocab import Value, value_of
 
+if TYPE_CHECKING:
+    from kg.settings import Setting
+
 APART = ("interrupted", "lineage")
 """No attempt is what has a reason that starts so: it was cut off from outside, or it only puts an
 earlier program back (kg.entries.Outcome has both)."""
+NUMBER = re.compile(r"(?<![\w.])\.?\d")
 QUIET = frozenset({ChangeType.NO_EFFECT, ChangeType.UNPARSED})
 
 
@@ -51,6 +56,7 @@ class Held:
     component: str
     value: Value
     inert: bool  # the file never lets it act
+    follows: bool = False  # computed from other settings alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +183,27 @@ def held(reader: Reader, source: str | None) -> tuple[Held, ...]:
     if source is None:
         return ()
     found = {
-        s.knob: Held(s.knob, s.component, value_of(s.knob, s.folded, s.value), s.effective is False)
+        s.knob: Held(
+            s.knob,
+            s.component,
+            value_of(s.knob, s.folded, s.value),
+            s.effective is False,
+            follows(s),
+        )
         for s in reader.settings(source)
     }
     return tuple(found[knob] for knob in sorted(found))
+
+
+def follows(setting: Setting) -> bool:
+    """Tell whether a setting only follows from others, as in `n_head = width // HEAD_DIM`.
+
+    A number of its own (`long_window // 8`, `0.1 * SCALAR_LR`) is something to turn.
+    """
+    from kg.settings import Rank
+
+    named = bool(setting.token) and not NUMBER.search(setting.token)
+    return named and not setting.literal and setting.rank != Rank.IDIOM
 
 
 def edits(changes: Iterable[Change]) -> tuple[Edit, ...]:

@@ -17,7 +17,7 @@ from pyoxigraph import Quad, Store
 
 from kg.errors import KgError, MemoryBroken
 
-FORMAT = "5"  # of the graph; another one is rebuilt from the ledger
+FORMAT = "6"  # of the graph; another one is rebuilt from the ledger
 KEPT_SNAPSHOTS = 3  # a reader may still have the one before open
 PATIENCE_SECONDS = 60.0
 CHUNK = 100_000  # quads a bulk load holds in memory at once

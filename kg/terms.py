@@ -104,6 +104,7 @@ class LAB(metaclass=Closed):
     linesAdded: NamedNode
     nodesAdded: NamedNode
     inert: NamedNode
+    follows: NamedNode
     inferred: NamedNode
     hasChange: NamedNode
     hasNetChange: NamedNode
