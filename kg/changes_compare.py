@@ -11,6 +11,7 @@ from operator import attrgetter
 from kg.changes_led import brings_weights, valued, without_followers
 from kg.changes_settings import NUMBER, Difference, differences, to_change
 from kg.changes_tidy import (
+    BETA,
     is_loose,
     is_port,
     is_structural,
@@ -47,6 +48,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     if old is None or new is None or old.program.layout == new.program.layout:
         return ()
     found = list(differences(old.configuration.places, new.configuration.places))
+    found = [d for d in found if not is_restated(d, old, new)]
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
@@ -72,6 +74,17 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     if not records:
         records.append(without_effect(groups, old.program, new.program))
     return tuple(one_position(records))
+
+
+def is_restated(difference: Difference, old: Analysis, new: Analysis) -> bool:
+    """Tell whether a shared beta is only said by each group for itself, or the reverse."""
+    side = difference.new or difference.old
+    shared = re.match(r"optimizer\.adam_beta(\d)$", difference.knob)
+    if shared is None or side is None or not one_sided(difference):
+        return False
+    places = (old if difference.old is None else new).configuration.places
+    groups = [p for p in places if BETA.match(p.knob) and p.knob.endswith(shared.group(1))]
+    return bool(groups) and any(p.folded == side.folded for p in groups)
 
 
 def as_rewritten(change: Change, old: Analysis, new: Analysis) -> Change:

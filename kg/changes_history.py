@@ -152,7 +152,7 @@ def dropped_since(before: str, history: Sequence[str]) -> int:
     same = [
         place
         for place, earlier in enumerate(history)
-        if distance(earlier, before) == 0 and not moves(earlier, before)
+        if code_lines(earlier) == code_lines(before) and not moves(earlier, before)
     ]
     return same[-1] + 1 if same else 0
 

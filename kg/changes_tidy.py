@@ -68,9 +68,13 @@ def tidy(found: list[Difference]) -> list[Difference]:
     if "optimizer.kind" in knobs:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
         dropped |= {d.knob for d in found if SCHEDULES.match(d.knob) and one_sided(d)}
+    gates = {d.knob for d in found if d.knob.startswith(GATE) and one_sided(d)}
+    if gates:
+        dropped |= {"init.ve_gate", *sorted(gates)[1:]}  # the gate as a whole
     for head, parts in PARTS.items():
         if any(d.knob == head and one_sided(d) for d in found):
-            dropped |= {d.knob for d in found if one_sided(d) and parts.match(d.knob)}
+            alone = [d for d in found if one_sided(d) or d.knob == "precision.compile"]
+            dropped |= {d.knob for d in alone if parts.match(d.knob)}
     dropped |= {d.knob for d in found if one_sided(d) and IDLE.match(d.knob) and is_constant(d)}
     if any(SHAPED.match(d.knob) and one_sided(d) for d in found):
         dropped.add("schedule.lr_shape")  # a phase put in or taken out says the shape
@@ -100,7 +104,7 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
             key = owner.group(1), *(side.value for side in sides)
             apart.setdefault(key, []).append(difference)
     for (number, *values), parts in apart.items():
-        if len(parts) == 1:
+        if len(parts) == 1 and values:
             yield parts[0]
             continue
         old, new = (
@@ -116,8 +120,10 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
 # What comes with a knob that is put in, or goes with it: it is that knob in other words.
 PARTS = {
     "attention.window_pattern": re.compile(r"attention\.(?:short_window|window_sizes)$"),
+    "precision.compile_mode": re.compile(r"precision\.compile$"),
     "residual.rezero": re.compile(r"residual\.(?:layer|branch)_scale$"),
 }
+GATE = "embedding.value_embeds.gate_"
 SHAPED = re.compile(r"schedule\.(?:warmup|warmdown)_(?:ratio|steps)$|schedule\.final_lr_frac$")
 IDLE = re.compile(r"schedule\.(?:weight_decay|adam_momentum)$")
 ADAM_BETA = re.compile(r"optimizer\.adam_beta\d$")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from kg.clocked import in_loop, is_timed
 from kg.config_names import Names, assignments, callee, defaults, is_computed
 from kg.given import default_given
 from kg.idioms_features import knob_of_name
@@ -111,6 +112,8 @@ def name_settings(
     if not once and not constant:
         return  # a counter or an accumulator, not a setting
     opaque = False
+    if not is_literal(value) and is_timed(statement, value):
+        return  # differs from step to step: the schedule is read from its shape
     if not is_literal(value):
         known = knob is not None or name.isupper()
         opaque = not is_computed(names, value, scope)
@@ -143,11 +146,6 @@ def conditional(
     elif opaque:
         setting = replace(setting, probe=())
     return replace(setting, guarded=guarded, hidden=opaque) if guarded or opaque else setting
-
-
-def in_loop(statement: Statement) -> bool:
-    """Tell whether a statement runs again and again."""
-    return any(isinstance(parent, ast.For | ast.While) for parent in statement.parents)
 
 
 def overridden_field(names: Names, setting: Setting, owner: str, name: str) -> Setting:

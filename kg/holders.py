@@ -38,6 +38,8 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
         node = pending.pop(0)
         if isinstance(node, ast.ListComp) and isinstance(node.elt, ast.Attribute):
             node = node.elt  # `[b.gate for b in self.transformer.h]` holds gates
+            if node.attr in ("weight", "bias") and isinstance(node.value, ast.Attribute):
+                node = node.value
             if not any(pattern.match(node.attr) for pattern, _ in HOLDERS):
                 return node.attr
         chosen = filtered_by(node)

@@ -170,15 +170,21 @@ def own_text(statement: Statement, rule: Feature) -> str:
 
     `Block(dim, gate_init, rope_dims)` with one more argument is the same gate as before.
     """
-    node = statement.node
-    value = node.value if isinstance(node, ast.Assign | ast.Expr | ast.Return) else None
-    if not isinstance(value, ast.Call) or rule.name is None or not callee(value)[:1].isupper():
+    if rule.name is None or (rule.text and rule.text.search(statement.text)):
         return statement.text
-    if rule.name.search(callee(value)) or (rule.text and rule.text.search(statement.text)):
+    given = [
+        argument
+        for call in statement.calls
+        if len(call.args) + len(call.keywords) > 1 and callee(call)[:1].isupper()
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        if not isinstance(argument, ast.Call | ast.Starred)
+    ]
+    own = [a for a in given if any(rule.name.search(name) for name in node_names(a))]
+    handed = {name for argument in own for name in node_names(argument)}
+    keys = {keyword.arg for call in statement.calls for keyword in call.keywords}
+    if not own or any(rule.name.search(name) for name in statement.names - handed - keys):
         return statement.text
-    given = [*value.args, *(keyword.value for keyword in value.keywords)]
-    own = [canonical(a) for a in given if any(rule.name.search(name) for name in node_names(a))]
-    return ",".join(own) if own and len(given) > len(own) else statement.text
+    return ",".join(map(canonical, own))
 
 
 def by_function(found: dict[str, list[Place]], roles: Roles) -> Iterator[tuple[str, list[Place]]]:

@@ -12,6 +12,7 @@ from kg.anonymous import body_text
 from kg.canonical import canonical
 from kg.config_names import Names, assignments
 from kg.optimizers import Optimizers
+from kg.overwrites import Overwrite
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_setting, make_value
@@ -131,7 +132,7 @@ def decay_shape(
     writes = [write for write in optimizers.overwrites if write.key == "weight_decay"]
     for scope in roles.scopes(Role.DECAY_SCHEDULE):
         setting = function_shape(program, scope, "schedule.weight_decay")
-        if setting is not None and writes:
+        if setting is not None and any(calls(names, write, scope) for write in writes):
             last = last_value(program.by_scope[scope])
             if isinstance(last, ast.Constant):  # `return 0.1` stands in for the constant
                 knob, site = DECAY, Site(f"{scope} > value", scope, setting.span, Rank.IDIOM)
@@ -149,6 +150,11 @@ def decay_shape(
     text = "\n".join(expanded_text(names, write.value, "") for write in writes)
     setting = make_value("schedule.weight_decay", shape_name(text), site, token=text)
     yield replace(setting, covers=tuple(write.statement.span for write in writes))
+
+
+def calls(names: Names, write: Overwrite, function: str) -> bool:
+    """Tell whether what the loop writes comes from a function."""
+    return function in names.roots(write.value, write.statement.scope)
 
 
 def expanded_text(names: Names, value: ast.expr, scope: str) -> str:

@@ -83,6 +83,10 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
                 used = tuple(used for name in sorted(names) for used in local[name][1])
                 local[target.id] = (whole, (*used, statement))
             seen.add(target.id)
+        elif isinstance(target, ast.Tuple) and branches_in(value):
+            for part in target.elts:  # `out, aux = self.mlp(...)`: what comes with it is part of it
+                if isinstance(part, ast.Name) and part.id not in streams:
+                    local[part.id] = (whole, (statement,))
 
 
 def continues(node: ast.expr, streams: set[str]) -> bool:

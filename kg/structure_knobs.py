@@ -158,6 +158,8 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
     known = [rule.knob for rule, _ in matching(statement, role) if not rule.whole]
     if known and role is Role.SCRIPT:
         return known[0]  # one more place of a feature the script has already
+    if any(NORM_MADE.search(callee(call)) for call in statement.calls):
+        return "norm.kind"
     for pattern, wanted, knob in BY_NAMES:
         if role in wanted and any(pattern.search(name) for name in statement.names):
             return knob
@@ -176,6 +178,7 @@ def is_elementwise(statement: Statement, roles: Roles) -> bool:
     return bool(body) and not any("Linear" in s.names or "experts" in s.names for s in body)
 
 
+NORM_MADE: Final = re.compile(r"(?:RMS|Layer|Group)_?Norm$")
 RATE_SCALED: Final = re.compile(r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] ")
 
 

@@ -143,13 +143,24 @@ def hunks(*sides: tuple[Program, list[Statement]]) -> Iterator[tuple[int, int]]:
                 if number is None:
                     anchor, last = statement.text, None
                     continue
-                if not scope and not statement.parents and not isinstance(statement.node, ast.Expr):
+                fields = scope in program.classes and not is_definition(statement)
+                if fields or (not scope and not statement.parents and not is_expr(statement)):
                     continue
                 if last is not None:
                     yield last, number
                 else:
                     yield starts.setdefault((scope, anchor), number), number
                 last = number
+
+
+def is_expr(statement: Statement) -> bool:
+    """Tell whether a statement only calls something."""
+    return isinstance(statement.node, ast.Expr)
+
+
+def is_definition(statement: Statement) -> bool:
+    """Tell whether a statement is a function or a class: fields of a class are settings."""
+    return isinstance(statement.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
 def target_text(statement: Statement) -> str:
