@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -170,21 +170,24 @@ def own_text(statement: Statement, rule: Feature) -> str:
 
     `Block(dim, gate_init, rope_dims)` with one more argument is the same gate as before.
     """
-    if rule.name is None or (rule.text and rule.text.search(statement.text)):
+    if rule.name is None:
         return statement.text
     given = [
-        argument
+        (argument, f"{key}={canonical(argument)}" if key else canonical(argument))
         for call in statement.calls
         if len(call.args) + len(call.keywords) > 1 and callee(call)[:1].isupper()
-        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        for key, argument in (*((None, a) for a in call.args),
+                              *((k.arg, k.value) for k in call.keywords))
         if not isinstance(argument, ast.Call | ast.Starred)
-    ]
-    own = [a for a in given if any(rule.name.search(name) for name in node_names(a))]
-    handed = {name for argument in own for name in node_names(argument)}
-    keys = {keyword.arg for call in statement.calls for keyword in call.keywords}
-    if not own or any(rule.name.search(name) for name in statement.names - handed - keys):
+    ]  # fmt: skip
+    own = [t for a, t in given if any(rule.name.search(name) for name in node_names(a))]
+    rest = reduce(lambda text, piece: text.replace(piece, ""), own, statement.text)
+    if not own or (rule.text and rule.text.search(rest)):
         return statement.text
-    return ",".join(map(canonical, own))
+    return statement.text if any(map(rule.name.search, NAME.findall(rest))) else ",".join(own)
+
+
+NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def by_function(found: dict[str, list[Place]], roles: Roles) -> Iterator[tuple[str, list[Place]]]:

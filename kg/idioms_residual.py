@@ -195,7 +195,7 @@ def output_scale(program: Program, names: Names, scope: str) -> Iterator[Setting
                 made = definitions(program, value) if not own else ()
                 gates[target.id] = (*(span for spans in own for span in spans),
                                     statement.span, *made)  # fmt: skip
-            if any(callee(call) in BACKENDS for call in statement.calls):
+            if any(callee(call) in BACKENDS or attends(call) for call in statement.calls):
                 outputs.add(target.id)
             if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
                 continue
@@ -209,6 +209,12 @@ def output_scale(program: Program, names: Names, scope: str) -> Iterator[Setting
                     setting = make_value("attention.head_scale", "True", site)
                     covers = gated[0] if gated else definitions(program, factor)
                     yield replace(setting, covers=covers)
+
+
+def attends(call: ast.Call) -> bool:
+    """Tell whether a call is given queries, keys and values: an attention of the file's own."""
+    given = [n.id[:1] for n in call.args if isinstance(n, ast.Name)]
+    return {"q", "k", "v"} <= set(given)
 
 
 def input_skip(program: Program, scope: str) -> Iterator[Setting]:

@@ -53,7 +53,9 @@ def function_shape(
     site = Site(f"{scope} > shape", scope, statements[-1].span, Rank.IDIOM)
     setting = make_value(knob, shape_name(text), site, token=text)
     spans = tuple(statement.span for statement in statements)
-    return replace(setting, covers=spans, long=program.source(statements[-1].node))
+    last = last_value(statements)
+    shown = program.source(last) if isinstance(last, ast.expr | ast.stmt) else ""
+    return replace(setting, covers=spans, long=shown)
 
 
 def shape_name(text: str) -> str:
@@ -149,7 +151,13 @@ def decay_shape(
         return
     text = "\n".join(expanded_text(names, write.value, "") for write in writes)
     setting = make_value("schedule.weight_decay", shape_name(text), site, token=text)
-    yield replace(setting, covers=tuple(write.statement.span for write in writes))
+    values = [write.value for write in writes if isinstance(write.value, ast.Name)]
+    made = [bound[0] for v in values if (bound := names.definition(v, "")) is not None]
+    yield replace(
+        setting,
+        covers=(*(write.statement.span for write in writes), *map(program.span, made)),
+        long=program.source(made[0] if made else writes[0].value),
+    )
 
 
 def calls(names: Names, write: Overwrite, function: str) -> bool:

@@ -7,8 +7,11 @@ import re
 from collections import Counter
 
 from kg.anonymous import in_order, numbered
+from kg.canonical import canonical
 from kg.changes_settings import NUMBER, value_of
 from kg.config_names import assignments
+from kg.fold import fold
+from kg.given import default_given
 from kg.idioms_attention import FORMAT
 from kg.settings import is_literal
 from kg.structure import Cluster, is_report
@@ -23,7 +26,23 @@ def says_the_same(cluster: Cluster) -> bool:
     )
     if not acting.removed or not acting.added:
         return False
-    return without_constants(acting) or is_renaming(acting) or same_numbers(acting)
+    return (
+        is_default_kept(acting)
+        or without_constants(acting)
+        or is_renaming(acting)
+        or same_numbers(acting)
+    )
+
+
+def is_default_kept(cluster: Cluster) -> bool:
+    """Tell whether values are only made settings that the shell may change: defaults stay."""
+    sides = []
+    for statements in (cluster.removed, cluster.added):
+        pairs = [(t, default_given(v)) for s in statements for t, v in assignments(s.node)]
+        sides.append(Counter(f"{canonical(t)}={fold(v)!r}" for t, v in pairs if is_literal(v)))
+        if len(pairs) != len(statements) or not all(is_literal(v) for _, v in pairs):
+            return False
+    return sides[0] == sides[1]
 
 
 def same_numbers(cluster: Cluster) -> bool:

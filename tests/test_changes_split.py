@@ -90,3 +90,38 @@ def test_a_branch_that_returns_two_values_is_still_the_branch():
          "        return self.c_proj(y.reshape(B, T, C)), None"),
     )  # fmt: skip
     assert "norm.placement" not in {change.knob for change in changes(GPT, two)}
+
+
+def test_a_constant_made_a_setting_of_the_shell_is_the_same_constant():
+    shell = GPT.replace("DEPTH = 6 ", 'DEPTH = int(os.environ.get("DEPTH", "6")) ')
+    fixed = GPT + "TOTAL_STEPS = 2390\n"
+    open_ = GPT + 'TOTAL_STEPS = int(os.environ.get("TOTAL_STEPS", "2390"))\n'
+    assert [c.knob for c in changes(GPT, shell)] == ["other.refactor"]
+    assert [c.knob for c in changes(fixed, open_)] == ["other.refactor"]
+
+
+def test_a_gate_after_an_attention_of_the_file_s_own_is_read():
+    call = "        y = flash_attn_func(q, k, v, causal=True, window_size=window_size)\n"
+    own = edited((call, "        y = attend(q, k, v, window_size)\n"))
+    gated = edited(
+        ("        y = attend(q, k, v, window_size)\n",
+         "        y = attend(q, k, v, window_size)\n"
+         "        valve = torch.sigmoid(self.valve(x))\n        y = y * valve.unsqueeze(-1)\n"),
+        ("        self.n_head = config.n_head\n",
+         "        self.n_head = config.n_head\n"
+         "        self.valve = nn.Linear(config.n_embd, config.n_head)\n"),
+        source=own,
+    )  # fmt: skip
+    assert [c.knob for c in changes(own, gated)] == ["attention.head_scale"]
+
+
+def test_decay_that_follows_the_rate_shows_both_sides():
+    loop = edited(
+        ('group["weight_decay"] = get_weight_decay(progress)',
+         'group["weight_decay"] = WEIGHT_DECAY * get_lr_multiplier(progress)'),
+    )  # fmt: skip
+    (change,) = changes(GPT, loop)
+    assert (change.old, change.new) == (
+        "WEIGHT_DECAY * (1 - progress)",
+        "WEIGHT_DECAY * get_lr_multiplier(progress)",
+    )
