@@ -80,6 +80,8 @@ def own_numbers(difference: Difference, where: Homes) -> set[str]:
     }
 
 
+# Features that are trained by a term of the loss of their own.
+OWN_LOSS: Final = frozenset({"residual.predictive_coding", "mlp.homeostatic_plasticity"})
 # What is said by a number of its own, where it has but one.
 RATED: Final = re.compile(r"regularization\.|loss\.|optimizer\.|mlp\.moe$|data\.")
 PLUMBING: Final = re.compile(r"params=|\.init\.|(?:zeros|ones|fill|normal|uniform)_?\(|print")
@@ -108,6 +110,8 @@ def comes_with(
     shared = [group for group in own if any(group is other for other in groups)]
     if not shared:
         return False
+    if difference.knob == "loss.auxiliary" and head.knob in OWN_LOSS and one_sided(difference):
+        return True
     if difference.knob == "attention.backend" and one_sided(difference):
         return head.knob.startswith("attention.")  # the kernel's work is written out
     if difference.knob == "norm.placement" and is_inner(difference, head):

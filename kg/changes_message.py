@@ -118,9 +118,13 @@ def built_on(change: Change) -> ChangeType | None:
     """Return how a change puts a term on an activation, or takes one off; None for another one."""
     if change.knob != "mlp.activation" or not change.old or not change.new:
         return None
-    if change.new.count(change.old) > 1:
-        return ChangeType.ADD
-    return ChangeType.REMOVE if change.old.count(change.new) > 1 else None
+    root = re.match(r"[a-z_]+", change.old)
+    if root is None or root.group() not in change.new:
+        return None
+    times = [value.count(root.group()) for value in (change.old, change.new)]
+    if times[0] == times[1] or 1 not in times:
+        return None
+    return ChangeType.ADD if times[1] > 1 else ChangeType.REMOVE
 
 
 @cache

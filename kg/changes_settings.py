@@ -119,7 +119,15 @@ def is_split(old: list[Setting], new: list[Setting]) -> bool:
         return True
     if not old or not new:
         return False
+    if old[0].knob in TABLED:
+        acting = [{s.token for s in side if s.effective is not False} for side in (old, new)]
+        if min(map(len, acting)) == 1 and max(map(len, acting)) > 1:
+            return True
     return any(s.layered for s in old) != any(s.layered for s in new)
+
+
+# What a model has a table for: one more table, for some layers, splits the value.
+TABLED: Final = frozenset({"position.rope_base"})
 
 
 def to_change(found: Difference) -> Change:

@@ -51,6 +51,7 @@ def tidy(found: list[Difference]) -> list[Difference]:
         dropped |= {d.knob for d in found if d.knob in SHARED and not of_one_width(d)}
     if any(d.knob == "optimizer.lr_scale_reference" and one_sided(d) for d in found):
         dropped.add("optimizer.lr_scale_exponent")
+        dropped |= {d.knob for d in found if d.knob.endswith("_lr") and same_factor(d)}
     if any(d.knob == "embedding.value_embeds.sharing" and one_sided(d) for d in found):
         dropped |= {"embedding.value_embeds.placement"}  # all layers that have any share the one
         gone = {d.knob for d in found if one_sided(d) and TABLES.search(d.knob + path_of(d))}
@@ -120,6 +121,7 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
 # What comes with a knob that is put in, or goes with it: it is that knob in other words.
 PARTS = {
     "attention.window_pattern": re.compile(r"attention\.(?:short_window|window_sizes)$"),
+    "optimizer.lookahead": re.compile(r"regularization\.weight_ema$"),
     "precision.compile_mode": re.compile(r"precision\.compile$"),
     "residual.rezero": re.compile(r"residual\.(?:layer|branch)_scale$"),
 }
@@ -162,6 +164,12 @@ def only_repeats(difference: Difference) -> bool:
     """Tell whether a side is there to be compared with: shared betas, the order of two branches."""
     side = difference.new or difference.old
     return side is not None and side.hidden and side.rank is not Rank.CONSTANT
+
+
+def same_factor(difference: Difference) -> bool:
+    """Tell whether a group's rate has the same number on both sides."""
+    old, new = difference.old, difference.new
+    return old is not None and new is not None and old.folded == new.folded
 
 
 def is_constant(difference: Difference) -> bool:

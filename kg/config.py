@@ -18,6 +18,7 @@ from kg.idioms_loop import run_settings
 from kg.idioms_loss import loss_settings
 from kg.idioms_model import model_settings
 from kg.idioms_norm import norm_settings
+from kg.idioms_output import output_settings
 from kg.idioms_residual import residual_settings
 from kg.idioms_schedule import schedule_settings
 from kg.knobs import component_of, is_unknown
@@ -131,6 +132,7 @@ def idiom_settings(
         *model_settings(program, names, roles),
         *norm_settings(program, roles),
         *residual_settings(program, names, roles),
+        *output_settings(program, names, roles),
         *activation_settings(program, names, roles),
         *init_settings(program, names, roles),
         *loss_settings(program, names, roles),

@@ -93,13 +93,23 @@ def projection_settings(program: Program, roles: Roles) -> Iterator[Setting]:
         value = "fused" if fused else "partly fused" if partly else "separate"
         if value == "separate" and len(made) != 3:
             value = "+".join(name for name, _, _ in made)
+        if any(isinstance(call, ast.Call) and with_bias(call) for _, call, _ in made):
+            value += "+bias"
         spans = tuple(statement.span for _, _, statement in made)
         site = Site(f"{owner}.__init__ > qkv", owner, spans[0], Rank.IDIOM)
         kinds = sorted(
-            f"{name}={callee(call)}" for name, call, _ in made if isinstance(call, ast.Call)
+            f"{name}={callee(call)}{with_bias(call)}"
+            for name, call, _ in made
+            if isinstance(call, ast.Call)
         )
         setting = make_value("attention.qkv_projection", value, site, token=" ".join(kinds))
         yield replace(setting, covers=spans)
+
+
+def with_bias(call: ast.Call) -> str:
+    """Return `+bias` for a projection that is told to have one."""
+    told = (k.value for k in call.keywords if k.arg == "bias")
+    return "+bias" if any(isinstance(v, ast.Constant) and v.value for v in told) else ""
 
 
 def window_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:

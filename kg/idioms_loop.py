@@ -50,8 +50,10 @@ def rate_factor(program: Program, names: Names, optimizers: Optimizers) -> Itera
             long=program.source(write.value),
             covers=spans,
         )
-        own = [factor for factor in rest if not RATE.search(factor)]
+        bent = [factor for factor in rest if "IfExp" in factor or "**" in factor]
+        own = [f for f in rest if not RATE.search(f) and f not in bent]
         own = own if len(own) < len(rest) - 1 else own[1:]  # a schedule's factor by any name
+        own += bent
         site = replace(site, path="loop > rate")
         shape = make_value("schedule.lr_shape", " * ".join(own) or "none", site)
         yield replace(shape, token=str(own), exact=True, hidden=True)

@@ -19,12 +19,12 @@ from kg.stream import branches_in
 
 def model_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield the settings that are read from how the model is put together."""
-    yield from value_embed_settings(program, roles)
+    yield from value_embed_settings(program, names, roles)
     yield from layer_settings(program, names, roles)
     yield from softcap_settings(program, names, roles)
 
 
-def value_embed_settings(program: Program, roles: Roles) -> Iterator[Setting]:
+def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield placement, sharing and gate of the value embeddings."""
     for scope in roles.scopes(Role.VALUE_EMBEDS):
         statements = program.by_scope.get(scope, [])
@@ -39,6 +39,10 @@ def value_embed_settings(program: Program, roles: Roles) -> Iterator[Setting]:
             yield from table_layers(program, statement, target, value)
             if is_shared_table(target, value):
                 path = f"{statement.scope} > value_embeds"
+                site = Site(path, statement.scope, statement.span, Rank.IDIOM)
+                yield make_value("embedding.value_embeds.sharing", "True", site)
+            if shares_tables(names, value, statement.scope):
+                path = f"{statement.scope} > value_embeds key"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
                 yield make_value("embedding.value_embeds.sharing", "True", site)
             if "ve_gate" in statement.names and "sigmoid" in statement.names:
@@ -71,6 +75,21 @@ def table_layers(
     token = canonical(source.iter) + canonical(source.ifs[0] if source.ifs else None)
     knob = "embedding.value_embeds.placement"
     yield make_value(knob, program.source(test), site, token=token)
+
+
+def shares_tables(names: Names, value: ast.expr, scope: str) -> bool:
+    """Tell whether several layers look into one table: `value_embeds[str(i // 2)]`."""
+    for node in ast.walk(value):
+        if not isinstance(node, ast.Subscript) or not TABLES.search(canonical(node.value)):
+            continue
+        bound = names.definition(node.slice, scope)
+        key = bound[0] if bound is not None else node.slice
+        if any(isinstance(n, ast.FloorDiv | ast.Mod) for n in ast.walk(key)):
+            return True
+    return False
+
+
+TABLES = re.compile(r"value_embed\w*$")
 
 
 def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
@@ -161,7 +180,10 @@ def every_n(
         return
     knob = "attention.every_n_layers" if part == "attn" else "mlp.every_n_layers"
     site = Site(f"{statement.scope} > {part}", statement.scope, statement.span, Rank.IDIOM)
-    yield make_value(knob, sign + program.source(test), site, token=sign + canonical(test))
+    setting = make_value(knob, sign + program.source(test), site, token=sign + canonical(test))
+    heads = [parent for parent in statement.parents if isinstance(parent, ast.If)]
+    lines = [(program.span(head)[0], program.span(head.test)[1]) for head in heads]
+    yield replace(setting, covers=(program.span(test), *lines))
 
 
 def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:

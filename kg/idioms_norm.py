@@ -159,11 +159,9 @@ def model_sites(statements: list[Statement], found: Found) -> None:
 
 def carries_on(statement: Statement, statements: list[Statement]) -> bool:
     """Tell whether what a statement sets goes on to the next layer; a loss term's norm does not."""
-    for target, value in assignments(statement.node):
+    for target, _ in assignments(statement.node):
         if not isinstance(target, ast.Name):
             continue
-        if any(isinstance(n, ast.Name) and n.id == target.id for n in ast.walk(value)):
-            return True
         if any(target.id in s.names and LAYER.search(s.text) for s in statements):
             return True
     return False

@@ -42,7 +42,6 @@ def residual_settings(program: Program, names: Names, roles: Roles) -> Iterator[
         if scope in program.functions and not scope.endswith("__init__"):
             yield from temperature_settings(program, names, scope)
             yield from mixing_settings(program, scope)
-            yield from output_scale(program, names, scope)
             yield from input_skip(program, scope)
             yield from differential_settings(program, scope)
 
@@ -176,45 +175,6 @@ def side_names(term: ast.expr) -> set[str]:
 
 
 QUERY_OR_KEY: Final = re.compile(r"^([qk])(?:_\w{1,12}|\d)?$")
-
-
-def output_scale(program: Program, names: Names, scope: str) -> Iterator[Setting]:
-    """Yield `attention.head_scale`: what attention returns, times a learned gain or a gate."""
-    outputs: set[str] = set()
-    gates: dict[str, tuple[tuple[int, int], ...]] = {}  # locals made by a sigmoid
-    for statement in program.by_scope.get(scope, []):
-        for target, value in assignments(statement.node):
-            if not isinstance(target, ast.Name):
-                continue
-            own = [
-                gates[n.id] for n in ast.walk(value) if isinstance(n, ast.Name) and n.id in gates
-            ]
-            if any(callee(call) == "sigmoid" for call in statement.calls) or (
-                own and target.id not in outputs
-            ):
-                made = definitions(program, value) if not own else ()
-                gates[target.id] = (*(span for spans in own for span in spans),
-                                    statement.span, *made)  # fmt: skip
-            if any(callee(call) in BACKENDS or attends(call) for call in statement.calls):
-                outputs.add(target.id)
-            if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
-                continue
-            sides = (value.left, value.right)
-            for factor, other in (sides, sides[::-1]):
-                scaled = isinstance(other, ast.Name) and other.id in outputs
-                gated = [gates[n.id] for n in ast.walk(factor)
-                         if isinstance(n, ast.Name) and n.id in gates]  # fmt: skip
-                if scaled and (gated or learned_from(names, factor) is not None):
-                    site = Site(f"{scope} > output scale", scope, statement.span, Rank.IDIOM)
-                    setting = make_value("attention.head_scale", "True", site)
-                    covers = gated[0] if gated else definitions(program, factor)
-                    yield replace(setting, covers=covers)
-
-
-def attends(call: ast.Call) -> bool:
-    """Tell whether a call is given queries, keys and values: an attention of the file's own."""
-    given = [n.id[:1] for n in call.args if isinstance(n, ast.Name)]
-    return {"q", "k", "v"} <= set(given)
 
 
 def input_skip(program: Program, scope: str) -> Iterator[Setting]:

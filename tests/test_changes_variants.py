@@ -1,0 +1,103 @@
+"""Ideas in the third spelling: dropped heads, tables that share, activity that trains itself."""
+
+import pytest
+
+from kg.changes import changes
+from tests.gpt_source import GPT, edited
+from tests.test_changes import STEP
+from tests.test_changes_structural import ATTEND, ATTN, HEADS, JOINS, LOSS
+
+EMBED = "        x = norm(self.wte(idx))\n        x0 = x\n"
+LAYERS = "            x = block(x, self.cos, self.sin, self.windows[i])\n"
+PROJECTIONS = (
+    "        self.c_q = nn.Linear(config.n_embd, config.n_embd, bias=False)\n"
+    "        self.c_k = nn.Linear(config.n_embd, config.n_embd, bias=False)\n"
+)
+RATE = '        group["lr"] = group["initial_lr"] * get_lr_multiplier(progress)\n'
+BASES = "        self.windows = self.compute_windows(config)\n"
+TABLES = BASES + (
+    "        self.short = self.rotary_tables(1024, 64)\n"
+    "        self.long = self.rotary_tables(1024, 64, base=200000)\n"
+)
+KNOBS = [
+    (
+        [(ATTEND, ATTEND + "        if self.training:\n"
+          "            kept = (torch.rand(B, 1, self.n_head, 1) > 0.1).to(y.dtype) / 0.9\n"
+          "            y = y * kept\n"),
+         (HEADS, HEADS + "        self.valve = nn.Linear(8, 8)\n")],
+        "regularization.dropout.attention add",
+    ),
+    (
+        [(EMBED, "        x = norm(self.wte(idx))\n        if self.training:\n"
+          "            x = x * (torch.rand(x.size(0), x.size(1), 1, device=x.device) > 0.04)\n"
+          "        x0 = x\n")],
+        "regularization.dropout.embedding add",
+    ),
+    (
+        [(ATTN, "        self.looks = layer_idx % 3 == 0\n        if self.looks:\n    " + ATTN),
+         (JOINS, "        if self.looks:\n    " + JOINS)],
+        "attention.every_n_layers add",
+    ),
+    (
+        [(PROJECTIONS, PROJECTIONS.replace("bias=False", "bias=True"))],
+        "attention.qkv_projection replace",
+    ),
+    (
+        [(RATE, RATE.replace("get_lr_multiplier(progress)",
+          '(share if group["kind"] == "muon" else share**0.5)'))],
+        "schedule.lr_shape replace",
+    ),
+    (
+        [(STEP, STEP + "    if progress > 0.5:\n"
+          "        for a, p in zip(settled, model.parameters()):\n"
+          "            a.mul_(0.99).add_(p.detach(), alpha=0.01)\n")],
+        "regularization.weight_ema add",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pairs", "wanted"), KNOBS)
+def test_a_variant_has_the_knob_of_the_idea(pairs, wanted):
+    (change,) = changes(GPT, edited(*pairs))
+    assert f"{change.knob} {change.change_type}" == wanted
+
+
+def test_a_table_of_its_own_for_some_layers_splits_the_base():
+    alike = edited((BASES, TABLES.replace(", base=200000", "")))
+    (change,) = changes(alike, edited((BASES, TABLES)))
+    assert (change.knob, str(change.change_type)) == ("position.rope_base", "restructure")
+
+
+def test_layers_that_look_into_one_table_share_it():
+    own = edited(
+        ("        x0 = x\n", "        x0 = x\n        tables = self.value_embeds\n"),
+        (LAYERS, "            ve = self.value_embeds[str(i)](idx)\n" + LAYERS),
+    )
+    shared = own.replace("self.value_embeds[str(i)]", "self.value_embeds[str(i // 2)]")
+    (change,) = changes(own, shared)
+    assert (change.knob, str(change.change_type)) == ("embedding.value_embeds.sharing", "enable")
+
+
+def test_a_feature_s_own_loss_and_norms_are_part_of_it():
+    after = edited(
+        (BASES, BASES + "        self.predictors = nn.ModuleList(\n"
+         "            nn.Linear(config.n_embd, config.n_embd) for _ in range(config.n_layer))\n"),
+        ("        x0 = x\n", "        x0 = x\n        surprise, guess = 0.0, None\n"),
+        (LAYERS, LAYERS + "            if guess is not None:\n"
+         "                surprise = surprise + (norm(guess) - norm(x)).pow(2).mean()\n"
+         "            guess = self.predictors[i](x)\n"),
+        (LOSS, LOSS.rstrip() + " + 0.05 * surprise\n"),
+    )  # fmt: skip
+    assert [c.knob for c in changes(GPT, after)] == ["residual.predictive_coding"]
+
+
+def test_a_common_factor_taken_out_of_all_rates_is_one_record():
+    factor = "        scale = (self.config.n_embd / 768) ** -0.5\n"
+    (change,) = changes(GPT, edited((factor, ""), (" * scale", "")))
+    assert (change.knob, str(change.change_type)) == ("optimizer.lr_scale_reference", "remove")
+
+
+def test_a_term_built_on_the_activation_has_the_name_the_message_gives_it():
+    after = edited(("F.relu(h).square()", "F.relu(F.relu(h) - 0.5 * h.mean(-1, True)).square()"))
+    (change,) = changes(GPT, after, message="lateral inhibition between hidden units")
+    assert (change.knob, str(change.change_type)) == ("mlp.sparsity", "add")
