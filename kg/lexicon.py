@@ -151,14 +151,21 @@ def parse(turtle: bytes) -> Lexicon:
     import pyoxigraph  # 24 ms, only where labels are needed
 
     facts: dict[tuple[str, str], dict[str, list[str]]] = {}
+    known: dict[str, dict[str, list[str]] | None] = {}
+    short: dict[str, str] = {}
     try:
-        for quad in pyoxigraph.parse(turtle, format=pyoxigraph.RdfFormat.TURTLE):
-            subject = str(getattr(quad.subject, "value", ""))
-            kind, _, name = subject.removeprefix(SPACE).partition("/")
-            if subject.startswith(SPACE) and kind in KINDS:
-                predicate = quad.predicate.value.rpartition("#")[2]
-                value = str(getattr(quad.object, "value", ""))
-                facts.setdefault((kind, name), {}).setdefault(predicate, []).append(value)
+        for subject, predicate, value, _ in pyoxigraph.parse(
+            turtle, format=pyoxigraph.RdfFormat.TURTLE
+        ):
+            about, said = str(getattr(subject, "value", "")), predicate.value
+            if about not in known:
+                kind, _, name = about.removeprefix(SPACE).partition("/")
+                ours = about.startswith(SPACE) and kind in KINDS
+                known[about] = facts.setdefault((kind, name), {}) if ours else None
+            mine = known[about]
+            if mine is not None:
+                key = short.get(said) or short.setdefault(said, said.rpartition("#")[2])
+                mine.setdefault(key, []).append(str(getattr(value, "value", "")))
     except SyntaxError as error:
         raise LexiconError(f"{SHIPPED}: not valid Turtle ({error}); mend the file") from error
     concepts = {key: concept_of(*key, facts[key]) for key in sorted(facts)}

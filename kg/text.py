@@ -20,7 +20,7 @@ from kg.text_agree import agree
 from kg.text_assemble import TAGS, UNDO, claims_of, event_claim, settle_events
 from kg.text_binding import read
 from kg.text_clauses import Opening, fuse, opening, segments
-from kg.text_direction import verb_class
+from kg.text_direction import Evidence, change_type, verb_class
 from kg.text_doubt import reports
 from kg.text_drafts import Draft, Reading
 from kg.text_gloss import clear_winner, nearest, open_winner
@@ -189,7 +189,11 @@ def by_words(
     """Claim a knob that no name but the whole text points to; its verb tells the kind."""
     kinds = [verb_class(token.lemma) for token in tokens if token.kind == "word"]
     told = {None, ChangeType.REVERT}  # "look further back" reverts nothing
-    kind = next((kind for kind in kinds if kind not in told), None) or ChangeType.REPLACE
+    kind = next((kind for kind in kinds if kind not in told), None)
+    concept = lexicon.knob(knob)
+    if concept is not None:
+        kind = change_type(concept, Evidence(verb=kind))
+    kind = kind or ChangeType.REPLACE
     return Claim(knob, lexicon.component(knob), kind, None, None, span, method, "words", score)
 
 

@@ -224,7 +224,8 @@ def claim_of(
 ) -> Claim:
     """Write one claim down."""
     evidence = evidence_of(draft, knob, reading, current)
-    quantity = evidence.quantity if takes_values(draft, knob, reading) else None
+    valued = draft.quantity is None or takes_values(draft, knob, reading)  # "to exactly zero"
+    quantity = evidence.quantity if valued else None
     mention = draft.mention
     return Claim(
         knob=knob.name,

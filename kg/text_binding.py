@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kg.model import ChangeType
-from kg.text_carry import borrow_quantity, carry_pairs, carry_verb
+from kg.text_carry import borrow_quantity, carry_pairs, carry_verb, split_up
 from kg.text_clauses import Segment
 from kg.text_context import context_from, is_place
 from kg.text_direction import sense, verb_class
@@ -26,7 +26,6 @@ from kg.text_words import (
     OTHER,
     PUSH,
     RUNS_OUT,
-    SPREAD,
 )
 
 
@@ -39,7 +38,7 @@ def read(
     share_heads(tokens, found, index)
     own_heads(tokens, found, spans, index)
     for number, (segment, named, rest) in enumerate(found):
-        sizes = sizes_of(tokens, segment, named)
+        sizes = sizes_of(tokens, segment, named, rest)
         covered = {p for mention in named for p in range(mention.start, mention.end)}
         covered |= {p for size in sizes for p in range(size.start, size.end)}
         covered |= {p for span in rest for p in range(span.start, span.end)}
@@ -64,11 +63,20 @@ def read(
     return reading
 
 
-def sizes_of(tokens: Sequence[Token], segment: Segment, named: Sequence[Mention]) -> list[Quantity]:
+def sizes_of(
+    tokens: Sequence[Token], segment: Segment, named: Sequence[Mention], rest: Sequence[Span]
+) -> list[Quantity]:
     """Return the quantities of a segment.
 
-    "Half" inside a name is no factor, and the number in "1-sqrt cooldown" no value.
+    "Half" inside a name is no factor, the number in "1-sqrt cooldown" no value, and "twice as
+    fast" doubles a rate, nothing else.
     """
+    paces = {
+        position
+        for span in rest
+        if any(entry.concept.name == "rate" for entry in span.entries)
+        for position in range(span.start, span.end)
+    }
     inside = {
         position: mention.method != "lexicon" and mention.knob.value_kind == "choice"
         for mention in named
@@ -77,7 +85,10 @@ def sizes_of(tokens: Sequence[Token], segment: Segment, named: Sequence[Mention]
     return [
         size
         for size in quantities(tokens, segment.start, segment.end)
-        if not (inside.get(size.start) or (size.factor is not None and size.start in inside))
+        if not (
+            inside.get(size.start)
+            or (size.factor is not None and (size.start in inside or size.start in paces))
+        )
     ]
 
 
@@ -238,7 +249,7 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
         if tokens[position].lemma in FACTORS:
             draft.near_word = True
     for position in range(draft.mention.start, draft.mention.end):
-        lemma = tokens[position].lemma
+        lemma = paced(tokens, position)
         if lemma in COMPARATIVES | OTHER or lemma in GROWTH:
             draft.verb, draft.near_word = sense(lemma, draft.knob), True
             return
@@ -256,6 +267,13 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
         draft.verb, draft.near_word = ChangeType.INCREASE, True
 
 
+def paced(tokens: Sequence[Token], position: int) -> str:
+    """Return a word of a name, "slower" for the "more" of "more slowly"."""
+    following = tokens[position + 1].lemma if position + 1 < len(tokens) else ""
+    pace = {"slowly": "slower", "quickly": "faster"}.get(following, "")
+    return pace if tokens[position].lemma == "more" and pace else tokens[position].lemma
+
+
 def verb_after(reading: Reading, draft: Draft, named_at: set[int]) -> None:
     """Find the word after a mention that governs it: "depth up", "cooldown starts earlier"."""
     stop = min(reading.openers[draft.segment], draft.mention.end + 5)
@@ -271,19 +289,3 @@ def verb_after(reading: Reading, draft: Draft, named_at: set[int]) -> None:
             draft.verb = kind
             draft.near_word = draft.near_word or position == draft.mention.end
             return
-
-
-def split_up(tokens: Sequence[Token], draft: Draft, rest: Sequence[Span]) -> None:
-    """Read "per-layer", "depth-dependent" beside a number or a choice: it is split over layers."""
-    kind, start = draft.knob.value_kind, draft.mention.start
-    if kind not in {"number", "choice"} and draft.knob.reference is None:
-        return
-    after = {token.lemma for token in tokens[draft.mention.end : draft.mention.end + 3]}
-    spread = any(token.lemma in SPREAD for token in tokens[max(start - 2, 0) : start])
-    if spread and kind != "choice" and after & {"for", "across", "per", "between", "vs"}:
-        draft.verb, draft.near_word = ChangeType.RESTRUCTURE, True
-    for span in rest:
-        layered = any(entry.concept.name == "per_layer" for entry in span.entries)
-        gap = min(abs(draft.mention.start - span.end), abs(span.start - draft.mention.end))
-        if layered and gap <= 3:
-            draft.verb, draft.near_word = ChangeType.RESTRUCTURE, True

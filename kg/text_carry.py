@@ -1,9 +1,15 @@
-"""Carry a verb or a value over to a name beside the one it was said of."""
+"""Carry a verb or a value over to a name beside the one it was said of, or spread it out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from kg.model import ChangeType
 from kg.text_clauses import Segment
 from kg.text_drafts import Draft, Reading
+from kg.text_match import Span
+from kg.text_tokens import Token
+from kg.text_words import SPREAD
 
 PAIRING = frozenset({"and", "&", "plus", "en", "/"})
 """What joins a name to the one before it, so that both have one verb."""
@@ -45,3 +51,19 @@ def borrow_quantity(reading: Reading, number: int) -> None:
                 draft.verb = draft.verb or other.verb
                 other.quantity = other.quantity or draft.quantity  # "halve device and total batch"
                 other.verb = other.verb or draft.verb
+
+
+def split_up(tokens: Sequence[Token], draft: Draft, rest: Sequence[Span]) -> None:
+    """Read "per-layer", "depth-dependent" beside a number or a choice: it is split over layers."""
+    kind, start = draft.knob.value_kind, draft.mention.start
+    if kind not in {"number", "choice"} and draft.knob.reference is None:
+        return
+    after = {token.lemma for token in tokens[draft.mention.end : draft.mention.end + 3]}
+    spread = any(token.lemma in SPREAD for token in tokens[max(start - 2, 0) : start])
+    if spread and kind != "choice" and after & {"for", "across", "per", "between", "vs"}:
+        draft.verb, draft.near_word = ChangeType.RESTRUCTURE, True
+    for span in rest:
+        layered = any(entry.concept.name == "per_layer" for entry in span.entries)
+        gap = min(abs(draft.mention.start - span.end), abs(span.start - draft.mention.end))
+        if layered and gap <= 3:
+            draft.verb, draft.near_word = ChangeType.RESTRUCTURE, True

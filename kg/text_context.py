@@ -8,8 +8,9 @@ from kg.text_clauses import Segment
 from kg.text_direction import verb_class
 from kg.text_match import Span
 from kg.text_tokens import Token
-from kg.text_words import CONTEXT, FACTORS, INSTRUMENT, METRICS, REPLACE, words
+from kg.text_words import CONTEXT, FACTORS, INSTRUMENT, METRICS, NEUTRAL, REPLACE, words
 
+EDITS = words("change commit experiment patch pr record run submission update version")
 ADVERBS = words("now no_longer only also always first then simply just instead")
 PLACES = words("from in on for of at across per between each every")
 NOUN_WORDS = words("the last first early late middle odd even all")
@@ -33,7 +34,7 @@ def context_from(
             continue
         if lemma == "as" and position > segment.start and tokens[position - 1].lemma in FACTORS:
             continue  # "half as many heads"
-        if passive(tokens, position, segment):
+        if passive(tokens, position, segment) or self_named(tokens, position):
             continue
         if lemma in METRICS or (lemma in CONTEXT and not links(tokens, position, segment, spans)):
             return position
@@ -72,6 +73,20 @@ def passive(tokens: Sequence[Token], position: int, segment: Segment) -> bool:
     if after >= segment.end:
         return False
     return verb_class(tokens[after].lemma) is not None or tokens[after].text.endswith("ed")
+
+
+def self_named(tokens: Sequence[Token], position: int) -> bool:
+    """Tell whether a word speaks of the edit itself: "this PR adds", "the idea is to use"."""
+    lemma = tokens[position].lemma
+    ahead = [token.lemma for token in tokens[position + 1 : position + 3]]
+    if lemma == "this":
+        return bool(ahead) and ahead[0] in EDITS
+    if lemma == "to":
+        purpose = bool(ahead) and (ahead[0] in NEUTRAL or verb_class(ahead[0]) is not None)
+        return purpose and position > 0 and tokens[position - 1].lemma in {"is", "had", "have"}
+    if lemma == "is":
+        return bool(ahead) and (ahead[0] == "to" or ahead[0] in NEUTRAL)
+    return ahead[:1] == ["this"] and ahead[1:] != [] and ahead[1] in EDITS
 
 
 def leads_over(

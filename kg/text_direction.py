@@ -134,7 +134,7 @@ def of_term(knob: Concept, evidence: Evidence) -> ChangeType:
     moved = {ChangeType.INCREASE, ChangeType.DECREASE, ChangeType.REPLACE, ChangeType.RESTRUCTURE}
     if evidence.verb in moved:
         return evidence.verb or ChangeType.ADD
-    if knob.reference is not None:
+    if knob.reference is not None and evidence.verb is not ChangeType.ADD:
         return evidence.hint or ChangeType.REPLACE
     return ChangeType.ADD
 

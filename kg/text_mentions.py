@@ -148,7 +148,7 @@ def terms_of(span: Span) -> tuple[frozenset[str], ...]:
 def ranked_patterns(
     tokens: Sequence[Token], items: Sequence[Span], index: Index
 ) -> list[tuple[tuple[Span, ...], tuple[Pattern, ...]]]:
-    """Return the neighbouring names that make a pattern: longest first, then tightest."""
+    """Return the neighbouring names that make a pattern: longest, strong, tightest first."""
     found = []
     for first in range(len(items)):
         for last in range(first + 1, min(first + REACH, len(items))):
@@ -160,7 +160,8 @@ def ranked_patterns(
                 patterns = match(chosen, index)
                 if patterns:
                     width = items[last].end - items[first].start
-                    found.append(((-len(patterns[0].terms), width, first), chosen, patterns))
+                    weak = patterns[0].weak
+                    found.append(((-len(patterns[0].terms), weak, width, first), chosen, patterns))
     found.sort(key=lambda entry: entry[0])
     return [(chosen, patterns) for _, chosen, patterns in found]
 
@@ -193,7 +194,7 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
         and bool(valued)
         and gap[-1].kind == "number"
     )
-    return joined or not valued or counted
+    return joined or not valued or counted or while_training
 
 
 def moves(gap: Sequence[Token]) -> bool:

@@ -11,6 +11,8 @@ from kg.text_words import FACTORS, PARTS, words
 LINKS = frozenset({"->", "to", "naar", "into"})
 BACKWARD = frozenset({"vs", "versus", "insteadof"})
 """Between two values the newer comes first: "100 steps vs 300", "seq//4 instead of seq//2"."""
+BEFORE_SECOND = frozenset({"=", "the", "a", "about", "~", "to", "depth", "width"})
+"""What may stand between a link and its second value: "d26 -> d24" is depth 26, depth 24."""
 UNITS = words(
     """
     step token layer head channel param dim x block stap stappen percent tokens iteration
@@ -99,7 +101,7 @@ def pair_at(tokens: Sequence[Token], position: int, end: int) -> Quantity | None
     if lemma not in LINKS | BACKWARD:
         return None
     second = link + 1
-    while second < end and tokens[second].lemma in {"=", "the", "a", "about", "~", "to"}:
+    while second < end and tokens[second].lemma in BEFORE_SECOND:
         second += 1
     if second >= end:
         return None

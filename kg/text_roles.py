@@ -21,6 +21,7 @@ from kg.text_words import (
     COST_KNOBS,
     COST_UP,
     COSTLIER,
+    COSTS,
     EXCESS,
     IDLE,
     KEEP,
@@ -34,6 +35,8 @@ REMARK = frozenset({":", "-", "."})
 """What starts a comment on the change before it."""
 RUNS = frozenset({"run", "compiled", "computed", "executed", "trained"})
 """Before "in" or "with" a named value is how something is done, no condition."""
+ASIDE = frozenset({"insteadof", "beside"})
+"""What opens a sentence that goes on with the change: "instead of X, do Y"."""
 JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 """What carries a context on: "with A and B"."""
 
@@ -60,7 +63,8 @@ def decide_roles(reading: Reading) -> None:
                 or measures(reading, draft)
             )
         if segment.depth == 0:
-            inherited = reading.openers[number] < segment.end
+            opened = reading.tokens[segment.start].lemma
+            inherited = reading.openers[number] < segment.end and opened not in ASIDE
 
 
 def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
@@ -68,6 +72,9 @@ def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
     kept = stands_after(reading, draft, KEEP) and not replaced_adjective(reading, draft)
     opened = draft.mention.start >= reading.openers[draft.segment]
     free = draft.mention.shared or akin(mine, draft) or turned(reading, draft)
+    opener = reading.tokens[reading.openers[draft.segment]].lemma if opened else ""
+    moved = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE} and draft.quantity is not None
+    free = free or (opener == "while" and moved)  # "while shrinking the width to 448"
     return kept or (opened and not free)
 
 
@@ -204,7 +211,8 @@ def promote(reading: Reading) -> None:
     undone = verb_class(reading.tokens[0].lemma) is ChangeType.REVERT
     for draft in usable:
         alone = draft.mention.end - draft.mention.start == segment.end - segment.start
-        valued = (draft.quantity is not None or (alone and draft.knob.value_kind == "term")) and (
+        named = draft.knob.value_kind == "term" or draft.new_value is not None
+        valued = (draft.quantity is not None or (alone and named)) and (
             segment.depth and not measured
         )
         event = draft.knob.value_kind == "event"
@@ -228,13 +236,21 @@ def outcomes(reading: Reading, draft: Draft) -> None:
         start = draft.mention.end if here else segment.start
         draft.old = draft.old or previous_value(tokens, start, segment.end)
         inner = [d for d in reading.drafts if d.segment == number and d is not draft]
-        reason = reading.openers[number] if here else start
+        reason = min(reading.openers[number], told_cost(tokens, start, segment)) if here else start
         draft.hint = draft.hint or hint(tokens[max(start, reason) : segment.end], draft, inner)
         if here:
             continue
         draft.compared = draft.compared or compared_value(tokens, start, segment.end)
         if draft.quantity is None or draft.quantity.new is None:
             take_detail(reading, draft, number)
+
+
+def told_cost(tokens: Sequence[Token], start: int, segment: Segment) -> int:
+    """Return where a cost is told right in the clause: "depth 14 fewer tokens"; else its end."""
+    for position in range(start, segment.end - 1):
+        if tokens[position].lemma in COMPARATIVES and tokens[position + 1].lemma in COSTS:
+            return position
+    return segment.end
 
 
 def hint(part: Sequence[Token], draft: Draft, inner: Sequence[Draft]) -> ChangeType | None:

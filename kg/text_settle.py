@@ -22,7 +22,7 @@ FOLLOWS = {
     "mlp.expansion": frozenset({"mlp.moe"}),
     "residual.parallel_block": frozenset({"attention.short_conv"}),
     "batch.device": frozenset({"schedule.grad_accum"}),
-    "batch.grad_accum": frozenset({"schedule.grad_accum"}),
+    "batch.grad_accum": frozenset({"batch.device", "batch.total", "schedule.grad_accum"}),
     "batch.total": frozenset({"schedule.grad_accum"}),
     "data.seq_len": frozenset({"data.seq_len_curriculum", "position.rotary_cache_len"}),
 }

@@ -24,13 +24,14 @@ TOKEN = re.compile(
     | (?P<arrow>-{1,2}>|=>|~>|[→⇒➜⟶➔])
     | (?P<size>\b[dD](?P<deep>\d{1,2})(?:/(?P<wide>\d{2,4}))?(?![\w.]))
     | (?P<relu>\b[rR][eE][lL][uU]\s?(?:\^|\*\*)\s?\(?(?P<power>\d+(?:\.\d+)?)\)?)
-    | (?P<beta>(?:[bB]eta|BETA|β)[ _]?(?P<nth>[12])\b)
+    | (?P<beta>(?:[bB]eta|BETA|β)[ _]?(?P<nth>[12])\b|[bB]etas?\[(?P<index>[01])\])
     | (?P<sqrt>1(?:\.0)?\s?/\s?sqrt(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|\d*\.?\d*/?√\w+
         |\d*\.?\d+\s?(?:\^|\*\*)\s?[A-Za-z_(]\w*)
     | (?P<floor>(?:\b[A-Za-z_][\w.]*(?=//)|\b(?:[A-Za-z]+_\w+|seq|ctx|context)\s)?//\s?
         (?P<divisor>\d+))
     | (?P<slice>\b(?:max_)?(?:seq(?:_?len|uence_len)?|ctx|context)\s?/\s?(?P<share>\d+))
-    | (?P<normal>\b[nN](?:ormal)?\(\s*0(?:\.0)?\s*,\s*(?P<std>\d*\.?\d+(?:e-?\d+)?)\s*\))
+    | (?P<normal>\b[nN](?:ormal)?\(\s*(?:mean=)?0(?:\.0)?\s*,\s*
+        (?:std=)?(?P<std>\d*\.?\d+(?:e-?\d+)?)\s*\))
     | (?P<pair>\(\s*(?P<one>\d*\.\d+|\d+)\s*,\s*(?P<two>\d*\.\d+|\d+)\s*\))
     | (?P<multiple>(?<![\w.])(?P<many>\d+(?:\.\d+)?)\s?\*\s?(?=[A-Za-z_])[\w.]+)
     | (?P<power2>(?<![\w.])(?P<base>\d+)\s?(?:\^|\*\*)\s?(?P<exponent>\d{1,2}(?:\.\d+)?)(?![\w.]))
@@ -201,9 +202,11 @@ def numeral(match: re.Match[str], text: str, group: str) -> Token:
 
 
 def normal(match: re.Match[str], text: str) -> list[Token]:
-    """Build ``N(0, 0.02)``: noise of that standard deviation."""
+    """Build ``N(0, 0.02)``: noise of that deviation; after ``~`` or "from" what is drawn."""
     start = match.start()
-    return [Token(text[start], "noise", start, start + 1, "word"), numeral(match, text, "std")]
+    drawn = text[:start].rstrip().endswith(("~", "from", "="))
+    name = "std" if drawn else "noise"
+    return [Token(text[start], name, start, start + 1, "word"), numeral(match, text, "std")]
 
 
 def suffixed(group: str, noun: str) -> Builder:
@@ -274,7 +277,9 @@ BUILDERS: dict[str, Builder] = {
     "relu": lambda match, text: [
         make(match, text, "word", lemma="relu^n", literal=f"relu^{match['power']}")
     ],
-    "beta": lambda match, text: [make(match, text, "word", lemma=f"beta{match['nth']}")],
+    "beta": lambda match, text: [
+        make(match, text, "word", lemma=f"beta{match['nth'] or int(match['index']) + 1}")
+    ],
     "sqrt": lambda match, text: [make(match, text, "number", unit="of", literal=match[0])],
     "floor": floored,
     "slice": floored,
