@@ -33,7 +33,7 @@ from kg.text_words import (
 
 REMARK = frozenset({":", "-", "."})
 """What starts a comment on the change before it."""
-RUNS = frozenset({"run", "compiled", "computed", "executed", "trained"})
+RUNS = frozenset({"calculate", "compiled", "compute", "computed", "executed", "run", "trained"})
 """Before "in" or "with" a named value is how something is done, no condition."""
 ASIDE = frozenset({"insteadof", "beside"})
 """What opens a sentence that goes on with the change: "instead of X, do Y"."""
@@ -217,7 +217,8 @@ def promote(reading: Reading) -> None:
         )
         event = draft.knob.value_kind == "event"
         opener = reading.openers[draft.segment] - 1  # "the forward pass runs in float16"
-        runs = opener >= 0 and reading.tokens[opener].lemma in RUNS
+        led = {opener, reading.segments[draft.segment].start}
+        runs = any(place >= 0 and reading.tokens[place].lemma in RUNS for place in led)
         said = draft.new_value is not None and runs and not measured
         draft.claim = draft.segment == first and (silent or event or undone or said or bool(valued))
         if undone:  # "restore the best after z-loss made it worse"
