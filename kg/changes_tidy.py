@@ -69,7 +69,7 @@ def tidy(found: list[Difference]) -> list[Difference]:
     if "optimizer.kind" in knobs:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
         dropped |= {d.knob for d in found if SCHEDULES.match(d.knob) and one_sided(d)}
-    gates = {d.knob for d in found if d.knob.startswith(GATE) and one_sided(d)}
+    gates = {d.knob for d in found if GATE.match(d.knob) and one_sided(d)}
     if gates:
         dropped |= {"init.ve_gate", *sorted(gates)[1:]}  # the gate as a whole
     for head, parts in PARTS.items():
@@ -125,7 +125,7 @@ PARTS = {
     "precision.compile_mode": re.compile(r"precision\.compile$"),
     "residual.rezero": re.compile(r"residual\.(?:layer|branch)_scale$"),
 }
-GATE = "embedding.value_embeds.gate_"
+GATE = re.compile(r"embedding\.value_embeds\.gate_")
 SHAPED = re.compile(r"schedule\.(?:warmup|warmdown)_(?:ratio|steps)$|schedule\.final_lr_frac$")
 IDLE = re.compile(r"schedule\.(?:weight_decay|adam_momentum)$")
 ADAM_BETA = re.compile(r"optimizer\.adam_beta\d$")

@@ -124,9 +124,10 @@ def attributive(reading: Reading, draft: Draft) -> bool:
         return False
     number = reading.tokens[after]
     hyphen = number.kind == "number" and number.start == reading.tokens[after - 1].end + 1
-    return hyphen and any(
-        other.claim and other.segment == draft.segment and 0 <= other.mention.start - after <= 2
-        for other in reading.drafts
+    described = (other for other in reading.drafts if other.claim and other.quantity is None)
+    return hyphen and any(  # "aspect 51 dim 512" are two values, none describes the other
+        other.segment == draft.segment and 0 <= other.mention.start - after <= 2
+        for other in described
     )
 
 

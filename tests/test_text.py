@@ -197,6 +197,7 @@ def test_conditions_reasons_and_outcomes_are_no_claims(text: str, expected: list
             ["optimizer.all_lr", "regularization.weight_decay.matrix", "schedule.warmup_ratio"],
         ),
         ("depth 9 aspect_ratio 57", ["model.depth", "model.width"]),
+        ("depth 10 aspect 51 dim 512 (too narrow)", ["model.depth", "model.width"]),
         ("D6/512", ["model.depth", "model.width"]),
         ("12 layers 768 dim", ["model.depth"]),  # the width follows from the depth
         ("go deeper and narrower", ["model.depth", "model.width"]),
