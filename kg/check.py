@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kg import check_fleet
+from kg.answering import best_trial
 from kg.board import Board, Outcome
 from kg.check_alternative import alternative
 from kg.check_case import FAILED, Case
@@ -234,14 +235,29 @@ def with_fleet(graph: Graph, advice: Advice, campaign: str, proposal: Proposal) 
 
 
 def elsewhere(idea: Idea, same: list[check_fleet.Elsewhere], labels: Labels) -> Reason:
-    """Return what became of one edit in other campaigns, with its best experiment."""
-    good = [one for one in same if one.trial.outcome == Outcome.IMPROVED]
-    best = min(good or same, key=lambda one: (-abs(one.trial.delta or 0.0), one.trial.name))
+    """Return what became of one edit in other campaigns, metric by metric, with its best one.
+
+    That is the best improvement, else the attempt that came closest to one.
+    """
+    metrics: dict[tuple[str, str], list[check_fleet.Elsewhere]] = {}
+    for one in same:
+        metrics.setdefault((one.key.metric, one.key.sense), []).append(one)
+    counts = {
+        scale: (sum(one.trial.outcome == Outcome.IMPROVED for one in found), len(found))
+        for scale, found in metrics.items()
+    }
+    ranked = sorted(counts, key=lambda scale: (*(-n for n in counts[scale]), scale))
+    parts = ["{} of {}".format(*counts[scale]) for scale in ranked]
+    if len(ranked) > 1:
+        parts = [f"{part} by {metric}" for part, (metric, _) in zip(parts, ranked, strict=True)]
+    metric, sense = ranked[0]
+    found = [one.trial for one in metrics[ranked[0]]]
+    good = [trial for trial in found if trial.outcome == Outcome.IMPROVED]
+    trial = best_trial(good or found, sense) or min(found, key=lambda trial: trial.name)
     value = shown(idea.new) if idea.new is not None else idea.direction
-    trial = best.trial
-    told = f"improved {len(good)} of {len(same)} in other campaigns"
-    text = f"{labels(idea.knob)} {value} {told}, such as {trial.name} {trial.commit}"
-    delta = "" if trial.delta is None else f" ({trial.delta:+.6f} {best.key.metric})"
+    told = f"improved {', '.join(parts)} in other campaigns"
+    text = f"{labels(idea.knob)} {value} {told}, such as {trial.name} {trial.commit}".rstrip()
+    delta = "" if trial.delta is None else f" ({trial.delta:+.6f} {metric})"
     return Reason(
         trial.name,
         trial.commit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kg import check_fleet
@@ -12,13 +12,14 @@ from kg.board import SEED, EvidenceKey, Outcome, Trial
 from kg.check_alternative import alternative
 from kg.check_case import FAILED, Case
 from kg.check_model import Idea, shown
-from kg.check_values import same_value
+from kg.check_values import same_value, unnamed
 from kg.conflict import Conflict, Tried, conflict_of, tried_of
 from kg.knobs import component_of
 from kg.recall_scene import Scene
 
 KINDS: Final = ("now", "failed", "won", "conflict", "untried", "elsewhere")
 CITED: Final = 3  # experiments a line names at the most
+TOLD: Final = (*FAILED, Outcome.IMPROVED)
 ASKED: Final = 3  # knobs of the idea that other campaigns are asked about
 
 
@@ -87,8 +88,8 @@ def chunks_of(scene: Scene) -> Iterator[Chunk]:
     """Yield the edits of a campaign with their activation."""
     found: dict[Tried, Chunk] = {}
     for key, trials in scene.board.evidence.items():
-        if key.knob == SEED:
-            continue  # another seed is noise, not knowledge
+        if key.knob == SEED or (unnamed(key.knob) and component_of(key.knob) == "other"):
+            continue  # another seed is noise, an edit without a name tells nothing
         tried = tried_of(key)
         chunk = found.setdefault(tried, Chunk(tried, key.component, []))
         chunk.pairs += [(key, trial) for trial in trials]
@@ -189,21 +190,26 @@ def untried_lines(scene: Scene) -> Iterator[Line]:
 
 
 def fleet_lines(scene: Scene) -> Iterator[Line]:
-    """Yield what other campaigns found with the knobs of the idea."""
+    """Yield what other campaigns found with the knobs of the idea, each metric for itself."""
+    home = (scene.board.accepted or scene.board.rows[-1]).entry.scale[:2]
     for knob in scene.idea[:ASKED]:
-        ways: dict[str, list[check_fleet.Elsewhere]] = {}
-        for one in check_fleet.attempts(scene.graph, knob):
-            if one.campaign != scene.board.campaign:
-                ways.setdefault(one.key.direction, []).append(one)
-        for direction, found in sorted(ways.items()):
+        ways: dict[tuple[str, str, str], list[check_fleet.Elsewhere]] = {}
+        for one in [] if unnamed(knob) else check_fleet.attempts(scene.graph, knob):
+            if one.campaign != scene.board.campaign and one.trial.outcome in TOLD:
+                way = (one.key.direction, one.key.metric, one.key.sense)
+                ways.setdefault(way, []).append(one)
+        for (direction, *scale), found in sorted(ways.items()):
             good = [one.trial for one in found if one.trial.outcome == Outcome.IMPROVED]
-            best = best_trial(good or [one.trial for one in found], found[0].key.sense)
+            best = best_trial(good or [one.trial for one in found], scale[1])
             if best is None:
                 continue
             tags = len({one.campaign for one in found})
+            other = "" if tuple(scale) == home else f" {scale[0]}"
+            shown_in = scene if not other else replace(scene, noise=None)  # noise is a metric's own
             text = (
                 f"elsewhere: {scene.labels(knob)} {direction}: {len(good)} of {len(found)} improved"
-                f" in {tags} campaigns, best {cite(scene, best)}"
+                f"{other} in {tags} campaign{'s' * (tags > 1)},"
+                f" {'best' if good else 'closest'} {cite(shown_in, best)}"
             )
             yield Line("elsewhere", text, (best.name,), scene.interest(knob))
 

@@ -207,8 +207,8 @@ def test_a_program_is_recalled_from_its_own_campaign(tmp_path: Path) -> None:
     assert recall(made, other[0].source).lines[0].experiments == ("z-0000",)
     elsewhere = recall(made, NIGHT[-1][0], idea="softcap 15 to 20")
     assert elsewhere.lines[-1].text == (
-        "elsewhere: logit softcap increase: 0 of 1 improved in 1 campaigns,"
-        " best 20 z-0001 0000002 +1"
+        "elsewhere: logit softcap increase: 0 of 1 improved in 1 campaign,"
+        " closest 20 z-0001 0000002 +1"
     )
 
 
