@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from kg import vocab
 from kg.check_case import Case, Tried
 from kg.check_model import Alternative, Idea, shown
 from kg.check_values import near_value, number, same_value
 from kg.groups import group_of
+from kg.terms import LAB
 from kg.vocab import INTEGER_KNOBS, Value, value_of
 
 OPPOSITE: Final = {"increase": "decrease", "decrease": "increase"}
@@ -73,17 +75,25 @@ def other_way(case: Case, idea: Idea, now: Mapping[str, Value]) -> Alternative |
 def companion(case: Case, idea: Idea, now: Mapping[str, Value]) -> Alternative | None:
     """Return a knob that acts on the same parameters, or in the same component, never touched."""
     group, head = group_of(idea.knob), idea.knob.rpartition(".")[0]
-    own = {one.knob for one in case.ideas}
+    own = {one.knob for one in case.ideas} | idle(case)
     for knob in sorted(now, key=lambda k: (group is None or group_of(k) != group, k)):
         related = group_of(knob) == group if group is not None else knob.rpartition(".")[0] == head
         if not related or knob in own or case.board.about.get(knob) or is_text(now[knob]):
             continue
         where = f"the same parameter group ({group})" if group else "the same component"
-        text = f"{case.labels(knob)} = {shown(now[knob])}: {where}, never touched"
+        text = f"{case.labels(knob)}, now {shown(now[knob])}: {where}, never touched"
         accepted = case.board.accepted
         name = accepted.name if accepted else ""
         return Alternative(knob, None, text, name, accepted.entry.commit if accepted else "")
     return None
+
+
+def idle(case: Case) -> set[str]:
+    """Return the knobs of the accepted file nobody can turn: followers of others, dead ones."""
+    if case.board.accepted is None:
+        return set()
+    graph, node = case.labels.graph, vocab.experiment(case.board.accepted.name)
+    return {*graph.values(node, LAB.follows), *graph.values(node, LAB.inert)}
 
 
 def is_text(value: Value) -> bool:

@@ -6,6 +6,10 @@ from histories import line
 from proposals import DISCARD, FAILED, KEEP, asked, memory, night, source
 
 from kg.check import Advised, check
+from kg.check_alternative import alternative
+from kg.check_case import Case
+from kg.check_labels import Labels
+from kg.check_model import Idea
 
 
 def test_a_wording_of_what_holds_already_is_told_so(tmp_path: Path) -> None:
@@ -60,3 +64,40 @@ def test_a_program_whose_result_nobody_knows_is_told_after_those_with_one(tmp_pa
     reasons = check(memory(tmp_path, told), deep, campaign="t").reasons
     assert [reason.experiment for reason in reasons] == ["t-0001", "t-0003"]
     assert reasons[1].text == "the same program ran as t-0003 0000004: no result is known (keep)"
+
+
+BATCHES = """WIDTH = 512
+HEAD_DIM = 64
+TOTAL_BATCH_SIZE = {total}
+DEVICE_BATCH_SIZE = 128
+def build():
+    heads = WIDTH // HEAD_DIM
+    return GPTConfig(n_head=heads)
+train(GPT(build()), TOTAL_BATCH_SIZE, DEVICE_BATCH_SIZE)
+"""
+
+
+def test_a_knob_beside_the_proposal_is_told_with_what_it_is_now(tmp_path: Path) -> None:
+    totals = (2**18, 2**17, 2**19)
+    values = zip(totals, (1.0, 1.1, 1.2), (KEEP, DISCARD, DISCARD), strict=True)
+    told = [(BATCHES.format(total=total), value, status) for total, value, status in values]
+    graph = memory(tmp_path, line(told)).graph()
+
+    def instead(knob: str, new: float) -> str:
+        now = graph.settings("t-0000")
+        idea = Idea(knob, "batch", "increase", now[knob], new)
+        found = alternative(Case(graph.board("t"), (idea,), Labels(graph), None), now)
+        assert found is not None
+        return found.text
+
+    assert instead("batch.total", 2**19) == (
+        "device batch size, now 128: the same component, never touched"
+    )
+
+
+def test_a_knob_that_only_follows_is_no_alternative(tmp_path: Path) -> None:
+    graph = memory(tmp_path, line([(BATCHES.format(total=2**18), 1.0, KEEP)])).graph()
+    now = graph.settings("t-0000")
+    assert (now["attention.n_head"], now["attention.head_dim"]) == (8, 64.0)
+    idea = Idea("attention.head_dim", "attention", "replace", now["attention.head_dim"], "x")
+    assert alternative(Case(graph.board("t"), (idea,), Labels(graph), None), now) is None
