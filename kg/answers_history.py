@@ -141,18 +141,19 @@ def retry(
     key: EvidenceKey,
     trial: Trial,
     known: dict[tuple[str, frozenset[str]], list[str]],
-) -> list[str]:
-    """Return what has changed since a failed attempt and bears on trying it again.
+) -> list[str] | str | None:
+    """Return what has changed since a failed attempt and bears on trying it again, else "no".
 
     Counted from the last attempt in the direction, so attempts with the same company share it.
+    What improved, or was never run to its end, has nothing to be justified.
     """
-    if trial.outcome == Outcome.IMPROVED:
-        return []
+    if trial.outcome not in (Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED):
+        return None
     company = frozenset(other.knob for other, _ in board.pairs[trial.name])
     if (key.direction, company) not in known:
         found = justification(board, (key,), board.names[trial.name])
         known[key.direction, company] = [f"{knob} ({by})" for knob, by in found]
-    return known[key.direction, company]
+    return known[key.direction, company] or "no"
 
 
 def attempt_row(asked: Asked, board: Board, key: EvidenceKey, trial: Trial) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from kg.answering import Rows, campaign_by_campaign, mean_delta, within_noise
+from kg.answering import Rows, best_trial, campaign_by_campaign, mean_delta, within_noise
 from kg.board import SEED, Board, EvidenceKey, Row, Trial
 from kg.conflict import Tried, tried_of
 
@@ -55,7 +55,7 @@ class Credit:
     confounded_with: tuple[str, ...]  # edits made in exactly the same experiments
     label: str  # how far this may be trusted, in words
     experiments: tuple[str, ...]
-    experiment: str
+    experiment: str  # the most telling one: the best isolated, else the best
     commit: str
 
 
@@ -212,6 +212,7 @@ def credit(
     """Return one edit's row."""
     trials = sorted((trial for _, trial in pairs), key=lambda trial: trial.order)
     alone = [trial for key, trial in pairs if key.isolated]
+    telling = best_trial(alone or trials, pairs[0][0].sense) or trials[-1]
     effect = mean_delta(alone)
     confounded = () if alone else inseparable(edit, tried)
     value = deviation = None
@@ -233,8 +234,8 @@ def credit(
         confounded_with=confounded,
         label=label_of(alone, value, confounded, fitted, len(trials)),
         experiments=tuple(trial.name for trial in trials),
-        experiment=trials[-1].name,
-        commit=trials[-1].commit,
+        experiment=telling.name,
+        commit=telling.commit,
     )
 
 

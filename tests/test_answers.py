@@ -77,6 +77,20 @@ def test_a_retry_is_justified_by_what_was_switched_on_since():
     assert rows["t-0006"]["justified_by"] == [f"{DECAY} (t-0005)"]
 
 
+def test_attempts_say_whether_another_try_is_justified():
+    def retry(knob, **scope):
+        return {
+            row["experiment"]: row["retry"]
+            for row in asked(STORY, "attempts", knob=knob, **scope).rows
+        }
+
+    switched_on = [f"{DECAY} (t-0005)"]
+    assert retry(LR, as_of=3) == {"t-0001": "no"}
+    assert retry(LR, as_of=5) == {"t-0001": switched_on, "t-0004": switched_on}
+    assert retry(LR) == {"t-0001": "no", "t-0004": "no", "t-0006": None}  # tried since, and won
+    assert retry("model.depth") == {"t-0002": None, "t-0003": "no"}
+
+
 def test_the_same_program_again_is_an_identical_repeat():
     again = line([(source(), 1.0, KEEP), (source(9), 1.1, DISCARD), (source(9), 1.2, DISCARD)])
     (row,) = asked(again, "repeats").rows

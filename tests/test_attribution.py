@@ -63,7 +63,12 @@ def test_an_isolated_effect_is_the_mean_over_isolated_edits_alone(tmp_path: Path
     depth = rows["model.depth"]
     assert (depth.n, depth.alone, depth.isolated_effect) == (3, 2, 0.003)
     assert depth.experiments == ("t-0001", "t-0002", "t-0003")
+    assert (depth.experiment, depth.commit) == (
+        "t-0001",
+        "0000002",
+    )  # the best isolated, not the last
     softcap = rows["head.softcap"]
+    assert softcap.experiment == "t-0003"
     assert (softcap.n, softcap.alone, softcap.isolated_effect) == (1, 0, None)
     assert softcap.label.startswith(NEVER)
 
