@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except Exception as error:
         if is_ours(error):
-            return complain(options, str(error))
+            from flows.errors import sentence
+
+            return complain(options, sentence(error))
         if os.environ.get("NIGHTLAB_DEBUG"):
             raise
         kind = type(error).__name__

@@ -74,13 +74,13 @@ def describe_kg(parser: argparse.ArgumentParser) -> None:
         below, "check", "memory_commands:check_shapes", "check the graph against its shapes"
     )
     store(check)
-    changes = add(below, "changes", "memory_commands:changes", "changes of commits, as JSON lines")
+    changes = add(below, "changes", "source_commands:changes", "changes of commits, as JSON lines")
     changes.add_argument("revision", nargs="?", help="REV or A..B")
     changes.add_argument("--revs", metavar="FILE", help="a file with one revision a line")
     changes.add_argument("--repo", default=".", help="path of the repository")
     changes.add_argument("--target", default="train.py")
     changes.add_argument("--jsonl", action="store_true", help="the only form, and the default")
-    config = add(below, "config", "memory_commands:config", "effective configuration of a file")
+    config = add(below, "config", "source_commands:config", "effective configuration of a file")
     config.add_argument("file", help="FILE or REV:FILE")
     schema = add(below, "schema", "service_commands:schema", "what the graph is made of")
     store(schema)
@@ -95,8 +95,9 @@ def describe_kg(parser: argparse.ArgumentParser) -> None:
     semantic.add_argument("action", choices=["build"], help="make the table; takes 1 to 3 minutes")
     for parser in (alias, semantic):
         parser.add_argument("--rebuild", action="store_true", help="and read all messages again")
-    resolve = add(below, "resolve", "memory_commands:resolve", "what texts claim")
+    resolve = add(below, "resolve", "source_commands:resolve", "what texts claim")
     resolve.add_argument("--jsonl", action="store_true", help="the only form, and the default")
+    resolve.add_argument("-m", "--message", help="one text, instead of a file")
     resolve.add_argument(
         "file", nargs="?", default="-", help='JSON lines {"id","text"}; - is stdin'
     )

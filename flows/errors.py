@@ -9,6 +9,14 @@ class FlowError(Exception):
     """Base of everything flows raises on purpose; its text is one sentence for the user."""
 
 
+def sentence(error: Exception) -> str:
+    """Return an error as a sentence; of an operating system's, what it is about and what to do."""
+    if not isinstance(error, OSError) or error.filename is None or not error.strerror:
+        return str(error)
+    why = error.strerror[0].lower() + error.strerror[1:]
+    return f"{error.filename}: {why}; check the path"
+
+
 class ConfigError(FlowError):
     """nightlab.toml is missing or wrong; every mistake is named."""
 

@@ -11,19 +11,20 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
-from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import TextContent, ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from flows.errors import FlowError
+from flows.errors import FlowError, sentence
 from flows.mcp_tools import Tools, visible
 from kg.errors import KgError
 
@@ -101,6 +102,43 @@ class Desk:
             return contents(self.tools.record_hypothesis(hypothesis, expected_delta, campaign))
 
 
+class Counter(MCPServer[Any]):
+    """The server of the SDK, whose errors are one sentence that names what a tool takes."""
+
+    takes: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> Any:
+        """Call a tool, refusing arguments it does not take."""
+        listed = ", ".join(self.takes.get(name, ())) or "none"
+        if name not in self.takes:
+            raise ToolError(f"tool {name!r}: is not known; call one of {', '.join(self.takes)}")
+        for argument in arguments:
+            if argument not in self.takes[name]:
+                raise ToolError(f"tool {name!r}: takes no {argument!r}; it takes {listed}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except UnexpectedToolError:
+            raise
+        except ToolError as error:
+            cause = error.__cause__
+            if isinstance(cause, ValidationError):
+                wrong = "; ".join(mistakes(cause))
+                raise ToolError(f"tool {name!r}: {wrong}; it takes {listed}") from error
+            raise ToolError(str(error).removeprefix(f"Error executing tool {name}: ")) from error
+
+
+def mistakes(error: ValidationError) -> Iterator[str]:
+    """Yield what is wrong with each argument, in the words of pydantic without its links."""
+    found: dict[str, list[str]] = {}
+    for one in error.errors(include_url=False, include_input=False):
+        found.setdefault(".".join(map(str, one["loc"][:2])), []).append(str(one["msg"]))
+    for name, told in found.items():
+        plain = told[0][0].lower() + told[0][1:]
+        yield f"{name}: {plain if len(told) == 1 else 'should be a text or a number'}"
+
+
 def contents(found: dict[str, Any] | str) -> list[TextContent]:
     """Return an answer with the warning before it."""
     text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
@@ -117,23 +155,25 @@ def told() -> Iterator[None]:
     try:
         yield
     except (KgError, FlowError, OSError) as error:
-        raise ToolError(visible(str(error))) from error
+        raise ToolError(visible(sentence(error))) from error
 
 
 def build_mcp(tools: Tools) -> MCPServer[Any]:
     """Return the server with its six tools."""
-    server: MCPServer[Any] = MCPServer(
+    server = Counter(
         "nightlab", instructions=INSTRUCTIONS, version=version("nightlab"), log_level="WARNING"
     )
     desk = Desk(tools)
     reading = (desk.recall, desk.check, desk.ask, desk.sparql, desk.schema)
-    for tool in (*reading, desk.record_hypothesis):
+    offered = (*reading, desk.record_hypothesis)
+    for tool in offered:
         server.add_tool(
             tool,
             description=inspect.getdoc(tool),
             annotations=READS if tool in reading else WRITES,
             structured_output=False,
         )
+    server.takes = {tool.__name__: list(inspect.signature(tool).parameters) for tool in offered}
     return server
 
 

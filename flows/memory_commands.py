@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import hashlib
-import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -193,84 +191,6 @@ def check_shapes(options: argparse.Namespace) -> int:
         for line in found or ["the graph conforms to its shapes"]:
             out().print(line)
     return 1 if found else 0
-
-
-def changes(options: argparse.Namespace) -> int:
-    """`nightlab kg changes`: one JSON line a commit.
-
-    Raises:
-        FlowError: No revision is given.
-    """
-    from flows.history import revision_changes
-
-    if options.revs:
-        revisions: list[str] = Path(options.revs).read_text(encoding="utf-8").split()
-    elif options.revision:
-        revisions = [options.revision]
-    else:
-        raise FlowError("kg changes: no revision given; give REV, A..B or --revs FILE")
-    failed = 0
-    for line in revision_changes(Path(options.repo), revisions, options.target):
-        if "error" in line:
-            failed = 1
-            notes().print(f"error: {line['error']}")
-        else:
-            emit(line)
-    return failed
-
-
-def config(options: argparse.Namespace) -> int:
-    """`nightlab kg config`: the effective configuration of a file, here or at a revision."""
-    from dataclasses import asdict
-
-    from kg.config import configuration
-
-    found = configuration(read_source(options.file))
-    settings = {name: asdict(setting) for name, setting in sorted(found.settings.items())}
-    if options.json:
-        emit({"file": options.file, "parsed": found.parsed, "settings": settings})
-        return 0
-    for name, setting in settings.items():
-        out().print(f"{name} = {setting['value']}    # {setting['path']}")
-    return 0
-
-
-def read_source(name: str) -> str:
-    """Read FILE or REV:FILE.
-
-    Raises:
-        FlowError: Neither exists.
-    """
-    if Path(name).is_file():
-        return Path(name).read_text(encoding="utf-8", errors="backslashreplace")
-    found = subprocess.run(
-        ["git", "-c", "core.fsmonitor=false", "cat-file", "blob", name], capture_output=True
-    )
-    if found.returncode:
-        raise FlowError(f"{name}: is neither a file nor REV:FILE of this repository; check both")
-    return found.stdout.decode("utf-8", "backslashreplace")
-
-
-def resolve(options: argparse.Namespace) -> int:
-    """`nightlab kg resolve`: what texts claim, one JSON line each."""
-    from kg.text import resolve_lines
-
-    with contextlib.suppress(FlowError):  # a repository's own words count, as in `check -m`
-        from flows.lab import open_lab
-
-        open_lab()
-    for line in resolve_lines(lines_of(options.file)):
-        sys.stdout.write(line if line.endswith("\n") else line + "\n")
-    return 0
-
-
-def lines_of(name: str) -> Iterator[str]:
-    """Yield the lines of a file or of stdin."""
-    if name == "-":
-        yield from sys.stdin
-        return
-    with Path(name).open(encoding="utf-8", errors="replace") as stream:
-        yield from stream
 
 
 def import_(options: argparse.Namespace) -> int:

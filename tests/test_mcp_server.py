@@ -175,7 +175,21 @@ def test_texts_of_the_memory_are_marked_and_hide_nothing(store: Path) -> None:
         ("sparql", {"query": "SELECT ?n { id:campaign/mar8 ?p ?n }"}, "write such an IRI in full"),
         ("sparql", {"query": "LOAD <urn:a>"}, "which is refused"),
         ("record_hypothesis", {"hypothesis": "x"}, "needs a repository with a campaign"),
-        ("recall", {"tokens": 1}, "greater than or equal to 50"),
+        (
+            "recall",
+            {"tokens": 1},
+            "tool 'recall': tokens: input should be greater than or equal to 50;"
+            " it takes idea, tokens, campaign",
+        ),
+        ("recall", {"token": 60}, "tool 'recall': takes no 'token'; it takes idea, tokens, "),
+        ("sparql", {}, "tool 'sparql': query: field required; it takes query"),
+        (
+            "ask",
+            {"question": "best", "arguments": {"limit": [1]}, "as_of": "x"},
+            "tool 'ask': arguments.limit: should be a text or a number; as_of: input should be"
+            " a valid integer, unable to parse string as an integer; it takes question, arguments,",
+        ),
+        ("forget", {}, "tool 'forget': is not known; call one of recall, check, ask, sparql, "),
     ],
 )
 def test_an_error_says_what_would_be_right(
@@ -190,6 +204,8 @@ def test_an_error_says_what_would_be_right(
     ((failed, texts),) = inside(store, (tool, arguments))
     assert failed
     assert names in texts[0]
+    assert "\n" not in texts[0]
+    assert not texts[0].startswith("Error executing")
 
 
 def test_a_query_that_kills_its_worker_does_not_end_the_server(
