@@ -18,6 +18,7 @@ from pyoxigraph import Quad, Store
 from kg.errors import KgError, MemoryBroken
 
 FORMAT = "6"  # of the graph; another one is rebuilt from the ledger
+ANEW = "make it anew with `nightlab kg rebuild`, an imported one with `nightlab import`"
 KEPT_SNAPSHOTS = 3  # a reader may still have the one before open
 PATIENCE_SECONDS = 60.0
 CHUNK = 100_000  # quads a bulk load holds in memory at once
@@ -74,9 +75,7 @@ def open_store(directory: Path) -> Store:
             raise KgError(
                 f"memory {directory}: is open for writing elsewhere; end that and try again"
             ) from error
-        raise MemoryBroken(
-            f"memory {directory}: {error}; make it anew with `nightlab kg rebuild`"
-        ) from error
+        raise MemoryBroken(f"memory {directory}: {error}; {ANEW}") from error
 
 
 def check_format(directory: Path) -> None:
@@ -101,8 +100,7 @@ def require_format(directory: Path) -> None:
     found = stamp.read_text(encoding="utf-8").strip() if stamp.exists() else ""
     if found != FORMAT:
         raise MemoryBroken(
-            f"memory {directory}: format {found!r}, this version writes {FORMAT!r};"
-            " make it anew with `nightlab kg rebuild`"
+            f"memory {directory}: format {found!r}, this version writes {FORMAT!r}; {ANEW}"
         )
 
 
@@ -174,9 +172,7 @@ def reading(directory: Path) -> Store:
             return Store.read_only(str(latest))
         except (OSError, RuntimeError) as error:
             broken: Exception = error
-    raise MemoryBroken(
-        f"memory {directory}: {broken}; make it anew with `nightlab kg rebuild`"
-    ) from broken
+    raise MemoryBroken(f"memory {directory}: {broken}; {ANEW}") from broken
 
 
 def apply(store: Store, added: Iterable[Quad], removed: Iterable[Quad]) -> None:
