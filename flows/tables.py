@@ -19,7 +19,7 @@ __all__ = ["answer_table", "clean", "results_table"]
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "bold red"}
 BEST = "bold green"
 DECIMALS = 6  # of results.tsv
-GAP = 3  # characters between two columns
+GAP, TIGHT = 3, 2  # characters between two columns, and where some have to be folded
 
 
 class Folding(textwrap.TextWrapper):
@@ -101,7 +101,7 @@ def answer_table(
     if widths is None:
         blocks(console, cells, len(rows))
         return
-    table = plain_table()
+    table = plain_table(tight=natural(cells) > console.width)
     for column, width in widths.items():
         table.add_column("\n".join(Folding(width).wrap(column)), width=width, overflow="fold")
     for line in zip(*cells.values(), strict=True):
@@ -123,7 +123,7 @@ def shares(cells: Mapping[str, Sequence[str]], width: int) -> dict[str, int] | N
         column: max(len(piece) for text in (column, *texts) for piece in Folding(1).pieces(text))
         for column, texts in cells.items()
     }
-    room = width - GAP * (len(cells) - 1)
+    room = width - (TIGHT if natural(cells) > width else GAP) * (len(cells) - 1)
     if sum(least.values()) > room:
         return None
     while sum(found.values()) > room:
@@ -151,9 +151,16 @@ def blocks(console: Console, cells: Mapping[str, Sequence[str]], count: int) -> 
             console.print()
 
 
-def plain_table() -> Table:
+def plain_table(*, tight: bool = False) -> Table:
     """Return an empty table with a rule below its head and no other lines."""
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    right = (TIGHT if tight else GAP) - 1  # the rule's own column is the rest of the gap
+    return Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, right, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+    )
 
 
 def show(console: Console, table: Table) -> None:

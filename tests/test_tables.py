@@ -123,9 +123,9 @@ def test_long_names_fold_at_their_dots_and_underscores_and_numbers_never() -> No
     ]
     answer_table(console, ["knob", "delta", "n"], rows)
     assert [line.rstrip() for line in text(console).splitlines()][2:] == [
-        "regularization.weight_    -0.004268   12",
+        "regularization.weight_     -0.004268  12",
         "decay.value_embeds",
-        "model.depth                0.000028    3",
+        "model.depth                 0.000028   3",
     ]
 
 
