@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from gpt_source import GPT
-from histories import asked
+from histories import asked, built
 from story import Records, Story, take
 
 from kg.changes import changes
 from kg.config import analysis, configuration
+from kg.graph import Graph
+from kg.knobs import component_of
 from kg.task_kind import Kind
 
 FOREST = """
@@ -100,5 +102,6 @@ def test_a_history_of_another_task_is_asked_by_its_own_names(
     knob = "other.GradientBoostingRegressor.learning_rate"
     (row,) = asked(told, "attempts", knob=knob).rows
     assert (row["experiment"], row["old"], row["new"]) == ("main-0001", 0.1, 0.05)
-    unexplored = asked(told, "unexplored", campaign="main").rows
-    assert {row["component"] for row in unexplored} == {"other"}
+    settings = Graph(built(told)).settings("main-0002")
+    assert settings[knob] == 0.05
+    assert {component_of(knob) for knob in settings} == {"other"}
