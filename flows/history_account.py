@@ -10,8 +10,8 @@ from flows.history_rows import Problem
 
 NAMED = 5  # campaigns a line names at the most
 NO_ATTEMPT = {
-    "interrupted": "were interrupted, as their revert says",
-    "lineage": "without a table row put back or leave as it was a program tried before",
+    "interrupted": "interrupted, as the revert says",
+    "lineage": "no table row, an earlier program put back",
 }
 SHOWN = 20  # campaigns and rejected lines people are shown; --json has all
 
@@ -73,7 +73,8 @@ class Account:
             f"{self.new} new, {self.changed} changed, {self.known} known before;"
             f" {self.commits} commits in {self.seconds:.2f} s",
         ]
-        told += [f"{n} more {NO_ATTEMPT[why]}: no attempts" for why, n in self.apart.items() if n]
+        beside = [f"{n} ({NO_ATTEMPT[why]})" for why, n in self.apart.items() if n]
+        told += [f"beside them, and no attempts: {', '.join(beside)}"] if beside else []
         largest = sorted(self.campaigns, key=lambda count: -count.experiments)[:SHOWN]
         told += [
             f"  {count.name}: {count.experiments} experiments, {count.without_diff} without diff"

@@ -45,8 +45,8 @@ def test_commits_that_put_a_program_back_are_no_attempts(story: Story, tmp_path:
     account = reverted(story, tmp_path)
     assert (account.experiments, account.statuses["keep"], account.apart["lineage"]) == (5, 4, 2)
     assert (account.new, account.with_diff) == (7, 5)
-    told = "2 more without a table row put back or leave as it was a program tried before"
-    assert f"{told}: no attempts" in account.lines()
+    told = "beside them, and no attempts: 2 (no table row, an earlier program put back)"
+    assert told in account.lines()
     memory = tmp_path / "graph"
     steps = rows_of(memory, "progress")
     assert [(r["value"], r["attempts"], r["kept"]) for r in steps] == [
