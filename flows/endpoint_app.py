@@ -180,6 +180,8 @@ async def response_of(text: str, reply: Reply) -> Response:
     headers = {"Vary": "Accept"}
     if reply.truncated:
         headers["X-Nightlab-Truncated"] = "true"
+    if reply.notes:  # a header has no other letters
+        headers["X-Nightlab-Note"] = "; ".join(reply.notes).encode("ascii", "replace").decode()
     if reply.status == 503:
         headers["Retry-After"] = "5"
     if reply.status not in (400, 504):

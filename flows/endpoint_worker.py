@@ -67,6 +67,7 @@ def serve(directory: Path, requests: BinaryIO, replies: BinaryIO) -> None:
             status, found = status_of(request["query"], error), complaint(error)
         signal.setitimer(signal.ITIMER_REAL, 0)
         head = {"status": status, "type": found.media_type, "truncated": found.truncated}
+        head["notes"] = list(found.notes)
         replies.write(json.dumps({**head, "size": len(found.body)}).encode() + b"\n" + found.body)
         replies.flush()
 
@@ -77,7 +78,12 @@ def reply(graph: Any, request: dict[str, Any]) -> Formatted:
     if request["accept"] is not None:
         return answer(graph, request["query"], request["accept"], limits)
     rows = sparql(graph, request["query"], limits)
-    value = {"columns": list(rows.columns), "rows": rows.rows, "truncated": rows.truncated}
+    value = {
+        "columns": list(rows.columns),
+        "rows": rows.rows,
+        "truncated": rows.truncated,
+        "notes": list(rows.notes),
+    }
     return Formatted("application/json", json.dumps(value).encode(), rows.truncated)
 
 

@@ -25,6 +25,7 @@ class Reply:
     media_type: str
     body: bytes
     truncated: bool = False
+    notes: tuple[str, ...] = ()  # why nothing was found
 
     @property
     def value(self) -> Any:
@@ -129,7 +130,7 @@ class Workers:
         await process.stdin.drain()
         head = json.loads(await process.stdout.readuntil(b"\n"))
         body = await process.stdout.readexactly(head["size"])
-        return Reply(head["status"], head["type"], body, head["truncated"])
+        return Reply(head["status"], head["type"], body, head["truncated"], tuple(head["notes"]))
 
 
 def refusal(status: int, sentence: str) -> Reply:

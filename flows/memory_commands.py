@@ -134,6 +134,8 @@ def sparql(options: argparse.Namespace) -> int:
     answer_table(out(), answer["columns"], answer["rows"])
     if answer.get("truncated"):
         notes().print("the answer was cut; add a LIMIT")
+    for note in answer["notes"]:
+        notes().print(note)
     return 0
 
 

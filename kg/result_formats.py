@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
@@ -31,6 +31,7 @@ from kg.errors import KgError
 from kg.guard import Limits, guard
 from kg.sparql import explained
 from kg.terms import PREFIXES
+from kg.unknown_terms import is_nothing, unknown_terms
 
 JSON: Final = "application/sparql-results+json"
 XML: Final = "application/sparql-results+xml"
@@ -58,6 +59,8 @@ class Formatted:
     media_type: str
     body: bytes
     truncated: bool = False
+    empty: bool = False  # nothing was found, or counted
+    notes: tuple[str, ...] = ()  # of an empty answer: names in the query that stand for nothing
 
 
 def answer(store: Store, text: str, accept: str = "", limits: Limits | None = None) -> Formatted:
@@ -82,10 +85,12 @@ def answer(store: Store, text: str, accept: str = "", limits: Limits | None = No
     with explained(text):
         found = store.query(engine_text, prefixes=PREFIXES)
         if isinstance(found, QueryTriples):
-            return graph(found, media_type, limits)
-        if isinstance(found, QuerySolutions):
-            return solutions(found, media_type, limits)
-        return truth(found, media_type)
+            made = graph(found, media_type, limits)
+        elif isinstance(found, QuerySolutions):
+            made = solutions(found, media_type, limits)
+        else:
+            made = truth(found, media_type)
+    return replace(made, notes=tuple(unknown_terms(store, text))) if made.empty else made
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
@@ -131,18 +136,21 @@ def graph(found: Iterable[Triple], media_type: str, limits: Limits) -> Formatted
         kept.append(triple)
     form = GRAPHS[media_type]
     prefixes = PREFIXES if form == RdfFormat.TURTLE else None
-    return Formatted(media_type, serialize(kept, format=form, prefixes=prefixes) or b"", truncated)
+    return Formatted(
+        media_type, serialize(kept, format=form, prefixes=prefixes) or b"", truncated, not kept
+    )
 
 
 def truth(found: QueryBoolean, media_type: str) -> Formatted:
     """Write the answer of an ASK; CSV and TSV have no form for it, so one word."""
     word = "true" if found else "false"
     if media_type in (CSV, TSV):
-        return Formatted(media_type, f"{word}\n".encode())
+        return Formatted(media_type, f"{word}\n".encode(), empty=not found)
     if media_type.endswith("json"):
-        return Formatted(media_type, f'{{"head":{{}},"boolean":{word}}}'.encode())
+        body = f'{{"head":{{}},"boolean":{word}}}'.encode()
+        return Formatted(media_type, body, empty=not found)
     text = XML_HEAD.format("", f"<boolean>{word}</boolean>")
-    return Formatted(media_type, text.encode())
+    return Formatted(media_type, text.encode(), empty=not found)
 
 
 def solutions(found: QuerySolutions, media_type: str, limits: Limits) -> Formatted:
@@ -150,15 +158,16 @@ def solutions(found: QuerySolutions, media_type: str, limits: Limits) -> Formatt
     names = [variable.value for variable in found.variables]
     write = writer(media_type, names)
     lines: list[bytes] = []
-    size, truncated = 0, False
+    size, truncated, empty = 0, False, True
     for row in found:
+        empty = empty and not lines and all(map(is_nothing, row))
         line = write(tuple(row)).encode("utf-8", "replace")
         size += len(line)
         truncated = len(lines) >= limits.rows or size > limits.answer_bytes
         if truncated:
             break
         lines.append(line)
-    return Formatted(media_type, whole(media_type, names, lines, truncated), truncated)
+    return Formatted(media_type, whole(media_type, names, lines, truncated), truncated, empty)
 
 
 def writer(media_type: str, names: Sequence[str]) -> Callable[[Row], str]:

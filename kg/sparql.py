@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyoxigraph import (
@@ -21,6 +21,7 @@ from kg.errors import BadSparql
 from kg.guard import Limits, guard
 from kg.sparql_tokens import Token, position_of, tokens
 from kg.terms import PREFIXES
+from kg.unknown_terms import unknown_terms
 from kg.vocab import python
 
 
@@ -32,6 +33,7 @@ class SparqlAnswer:
     rows: list[dict[str, Any]] = field(default_factory=list)
     truncated: bool = False
     form: str = "SELECT"
+    notes: tuple[str, ...] = ()  # of an empty answer: names in the query that stand for nothing
 
 
 LONGEST = 120  # characters of a parser's complaint that are worth reading
@@ -44,7 +46,14 @@ def sparql(store: Store, text: str, limits: Limits | None = None) -> SparqlAnswe
     Raises:
         BadSparql: It is refused by `guard`, does not parse, or cannot be evaluated.
     """
-    limits = limits or Limits()
+    answer = evaluated(store, text, limits or Limits())
+    if answer.rows[1:] or any(map(any, map(dict.values, answer.rows))):
+        return answer
+    return replace(answer, notes=tuple(unknown_terms(store, text)))
+
+
+def evaluated(store: Store, text: str, limits: Limits) -> SparqlAnswer:
+    """Answer a free query, whatever it finds."""
     form, engine_text = guard(text, limits)
     with explained(text):
         found = store.query(engine_text, prefixes=PREFIXES)

@@ -155,6 +155,17 @@ def test_a_long_text_within_the_limit_passes_in_every_way(server: Server) -> Non
     assert get(server, query).status == 200
 
 
+def test_an_empty_answer_names_the_words_that_stand_for_nothing(server: Server) -> None:
+    answer = get(server, "SELECT ?n { ?e lab:nmae ?n }")
+    assert (answer.status, answer.rows) == (200, [])
+    assert answer.headers["x-nightlab-note"] == (
+        "lab:nmae is not a term of the ontology; did you mean lab:name?"
+    )
+    answer = get(server, "ASK { ?e lab:näme ?n }")
+    assert answer.headers["x-nightlab-note"].startswith("lab:n?me is not a term of the ontology")
+    assert "x-nightlab-note" not in get(server, NAMES).headers
+
+
 # --- how much is answered
 
 

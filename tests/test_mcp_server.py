@@ -208,6 +208,25 @@ def test_an_error_says_what_would_be_right(
     assert not texts[0].startswith("Error executing")
 
 
+def test_an_empty_answer_says_which_words_mean_nothing(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = "SELECT ?n { ?e lab:nmae ?n }"
+    note = "lab:nmae is not a term of the ontology; did you mean lab:name?"
+    sparql, ask = inside(
+        store,
+        ("sparql", {"query": query}),
+        ("ask", {"question": "attempts", "arguments": {"knob": "weight tying"}}),
+    )
+    assert json.loads(sparql[1][1])["notes"] == [note]
+    assert json.loads(ask[1][1])["notes"] == [
+        "knob=weight tying: read as embedding.tying",
+        "embedding.tying: a known knob, never tried in this memory",
+    ]
+    assert main(["sparql", query, "--store", str(store)]) == 0
+    assert note in capsys.readouterr().err
+
+
 def test_a_query_that_kills_its_worker_does_not_end_the_server(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,8 +70,9 @@ async function run(event) {
       complain(response.status, body);
     } else {
       const cut = response.headers.has("X-Nightlab-Truncated") ? `; ${CUT}` : "";
+      const note = response.headers.get("X-Nightlab-Note");
       const time = Math.round(performance.now() - begun);
-      present(response.headers.get("Content-Type") || "", body, ` in ${time} ms${cut}`);
+      present(response.headers.get("Content-Type") || "", body, ` in ${time} ms${cut}${note ? `; ${note}` : ""}`);
     }
   } catch (error) {
     say(`no answer: ${error.message}; is nightlab endpoint still running?`, true);

@@ -75,8 +75,9 @@ function settings(query) {
 }
 
 function answered(tab) {
-  const cut = tab.getYasr().results?.res?.headers.has("X-Nightlab-Truncated");
-  say(cut ? CUT : "", cut);
+  const found = tab.getYasr().results?.res?.headers;
+  const cut = found?.has("X-Nightlab-Truncated");
+  say(cut ? CUT : found?.get("X-Nightlab-Note") || "", cut);
 }
 
 function start(found) {

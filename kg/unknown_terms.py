@@ -1,0 +1,84 @@
+"""Why a free query found nothing: names in our namespaces that stand for nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pyoxigraph import Literal, NamedNode, Store
+
+from kg.components import COMPONENTS, GROUPS
+from kg.load import subjects
+from kg.sparql_tokens import tokens
+from kg.terms import COMPONENTS as COMPONENT_SPACE
+from kg.terms import KNOBS, LAB, PREFIXES, RDF, SKOS, VOCAB
+from kg.vocab import name_of
+
+CHECKED: Final = {"lab": VOCAB, "knob": KNOBS, "component": COMPONENT_SPACE}
+WHAT: Final = {
+    "lab": "a term of the ontology",
+    "knob": "a knob of this memory or of the lexicon",
+    "component": "a component or a group of them",
+}
+MOST: Final = 5  # notes
+ESCAPED: Final = re.compile(r"\\(.)")
+NOTHING: Final = frozenset({"0", "0.0", "0.0E0", "false"})
+
+
+def is_nothing(term: object) -> bool:
+    """Tell whether a cell of a row says nothing: it is unbound, or counts zero."""
+    return term is None or (isinstance(term, Literal) and term.value in NOTHING)
+
+
+def unknown_terms(store: Store, text: str) -> list[str]:
+    """Return one sentence for each name of ours in a query that stands for nothing.
+
+    Asked only of an answer that is empty: it reads the query again, in linear time.
+    """
+    found = []
+    for prefix, name in dict.fromkeys(names(text)):
+        if name and not stands(store, prefix, name):
+            near = nearest(store, prefix, name)
+            hint = f"; did you mean {prefix}:{near}?" if near else "; see `nightlab kg schema`"
+            found.append(f"{prefix}:{name} is not {WHAT[prefix]}{hint}")
+    return found[:MOST]
+
+
+def names(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the names in our namespaces a query holds, prefixed or in full, without escapes."""
+    for token in tokens(text):
+        if token.kind == "name":
+            prefix, _, name = token.text.partition(":")
+            if prefix in CHECKED:
+                yield prefix, ESCAPED.sub(r"\1", name)
+        elif token.kind == "iri":
+            iri = token.text[1:-1]
+            for prefix, space in CHECKED.items():
+                if iri.startswith(space):
+                    yield prefix, iri.removeprefix(space)
+
+
+def stands(store: Store, prefix: str, name: str) -> bool:
+    """Tell whether a name of ours stands for anything."""
+    if prefix == "lab" and name in LAB.__annotations__:
+        return True
+    if prefix == "component" and name in (*COMPONENTS, *GROUPS):
+        return True
+    node = NamedNode(PREFIXES[prefix] + name)
+    return any(store.quads_for_pattern(node, None, None))
+
+
+def nearest(store: Store, prefix: str, name: str) -> str | None:
+    """Return the known name spelt most alike, None if none is."""
+    from difflib import get_close_matches
+
+    if prefix == "lab":
+        known = set(LAB.__annotations__)
+    elif prefix == "component":
+        known = {*COMPONENTS, *GROUPS}
+    else:
+        labelled = (quad.subject for quad in store.quads_for_pattern(None, SKOS.prefLabel, None))
+        nodes = [*subjects(store, RDF.type_, LAB.Knob), *labelled]
+        known = {name_of(node) for node in nodes if node.value.startswith(KNOBS)}
+    return next(iter(get_close_matches(name, sorted(known), n=1)), None)
