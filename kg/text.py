@@ -17,12 +17,13 @@ from kg import text_match
 from kg.lexicon import Lexicon, load
 from kg.model import ChangeType
 from kg.text_agree import agree
-from kg.text_assemble import TAGS, UNDO, claims_of, event_claim, settle_events
+from kg.text_assemble import claims_of
 from kg.text_binding import read
 from kg.text_clauses import Opening, fuse, opening, segments
 from kg.text_direction import Evidence, change_type, verb_class
 from kg.text_doubt import reports
 from kg.text_drafts import Draft, Reading
+from kg.text_events import TAGS, UNDO, event_claim, settle_events
 from kg.text_gloss import clear_winner, nearest, open_winner
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved

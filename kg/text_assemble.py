@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from kg.lexicon import Concept, Lexicon
 from kg.model import ChangeType
-from kg.text_clauses import Opening
 from kg.text_direction import Evidence, change_type
 from kg.text_doubt import in_passing
 from kg.text_drafts import Draft, Reading
@@ -32,17 +31,17 @@ from kg.text_values import (
 )
 
 BETAS = ("optimizer.adam_beta1", "optimizer.adam_beta2")
-EVENTS = ("environment", "reset", "refactor", "bugfix", "docs", "unspecified")
-"""Edits without a hyper-parameter, the most telling first."""
-TAGS = {
-    "fix": "bugfix", "doc": "docs", "docs": "docs", "refactor": "refactor", "style": "refactor",
-    "build": "environment", "ci": "environment", "correct": "bugfix", "repair": "bugfix",
-}  # fmt: skip
-UNDO = frozenset({"revert", "reverted", "undo", "restore", "reset", "discard", "discarded"})
 FAR = 3
 """Words after a schedule from which on a number is no longer its level."""
 CURVELESS = frozenset(
-    {"decay learning rate", "decay lr", "learning rate decay", "lr annealing", "lr decay"}
+    {
+        "decay learning rate",
+        "decay lr",
+        "learning rate decay",
+        "lr annealing",
+        "lr decay",
+        "schedule",
+    }
 )
 """Names of the LR schedule that name no curve: with a share they tell the warmdown."""
 SCORES = {"alias": 1.0, "human": 1.0, "lexicon": 0.95}
@@ -242,58 +241,3 @@ def claim_of(
         score=0.9 if mention.weak else SCORES[mention.method],
         factor=quantity.factor if quantity else None,
     )
-
-
-def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draft]) -> list[Claim]:
-    """Decide between a hyper-parameter and an event (setup, refactoring, fix) in one text.
-
-    A value or a deciding verb makes it a change; a bare name beside "setup" or "fallback"
-    makes it an event. Of several events the most telling one stays.
-    """
-    events = [claim for claim in claims if is_event(claim)]
-    changes = [claim for claim in claims if not is_event(claim)]
-    tagged = by_tag(changes, start, drafts)
-    if tagged is not None:
-        changes, events = [], [e for e in events if e.knob == tagged.knob] or events or [tagged]
-    if not events:
-        return changes
-    backed = {draft.knob.name for draft in drafts if draft.quantity or draft.new_value}
-    verbal = {draft.knob.name for draft in drafts if draft.verb is not None}
-    first = min(claim.span for claim in claims)
-    leads = any(event.span == first for event in events)
-    if changes and (any(c.knob in backed for c in changes if not leads) or not leads):
-        return changes
-    if any(claim.knob in backed & verbal for claim in changes):
-        return changes
-    ranks = {f"other.{name}": rank for rank, name in enumerate(EVENTS)}
-    best = min(events, key=lambda claim: ranks.get(claim.knob, len(ranks)))
-    return [best]
-
-
-def by_tag(changes: Sequence[Claim], start: Opening, drafts: Sequence[Draft]) -> Claim | None:
-    """Read "fix(train): ...", "docs: ..." as that, unless the text says what was set to what.
-
-    A fix may also switch something on or off; a refactoring only tells where it took place.
-    """
-    event = TAGS.get(start.tag)
-    if event is None or not changes:
-        return None
-    for draft in drafts:
-        told = draft.quantity is not None and draft.quantity.paired
-        if event == "bugfix":
-            valued = draft.quantity is not None and draft.quantity.new is not None
-            switched = draft.verb is not None or draft.new_value is not None
-            told = valued or (switched and draft.knob.name != "precision.autocast")
-        if told:
-            return None
-    return event_claim(event, ChangeType.NO_EFFECT, min(claim.span for claim in changes))
-
-
-def event_claim(event: str, kind: ChangeType, span: tuple[int, int]) -> Claim:
-    """Build the claim of a text that says by its tag or first word what kind of edit it is."""
-    return Claim(f"other.{event}", "other", kind, None, None, span, "lexicon", "tag", 0.8)
-
-
-def is_event(claim: Claim) -> bool:
-    """Tell whether a claim is about no hyper-parameter."""
-    return claim.knob.removeprefix("other.") in EVENTS

@@ -17,16 +17,33 @@ PAIRING = frozenset({"and", "&", "plus", "en", "/"})
 
 def carry_verb(reading: Reading, draft: Draft, segment: Segment) -> None:
     """Let one verb govern two names: "increase depth and width", "halve device and total batch"."""
-    own = draft.verb is not None or draft.quantity is not None
-    if own or segment.joined_by not in PAIRING or draft.mention.start != segment.start:
+    new = draft.quantity.new if draft.quantity is not None else None
+    multiple = new is not None and new.unit == "x"  # "lower A and B by 2x"
+    own = draft.verb is not None or (draft.quantity is not None and not multiple)
+    if own or draft.mention.start != segment.start:
+        return
+    if segment.joined_by not in PAIRING:
+        draft.verb = listed_verb(reading, draft, segment)
         return
     before = [d for d in reading.drafts if d.segment == draft.segment - 1]
     if not before or reading.segments[draft.segment - 1].depth != segment.depth:
         return
     draft.verb, draft.near_word = before[-1].verb, before[-1].near_word
-    led = before[-1].quantity
+    led = before[-1].quantity if draft.quantity is None else None
     if led is not None and led.factor is not None and led.start < before[-1].mention.start:
         draft.quantity = led
+
+
+def listed_verb(reading: Reading, draft: Draft, segment: Segment) -> ChangeType | None:
+    """Return the verb of a list: "add A, B, C" adds all of them."""
+    whole = draft.mention.end == segment.end and segment.depth == 0
+    if segment.joined_by != "," or not whole or not reading.drafts:
+        return None
+    first = reading.drafts[-1]
+    between = reading.segments[first.segment + 1 : draft.segment + 1]
+    run = all(part.joined_by == "," and part.depth == 0 for part in between)
+    listing = first.verb in {ChangeType.ADD, ChangeType.REMOVE} and first.quantity is None
+    return first.verb if run and listing else None
 
 
 def carry_pairs(reading: Reading) -> None:

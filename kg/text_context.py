@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kg.model import ChangeType
 from kg.text_clauses import Segment
 from kg.text_direction import verb_class
 from kg.text_match import Span
@@ -52,6 +53,11 @@ def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Seque
     if lemma in {"at", "to", "from", "by", "insteadof", "of", "is", "are"}:
         if tokens[after].kind in {"number", "window"} or tokens[after].value is not None:
             return True
+        removed = position > segment.start and (
+            verb_class(tokens[position - 1].lemma) is ChangeType.REMOVE
+        )
+        if lemma == "from" and removed:
+            return False  # "mask removed from weight decay"
         if lemma == "from" and leads_over(tokens, after, segment, spans):
             return True
         plain = verb_class(tokens[after].lemma) is None  # "to eliminate X" is a purpose

@@ -33,13 +33,17 @@ from kg.text_words import (
     words,
 )
 
-PLAIN = words("begin big come do each end finish high its low make not our small start that use we")
+PLAIN = words(
+    "begin big come do each end final finish high its low make not our small start that use we"
+)
 KNOWN = CONTEXT | COMPARATIVES | EARLIER | FACTORS.keys() | IDLE | KEEP | LATER | METRICS | MODEL
 KNOWN |= NEUTRAL | NOTHING | PLAIN | TUNE | UNITS
 NETWORK = frozenset(
     {"attention", "embedding", "head", "mlp", "model_size", "norm", "position", "residual"}
 )
 """Components no tree or linear model has."""
+LOGGED = METRICS | words("curve gradient histogram loss lr norm statistic")
+"""What follows "log" where it is a verb."""
 MILD = words("bit little slight small some tiny on to of all")
 """Words that leave a bare name what it is: "put some weight decay on the embeddings"."""
 STRANGE = 2
@@ -72,7 +76,7 @@ def in_passing(claim: Claim, knob: Concept, draft: Draft, reading: Reading) -> b
 def reports(lemmas: Sequence[str]) -> bool:
     """Tell whether a text is about what a run shows: "print ...", "log tokens/sec and MFU"."""
     first = lemmas[0] if lemmas else ""
-    return first in REPORT or (first == "log" and not METRICS.isdisjoint(lemmas))
+    return first in REPORT or (first == "log" and not LOGGED.isdisjoint(lemmas))
 
 
 def beside(draft: Draft, reading: Reading) -> Iterator[int]:

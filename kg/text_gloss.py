@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from kg.lexicon import Lexicon
 from kg.text_tokens import Token, key_of
-from kg.text_words import words
+from kg.text_words import CONTEXT, words
 
 ACCEPT = 0.30
 """Least score at which a touched knob is taken: a third of the text's weight is its own."""
@@ -111,7 +111,7 @@ def open_winner(
     if (
         not ranked
         or ranked[0][1] < (SECOND if seconds else OPEN)
-        or len(weights(tokens, lexicon)) < FEWEST
+        or len(weights(tokens, lexicon).keys() - CONTEXT) < FEWEST
     ):
         return None
     knob = lexicon.knob(ranked[0][0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kg.model import ChangeType
+from kg.text_clauses import EQUAL
 from kg.text_drafts import Draft, Reading
 from kg.text_words import CONTEXT, KEEP, words
 
@@ -15,6 +16,10 @@ RATES = words("cooldown learning lr rate warmdown warmup")
 FOLLOWS = {
     "attention.n_head": frozenset(
         {"attention.head_dim", "attention.n_kv_head", "attention.differential", "model.width"}
+        | {"loss.auxiliary"}
+    ),
+    "optimizer.kind": frozenset(
+        {"optimizer.cautious_mask", "optimizer.muon_momentum", "regularization.weight_decay.matrix"}
     ),
     "attention.head_dim": frozenset({"position.encoding"}),
     "data.seq_len_curriculum": frozenset({"schedule.grad_accum"}),
@@ -73,7 +78,7 @@ def settle_sizes(reading: Reading) -> None:
         seen.add(draft.knob.broader)
     looped = any(draft.knob.name == "model.layer_loops" for draft in claims)
     deep = any(draft.knob.name == "model.depth" for draft in claims)
-    settle_heads(claims)
+    settle_heads(reading, claims)
     for draft in claims:
         words = {t.lemma for t in reading.tokens[draft.mention.start : draft.mention.end]}
         paired = draft.quantity is not None and draft.quantity.paired
@@ -88,7 +93,7 @@ def settle_sizes(reading: Reading) -> None:
             draft.claim = False
 
 
-def settle_heads(claims: Sequence[Draft]) -> None:
+def settle_heads(reading: Reading, claims: Sequence[Draft]) -> None:
     """Drop what only follows from another claim, in place.
 
     With a fixed width the head size tells the number of heads; experts take the place of the
@@ -100,7 +105,14 @@ def settle_heads(claims: Sequence[Draft]) -> None:
         paired = draft.quantity is not None and draft.quantity.paired
         bare = draft.mention.terms == ("init",) and draft.mention.method == "lexicon"
         new = draft.claim and (bare or draft.knob.name == "init.distribution")
-        if new and any(d.claim and d.knob.value_kind == "term" for d in claims):
+        apart = reading.segments[draft.segment].joined_by in EQUAL
+        added = any(
+            d.claim
+            and d.knob.value_kind == "term"
+            and (d.segment == draft.segment or (d.segment < draft.segment and not apart))
+            for d in claims
+        )
+        if new and added:
             draft.claim = False  # how a module starts is part of adding it
         if (
             draft.new_value is None
@@ -149,7 +161,8 @@ def settle_schedules(reading: Reading) -> None:
 
     "Exponential decay schedule for the attention temperature" names no learning rate either.
     """
-    decayed = any(d.claim and d.knob.name == "schedule.warmdown_ratio" for d in reading.drafts)
+    ends = {"schedule.warmdown_ratio", "schedule.final_lr_frac"}
+    decayed = any(d.claim and d.knob.name in ends for d in reading.drafts)
     for draft in reading.drafts:
         if decayed and draft.mention.rule in {"schedule", "decay LR", "LR decay", "LR annealing"}:
             draft.claim = False  # "full anneal, warmdown 0.8 -> 1.0"

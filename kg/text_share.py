@@ -10,6 +10,7 @@ from kg.text_clauses import EQUAL, Segment
 from kg.text_match import Index, Span
 from kg.text_mentions import Mention, composed, terms_of
 from kg.text_tokens import Token
+from kg.text_words import CONTEXT
 
 OWN = frozenset({"its", "their", "zijn", "hun"})
 
@@ -66,21 +67,31 @@ def share_heads(tokens: Sequence[Token], parts: Sequence[Part], index: Index) ->
             joint = parts[max(here, there)][0].joined_by
             if not neighbours:
                 continue
-            headed = joint in {":", "("} and there < here and len(neighbours[-1].terms) == 1
+            partner = neighbours[0] if there > here else neighbours[-1]
+            if joint == "(" and there < here:
+                heads = [m for m in neighbours if closes(tokens, other, m)]
+                partner = heads[-1] if heads else partner
+            headed = joint in {":", "("} and there < here and len(partner.terms) == 1
             if joint == "(":
-                headed = headed and other.end - neighbours[-1].end <= 1 and segment.depth == 1
+                headed = headed and closes(tokens, other, partner) and segment.depth == 1
             elif other.depth != segment.depth:
                 continue
             loose = joint == "," and beside(tokens, segment, rest) > 1
             if not headed and (loose or joint not in EQUAL | {","}):
                 continue  # "untie the head at 2/3 of training, update LR"
-            partner = neighbours[0] if there > here else neighbours[-1]
             mention = borrow(rest, partner, index)
             if mention is not None:
                 found.append(mention)
                 if headed:  # "LRs: matrix 0.04->0.05, embed 0.6->0.7"
                     neighbours.remove(partner)
                 break
+
+
+def closes(tokens: Sequence[Token], segment: Segment, mention: Mention) -> bool:
+    """Tell whether a head ends its clause: "3x LR increase (", "LRs for the small batch ("."""
+    if segment.end - mention.end <= 1:
+        return True
+    return len(mention.terms) == 1 and tokens[mention.end].lemma in CONTEXT
 
 
 def topics(parts: Sequence[Part], index: Index) -> None:

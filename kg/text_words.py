@@ -136,7 +136,7 @@ CONTEXT = words(
     """
 )
 """Words after which a segment states a condition or a reason, not a change."""
-IDLE = words("begin compute feed learn model now train")
+IDLE = words("begin compute cross entropy feed learn model now train")
 """Words before a lone name that say no more than that there is a model."""
 REPORT = words("monitor plot print report")
 """First words of a text about what is shown of a run: the rest says what, not what changed."""

@@ -194,3 +194,30 @@ def test_a_definition_answers_only_with_words_enough_and_a_lead() -> None:
     assert FEWEST >= 4
     assert SECOND < OPEN
     assert 0.5 < OPEN < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "remove value embeddings, softcap, QK norm",
+            ["embedding.value_embeds.placement", "head.softcap", "attention.qk_norm"],
+        ),
+        ("add z-loss, faster steps", ["loss.z_loss"]),
+        (
+            "lower embedding LR and head LR by 3x",
+            ["optimizer.embedding_lr", "optimizer.unembedding_lr"],
+        ),
+        (
+            "LRs for the small batch (matrix 0.02, embedding 0.2)",
+            ["optimizer.matrix_lr", "optimizer.embedding_lr"],
+        ),
+        ("cautious mask removed from weight decay", ["optimizer.cautious_mask"]),
+        ("anneal over the final 30%", ["schedule.warmdown_ratio"]),
+        ("FINAL_LR_FRAC 0.0->0.05, no LR decay to the very end", ["schedule.final_lr_frac"]),
+        ("log per-layer gradient norms", ["evaluation.logging"]),
+        ("fallback for cards without FA3", ["other.environment"]),
+    ],
+)
+def test_lists_and_places(text: str, expected: list[str]) -> None:
+    assert knobs(text) == expected
