@@ -8,8 +8,9 @@ from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
 
-from kg.changes_led import brings_weights, valued, without_followers
+from kg.changes_led import valued, without_followers
 from kg.changes_settings import NUMBER, Difference, differences, to_change
+from kg.changes_settle import settle
 from kg.changes_tidy import (
     BETA,
     is_loose,
@@ -67,7 +68,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     named = [(beside(knob, g, old, new), g) for knob, g in named]
     if is_port(groups):
         return (*map(to_change, of_port(known)), port_change(groups))
-    kept, named = settle(loose, named, where, known)
+    kept, named = settle(loose, named, where, known, new)
     records = [to_change(difference) for difference in [*known, *kept]]
     bare = structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)
     records += (as_rewritten(change, old, new) for change in bare)
@@ -207,40 +208,6 @@ def passes_argument(group: Cluster, known: list[Difference]) -> bool:
 
 # Components whose class is small: its constructor and forward pass belong together.
 BRANCHES = frozenset({"attention", "mlp", "norm", "residual", "regularization"})
-
-
-def settle(
-    loose: list[Difference],
-    named: list[tuple[str, Cluster]],
-    where: Homes,
-    known: list[Difference],
-) -> tuple[list[Difference], list[tuple[str, Cluster]]]:
-    """Decide between an unknown setting and the edit it lies in: the one with a component stays.
-
-    A new constant that a new module reads is part of the module; a constant that stands for
-    itself is a knob of its own.
-    """
-    new_parts = [d for d in known if one_sided(d) and is_structural(d)]
-    brought = any(brings_weights(where.of(*lines_of([d]))) for d in new_parts)
-    kept: list[Difference] = []
-    settled: set[int] = set()
-    open_ids = {id(group): knob for knob, group in named}
-    for difference in loose:
-        lines = lines_of([difference])
-        homes = where.of(*lines)
-        if homes and {open_ids.get(id(home)) for home in homes} == {"optimizer.groups"}:
-            if difference.knob.endswith("_lr") and not brought:  # a group's rate stands for it
-                kept.append(difference)
-                settled.update(id(home) for home in homes)
-            continue
-        both = difference.old is not None and difference.new is not None
-        bare = (UNSPECIFIED, "") if both else (UNSPECIFIED,)  # "": only a function's head
-        if homes and all(open_ids.get(id(home)) not in bare for home in homes):
-            continue
-        kept.append(difference)
-        settled.update(id(home) for home in homes)
-    grouped = {"optimizer.groups"} if brought else set()  # where the new parameters are put
-    return kept, [(k, g) for k, g in named if id(g) not in settled and k not in grouped]
 
 
 def without_effect(groups: list[Cluster], old: Program, new: Program) -> Change:

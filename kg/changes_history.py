@@ -19,6 +19,8 @@ RESTORES: Final = re.compile(
     r"|(go|going|went|switch|back) back to|back to (the )?(base\w*|best|previous|original))\b",
     re.I,
 )
+# Says so as well, if there is such a version: not of a kernel to fall back to.
+BACK: Final = re.compile(r"(?<!fall )(?<!falls )(?<!falling )\bback to\b", re.I)
 
 
 def judge(
@@ -37,13 +39,11 @@ def judge(
     base = real_base(before, after, history)
     if base is None:
         return [as_revert(c, silent=False) for c in found] if restores else aside(found, message)
+    restores = restores or BACK.search(message) is not None
     ideas = named(compare(base, after), message)
     undone = {change.knob: change for change in compare(before, base)}
     if not ideas or not undone:
-        taken_back = base == history[0] and all(change.change_type in DROPS for change in found)
-        if restores or taken_back:
-            return [as_revert(change, silent=False) for change in found]
-        return found
+        return restoring(found, message, restores, whole=bool(undone))
     judged = [
         change if change.knob in ideas else restored(change, message, restores)
         for change in found
@@ -56,6 +56,20 @@ def judge(
         for knob, change in undone.items()
         if knob not in known and knob not in ideas
     ]
+
+
+def restoring(found: list[Change], message: str, restores: bool, *, whole: bool) -> list[Change]:
+    """Judge a commit whose outcome is an earlier version: as a whole, if edits lie between.
+
+    A value that the message announces is a value tried again; a part that is dropped, or what
+    the message does not mention, is the edit undone.
+    """
+    dropped = whole and all(change.change_type in DROPS for change in found)
+    if restores or (dropped and any(is_announced(change, message) for change in found)):
+        return [as_revert(change, silent=False) for change in found]
+    if not whole or not message or any(is_announced(change, message) for change in found):
+        return found
+    return [as_revert(change, silent=True) for change in found]
 
 
 def named(found: list[Change], message: str) -> dict[str, Change]:

@@ -177,7 +177,7 @@ def block_sites(statements: list[Statement], found: Found) -> None:
         for node in ast.walk(update.whole):
             part = branch_part(node)
             found.branches |= {part} - {""}
-            if part and isinstance(node, ast.Call) and node.args and has_norm(node.args[0]):
+            if part and isinstance(node, ast.Call) and any(map(has_norm, node.args)):
                 found.add(f"{part}:pre", *lines)
             if is_norm(node) and isinstance(node, ast.Call) and node.args:
                 inner = node.args[0]

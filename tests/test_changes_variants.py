@@ -101,3 +101,47 @@ def test_a_term_built_on_the_activation_has_the_name_the_message_gives_it():
     after = edited(("F.relu(h).square()", "F.relu(F.relu(h) - 0.5 * h.mean(-1, True)).square()"))
     (change,) = changes(GPT, after, message="lateral inhibition between hidden units")
     assert (change.knob, str(change.change_type)) == ("mlp.sparsity", "add")
+
+
+EXPERTS = (
+    "class Experts(nn.Module):\n    def __init__(self, config, n=2):\n        super().__init__()\n"
+    "        self.router = nn.Linear(config.n_embd, n, bias=False)\n"
+    "        self.experts = nn.ModuleList([FeedForward(config) for _ in range(n)])\n\n"
+    "    def forward(self, x):\n        share = self.router(x).softmax(-1)\n"
+    "        return sum(share[..., i : i + 1] * e(x) for i, e in enumerate(self.experts))\n\n\n"
+    "class Block(nn.Module):\n"
+)
+
+
+def test_a_default_of_a_feature_s_class_is_the_feature_s():
+    two = edited(
+        ("class Block(nn.Module):\n", EXPERTS), ("= FeedForward(config)", "= Experts(config)")
+    )
+    (change,) = changes(two, two.replace("n=2", "n=4"))
+    assert (change.knob, str(change.change_type), change.old, change.new) == (
+        "mlp.moe", "increase", "2", "4"
+    )  # fmt: skip
+
+
+def told(found):
+    return sorted((c.knob, str(c.change_type), c.silent) for c in found)
+
+
+WIDER = edited(("4 * config.n_embd", "6 * config.n_embd"))
+GATED = edited((ATTEND, ATTEND + "        y = y * self.gain.view(1, 1, -1, 1)\n"),
+               (HEADS, HEADS + "        self.gain = nn.Parameter(torch.ones(4))\n"))  # fmt: skip
+
+
+def test_what_a_message_says_to_go_back_to_is_restored():
+    found = changes(WIDER, GATED, message="back to 4x, gain of each head", history=[GPT])
+    assert told(found) == [
+        ("attention.head_scale", "add", False),
+        ("mlp.expansion", "revert", False),
+    ]
+
+
+def test_a_version_put_back_without_a_word_is_a_silent_revert():
+    (change,) = changes(GATED, GPT, message="cleanup", history=[WIDER, GPT])
+    assert (change.knob, str(change.change_type), change.silent) == (
+        "attention.head_scale", "revert", True
+    )  # fmt: skip

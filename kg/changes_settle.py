@@ -1,0 +1,72 @@
+"""Unknown settings that lie in an edit of code: which of the two stands for the idea."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from kg.changes_led import brings_weights
+from kg.changes_settings import Difference
+from kg.changes_tidy import is_structural, lines_of, one_sided, path_of
+from kg.config import Analysis
+from kg.knobs import component_of
+from kg.structure import Cluster, Homes
+from kg.structure_knobs import UNSPECIFIED
+
+
+def settle(
+    loose: list[Difference],
+    named: list[tuple[str, Cluster]],
+    where: Homes,
+    known: list[Difference],
+    new: Analysis,
+) -> tuple[list[Difference], list[tuple[str, Cluster]]]:
+    """Decide between an unknown setting and the edit it lies in: the one with a component stays.
+
+    A new constant that a new module reads is part of the module; a constant that stands for
+    itself is a knob of its own.
+    """
+    new_parts = [d for d in known if one_sided(d) and is_structural(d)]
+    brought = any(brings_weights(where.of(*lines_of([d]))) for d in new_parts)
+    kept: list[Difference] = []
+    settled: set[int] = set()
+    open_ids = {id(group): knob for knob, group in named}
+    for difference in loose:
+        lines = lines_of([difference])
+        homes = where.of(*lines)
+        if homes and {open_ids.get(id(home)) for home in homes} == {"optimizer.groups"}:
+            if difference.knob.endswith("_lr") and not brought:  # a group's rate stands for it
+                kept.append(difference)
+                settled.update(id(home) for home in homes)
+            continue
+        if homes and all(open_ids.get(id(home), "") != UNSPECIFIED for home in homes):
+            if only_heads(homes) and not one_sided(difference):
+                kept.append(of_its_class(difference, new))
+            continue
+        kept.append(difference)
+        settled.update(id(home) for home in homes)
+    grouped = {"optimizer.groups"} if brought else set()  # where the new parameters are put
+    return kept, [(k, g) for k, g in named if id(g) not in settled and k not in grouped]
+
+
+def only_heads(groups: list[Cluster]) -> bool:
+    """Tell whether edits only rewrite heads of functions: a default that differs."""
+    statements = [s for group in groups for s in group.statements()]
+    return all(isinstance(statement.node, ast.FunctionDef) for statement in statements)
+
+
+def of_its_class(difference: Difference, new: Analysis) -> Difference:
+    """Name an unknown default after the one feature that its class is: `Experts(n=4)`."""
+    side = difference.new or difference.old
+    owner = side.scope.partition(".")[0] or path_of(difference).partition(".")[0] if side else ""
+    lines = {s.span for s in new.program.statements if s.scope.partition(".")[0] == owner}
+    knobs = {p.knob for p in new.configuration.places if p.exact and lines & set(p.lines())}
+    if difference.old is None or difference.new is None or len(knobs) != 1:
+        return difference
+    (knob,) = knobs
+    component = component_of(knob)
+    return replace(
+        difference,
+        old=replace(difference.old, knob=knob, component=component),
+        new=replace(difference.new, knob=knob, component=component),
+    )
