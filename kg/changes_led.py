@@ -105,6 +105,8 @@ def comes_with(
     if sorts_parameters(own) and " > group " in path_of(difference) and brings_weights(groups):
         return True
     if head.knob == MOE and MIXTURE.match(difference.knob):
+        if one_sided(difference) and one_sided(head):
+            return True  # what the experts took the place of
         made = any(group is other for group in own for other in groups)
         return (made and one_sided(difference)) or (bool(own) and classes(own) <= classes(groups))
     shared = [group for group in own if any(group is other for other in groups)]

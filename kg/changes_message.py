@@ -58,6 +58,10 @@ def named_by(change: Change, message: str) -> Change:
         return replace(
             change, knob="other.refactor", component="other", change_type=ChangeType.NO_EFFECT
         )
+    elif is_nameless(change.knob) and FIXES.match(message):
+        return replace(
+            change, knob="other.bugfix", component="other", change_type=ChangeType.NO_EFFECT
+        )
     elif message and is_nameless(change.knob):
         name = name_told(change, message)
         return replace(change, knob=name, component=component_of(name)) if name else change
@@ -75,6 +79,7 @@ def is_tidying(change: Change, message: str) -> bool:
     return plain and TIDIES.match(message) is not None
 
 
+FIXES: Final = re.compile(r"\W*(?:\w+(?:\([\w-]+\))?:?\s+)?(?:bug\s?)?fix(?:es)?\b", re.I)
 TIDIES: Final = re.compile(
     r"\W*(?:\w+(?:\([\w-]+\))?:\s*)?(?:refactor|clean|renam|tid(?:y|ied)|reformat|reorgani)", re.I
 )

@@ -125,6 +125,8 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
             loops = [parent for parent in statement.parents if isinstance(parent, ast.For)]
             runs = re.search(r"\b(block|layer)\w*\(|\.h\[", statement.text) is not None
             extra = repeated_loop(loops, names, scope) if runs else None
+            if extra is None and loops and AROUND.search(statement.text):
+                extra = loops[-1]
             if extra is not None:
                 site = Site(f"{scope} > loops", scope, statement.span, Rank.IDIOM)
                 count = extra.iter.args[-1] if isinstance(extra.iter, ast.Call) else extra.iter
@@ -148,6 +150,7 @@ def repeated_loop(loops: list[ast.For], names: Names, scope: str) -> ast.For | N
     return None
 
 
+AROUND = re.compile(r"(?:\.h|blocks|layers)\[\(?[^\[\]]*%")  # `self.h[i % len(self.h)]`
 REPEATED = re.compile(r"\(\d\*\w+\[|\]\)?\*\d|\(\w+\[[^=]*\]\+\w+\[")  # `2 * order[1:3]`
 
 

@@ -63,7 +63,11 @@ def tied(one: Statement, other: Statement, program: Program) -> bool:
 
 
 SAVED: Final = "evaluation.checkpoint_saving"
-CARRIERS: Final = frozenset({"x", "y", "loss", "p", "logits", "h", "g"})  # what flows through all
+# What flows through all of a function: sharing it ties nothing.
+CARRIERS: Final = frozenset(
+    {"x", "y", "loss", "p", "logits", "h", "g", "q", "k", "v", "B", "T", "C", "out", "step",
+     "progress", "dt", "t0", "t1", "cos", "sin", "group", "lrm", "train_loss", "model"}
+)  # fmt: skip
 RARE: Final = 3  # statements that mention a name, for it to tie two of them across functions
 SMALL: Final = 200  # nodes under a test that is about one thing
 

@@ -145,3 +145,28 @@ def test_a_version_put_back_without_a_word_is_a_silent_revert():
     assert (change.knob, str(change.change_type), change.silent) == (
         "attention.head_scale", "revert", True
     )  # fmt: skip
+
+
+def test_edits_beside_a_feature_are_not_tied_to_it_by_what_flows_through_both():
+    heated = edited(("        q, k = norm(q), norm(k)\n",
+                     "        q, k = norm(q), norm(k)\n        q = q * self.q_gain\n"))  # fmt: skip
+    spread = edited((ATTEND, "        k = k.repeat_interleave(2, dim=2)\n" + ATTEND), source=heated)
+    (change,) = changes(heated, spread)
+    assert change.knob == "attention.structure"
+    (change,) = changes(heated, spread, message="fix: repeat keys for old kernels")
+    assert (change.knob, str(change.change_type)) == ("other.bugfix", "no_effect")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("        logits = self.lm_head(x).float()\n",
+         "        logits = (x @ self.wte.weight.t()).float()\n", "embedding.tying enable"),
+        ("        for i, block in enumerate(self.h):\n",
+         "        for i in range(8):\n            block = self.h[i % len(self.h)]\n",
+         "model.layer_loops add"),
+    ],
+)  # fmt: skip
+def test_weights_used_twice_are_shared(old, new, wanted):
+    (change,) = changes(GPT, edited((old, new)))
+    assert f"{change.knob} {change.change_type}" == wanted
