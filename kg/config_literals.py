@@ -16,6 +16,7 @@ from kg.knobs import knob_named, unknown_knob
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_literal, make_setting
+from kg.stream import is_norm
 
 # Calls whose arguments are messages, shapes or plumbing, never settings.
 PLUMBING: Final = re.compile(
@@ -216,6 +217,8 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
             angles = knob == "position.rope_base" and not is_set(keyword.value, names, statement)
             if (keyword.arg in NOT_ARGUMENTS and not angles) or is_switch(keyword.value):
                 continue
+            if keyword.arg == "eps" and is_norm(call):
+                continue  # keeps a norm from dividing by zero
             literal = is_literal(keyword.value)
             if not (literal or angles) and (knob is None or not called[:1].isupper()):
                 continue

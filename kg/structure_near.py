@@ -10,7 +10,9 @@ from typing import Final
 from kg.config import Analysis
 from kg.config_names import assignments
 from kg.idioms_features import COMMON_NAMES, feature_knobs
+from kg.knobs import component_of
 from kg.program import Program, Statement
+from kg.roles import Role
 from kg.structure import Cluster
 
 
@@ -27,6 +29,10 @@ def feature_near(cluster: Cluster, old: Analysis, new: Analysis) -> str:
                 place.knob
                 for place in analysis.configuration.places
                 if place.knob != "optimizer.cautious_mask"  # beside it is the rest of the update
+                and (
+                    updates(statements, old if statements is cluster.removed else new)
+                    <= (component_of(place.knob) in OF_UPDATES)
+                )
                 and ((place.parts and place.knob in feature_knobs()) or place.knob == SAVED)
                 and is_tied(statements, place.lines(), analysis.program)
             }
@@ -34,6 +40,15 @@ def feature_near(cluster: Cluster, old: Analysis, new: Analysis) -> str:
             if not found:
                 return ""
     return min(found) if len(found) == 1 else ""
+
+
+def updates(statements: list[Statement], analysis: Analysis) -> bool:
+    """Tell whether all of some statements are of an optimizer: no feature of the model is near."""
+    roles = {analysis.roles.of(statement.scope) for statement in statements}
+    return roles <= {Role.OPTIMIZER, Role.SETUP}
+
+
+OF_UPDATES: Final = frozenset({"optimizer", "regularization", "schedule"})
 
 
 def is_tied(
