@@ -109,7 +109,13 @@ def elsewhere(reading: Reading, draft: Draft) -> bool:
         return True
     if reports([t.lemma for t in reading.tokens]) and draft.knob.broader != "evaluation":
         return True
+    plain = {
+        token.lemma
+        for segment in reading.segments
+        if not segment.depth
+        for token in reading.tokens[segment.start : segment.end]
+    }
     short = len(draft.mention.named) < 2 and draft.mention.end - draft.mention.start < 2
     event = draft.knob.value_kind == "event"
     pair = draft.quantity is not None and draft.quantity.paired
-    return bool(words & FIELDS) and (short or draft.mention.shared) and not (event or pair)
+    return bool(plain & FIELDS) and (short or draft.mention.shared) and not (event or pair)

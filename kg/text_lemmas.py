@@ -142,3 +142,19 @@ NOT_WINDOWS = frozenset({"ML", "LM", "LLM", "SLM", "MS", "MM", "MMM", "SMS", "ML
 def is_window(written: str) -> bool:
     """Tell whether a word is a window pattern such as SSSL."""
     return bool(WINDOWS.fullmatch(written)) and written not in NOT_WINDOWS
+
+
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹−–—×≈∼“”‘’`", "0123456789---x~~\"\"'''")
+"""One character for one character: offsets stay true. Superscripts get their ^ below."""
+PLUS_MINUS = re.compile(r"\+/?-(?=\d)|±")
+
+
+def simplified(text: str) -> str:
+    """Write signs in one way, character for character, so that offsets stay true."""
+    return PLUS_MINUS.sub(lambda match: " " * len(match[0]), text.translate(SUPERSCRIPTS))
+
+
+def apart(text: str, position: int) -> bool:
+    """Tell whether a square bracket holds a remark ("... [re-run 1.02]"), not an index."""
+    opened = text.rfind("[", 0, position + 1)
+    return opened > 0 and text[opened - 1].isspace()

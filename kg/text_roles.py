@@ -49,7 +49,8 @@ def decide_roles(reading: Reading) -> None:
     for number, segment in enumerate(reading.segments):
         mine = [draft for draft in reading.drafts if draft.segment == number]
         earlier = [d for d in reading.drafts if d.segment < number and d.claim]
-        inherited = inherited and (segment.joined_by in JOINED or tight(reading, segment))
+        aside = segment.depth > 0  # "with A (a) and B": B is context still
+        inherited = inherited and (aside or segment.joined_by in JOINED or tight(reading, segment))
         commented = commented or (segment.joined_by in REMARK and any(d.backed for d in earlier))
         if imperative(reading.tokens[segment.start].lemma) and not commented:
             inherited = False  # "for more steps, and increase the WD"
@@ -57,7 +58,7 @@ def decide_roles(reading: Reading) -> None:
             draft.claim = not (
                 in_context(reading, draft, mine)
                 or (segment.depth and not (detailed(draft) or spelt_out(reading, draft, earlier)))
-                or (inherited and not paired(draft) and draft.verb not in STRONG)
+                or (inherited and not aside and not paired(draft) and draft.verb not in STRONG)
                 or secondary(reading, segment, draft, earlier)
                 or (draft.mention.weak and not strengthened(draft))
                 or measures(reading, draft)
@@ -182,7 +183,9 @@ def strengthened(draft: Draft) -> bool:
     if draft.place:
         return False
     if draft.quantity is not None:
-        return True
+        new = draft.quantity.new
+        share = new is not None and new.unit == "%" and draft.knob.value_kind == "number"
+        return not share or draft.near_word  # "50% long layers" counts no layers
     countable = draft.mention.method == "alias" and draft.knob.value_kind == "number"
     counted = {ChangeType.ADD, ChangeType.REMOVE} if countable else set()
     moved = {ChangeType.INCREASE, ChangeType.DECREASE} | counted

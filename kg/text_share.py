@@ -70,7 +70,8 @@ def share_heads(tokens: Sequence[Token], parts: Sequence[Part], index: Index) ->
             partner = neighbours[0] if there > here else neighbours[-1]
             if joint == "(" and there < here:
                 heads = [m for m in neighbours if closes(tokens, other, m)]
-                partner = heads[-1] if heads else partner
+                fitting = (m for m in reversed(heads) if borrow(rest, m, index))
+                partner = next(fitting, partner)
             headed = joint in {":", "("} and there < here and len(partner.terms) == 1
             if joint == "(":
                 headed = headed and closes(tokens, other, partner) and segment.depth == 1

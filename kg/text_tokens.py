@@ -12,11 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kg.text_lemmas import is_window, lemma_of
+from kg.text_lemmas import apart, is_window, lemma_of, simplified
 from kg.text_words import ARTICLES, NUMBER_WORDS
-
-SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹−–—×≈∼“”‘’`", "0123456789---x~~\"\"'''")
-"""One character for one character: offsets stay true. Superscripts get their ^ below."""
 
 TOKEN = re.compile(
     r"""
@@ -50,7 +47,6 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-PLUS_MINUS = re.compile(r"\+/?-(?=\d)|±")
 PLAIN = re.compile(r"(?:[A-Za-z_ ]|(?<=[A-Za-z])-(?=[A-Za-z])){1,200}")
 Builder = Callable[[re.Match[str], str], "list[Token]"]
 LARGE = 1000
@@ -79,7 +75,7 @@ class Token:
 
 def tokenize(text: str) -> tuple[Token, ...]:
     """Return the tokens of a message, in order, with offsets into it."""
-    plain = PLUS_MINUS.sub(lambda match: " " * len(match[0]), text.translate(SUPERSCRIPTS))
+    plain = simplified(text)
     tokens: list[Token] = []
     for match in TOKEN.finditer(plain):
         tokens.extend(BUILDERS[match.lastgroup or "word"](match, text))
@@ -263,6 +259,8 @@ def pair(match: re.Match[str], text: str) -> list[Token]:
 def sign(match: re.Match[str], text: str) -> list[Token]:
     """Build a sign; a dash between spaces is one, a hyphen inside a word is not seen at all."""
     lemma = match[0].strip()
+    if lemma in {"[", "]"} and apart(text, match.start()):
+        return [make(match, text, "sign", lemma="(" if lemma == "[" else ")")]
     if lemma in {"'", "'s", '"', "[", "]", "{", "}", "^", "*"}:
         return []
     if lemma == "." and match.end() < len(text) and not text[match.end()].isspace():
