@@ -37,12 +37,15 @@ from kg.ingest import SELDOM
 from kg.memory import open_memory
 from kg.model import Status
 
-MAIN: Final = (NOBODY, LIST, CHECK, PERFECT)
-VARIANTS: Final = (STOPS, OFFERS, MEASURED)
+MAIN: Final = (NOBODY, LIST, CHECK, MEASURED, PERFECT)
+VARIANTS: Final = (STOPS, OFFERS)
 PAIRED: Final = (
     (LIST, NOBODY),
     (CHECK, NOBODY),
     (CHECK, LIST),
+    (MEASURED, NOBODY),
+    (MEASURED, LIST),
+    (MEASURED, CHECK),
     (PERFECT, NOBODY),
     (PERFECT, CHECK),
 )
@@ -97,7 +100,7 @@ def report(mapper: Mapper, seeds: int, size: int) -> None:
     table(variants)
     compare(variants, [(arm, CHECK) for arm in VARIANTS])
     verdicts("what check said of proposals", nights[CHECK])
-    verdicts("the same, noise measured", variants[MEASURED])
+    verdicts("the same, noise measured", nights[MEASURED])
     verdicts("what the flat list said", nights[LIST])
     elsewhere(mapper, max(1, round(FEWEST * seeds)), size, nights)
     on_disk(World(experiments=size), nights[CHECK])

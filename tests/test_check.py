@@ -157,6 +157,19 @@ def test_three_failures_in_one_direction_make_a_dead_end(tmp_path: Path) -> None
     assert asked(made, source(matrix=0.044), campaign="t").verdict is Advised.NEW
 
 
+def test_one_failure_beyond_the_measured_noise_makes_a_dead_end(tmp_path: Path) -> None:
+    made = memory(tmp_path, night(*WALL[:1]))
+    assert asked(made, source(matrix=0.08), campaign="t").verdict is Advised.NEAR
+    advice = asked(made, source(matrix=0.08), campaign="t", noise=0.005)
+    assert (advice.verdict, advice.exit_code) == (Advised.DEAD_END, 5)
+    assert advice.reasons[0].text == (
+        "t-0001 0000002 failed going less far, beyond the measured noise: matrix learning rate"
+        " 0.04 -> 0.05 worsened (+0.010000 val_bpb)"
+    )
+    for value in (0.045, 0.03):  # on this side of the failure, and the other way
+        assert asked(made, source(matrix=value), campaign="t", noise=0.005).exit_code == 0
+
+
 def test_failures_inside_the_noise_make_no_dead_end(tmp_path: Path) -> None:
     made = memory(tmp_path, night(*WALL))
     advice = asked(made, source(matrix=0.08), campaign="t", noise=0.02)
