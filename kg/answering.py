@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kg.board import Board, Outcome, Trial
-from kg.components import GROUPS
 from kg.errors import BadArgument
 from kg.facts import side
 from kg.totals import total
@@ -81,20 +79,6 @@ def condition(knob: str, text: str) -> Callable[[Value | None], bool]:
         return compare(value, wanted)
 
     return test
-
-
-def grouped(finish: Finish) -> Finish:
-    """Let a question about one component be asked about a group: the rows of its members."""
-
-    def answer(asked: Asked) -> tuple[Rows, bool]:
-        members = GROUPS.get(asked.text("component"))
-        if members is None:
-            return finish(asked)
-        wide = {**asked.arguments, "component": "", "limit": str(10**9)}
-        rows, _ = finish(replace(asked, arguments=wide))
-        return limited(asked, [row for row in rows if row["component"] in members])
-
-    return answer
 
 
 def within_noise(delta: float | None, noise: float | None) -> bool | None:

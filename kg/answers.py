@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from kg.answering import Finish, grouped
+from kg.answering import Finish
 from kg.answers_findings import conflicts, dead_ends, improved_while
 from kg.answers_fleet import seen_by
 from kg.answers_history import attempts, best, progress, timeline
@@ -22,9 +22,9 @@ FINISH: dict[str, Finish] = {
     "by-task": partial(seen_by, field="task"),
     "common": common,
     "conflicts": conflicts,
-    "dead-ends": grouped(dead_ends),
+    "dead-ends": dead_ends,
     "hypotheses": hypotheses,
-    "improved-while": grouped(improved_while),
+    "improved-while": improved_while,
     "progress": progress,
     "relations": relations,
     "repeats": repeats,

@@ -39,11 +39,11 @@ def improved_while(asked: Asked) -> tuple[Rows, bool]:
     fits = condition(knob, asked.text("value"))
     (board,) = asked.boards()
     found = made_among(board, made_while(board, knob, fits))
-    component, direction = asked.text("component"), asked.text("direction")
+    direction = asked.text("direction")
     rows = [
         improvement(edit, pairs, board.noise)
         for edit, pairs in found.items()
-        if component in ("", edit.component) and direction in ("", edit.direction)
+        if asked.about(edit.component) and direction in ("", edit.direction)
         if any(trial.outcome == Outcome.IMPROVED for _, trial in pairs)
     ]
     return limited(asked, sorted(rows, key=most_improved))
@@ -98,12 +98,12 @@ def fleet_improved_while(asked: Asked) -> tuple[Rows, bool]:
     """Return the edits that improved while a setting held, over all campaigns."""
     fleet, knob = asked.graph.fleet(), asked.text("knob")
     held = fleet.held(knob, condition(knob, asked.text("value")), asked.as_of)
-    component, direction = asked.text("component"), asked.text("direction")
+    direction = asked.text("direction")
     chosen = [
         (index, edit)
         for index, edit in enumerate(fleet.edits)
         if held.improved[index]
-        and component in ("", edit.component)
+        and asked.about(edit.component)
         and direction in ("", edit.direction)
     ]
     chosen.sort(key=lambda pair: (-held.improved[pair[0]], *by_name(pair[1])))
@@ -146,11 +146,11 @@ def by_name(edit: Edits) -> tuple[str, ...]:
 
 def dead_ends(asked: Asked) -> tuple[Rows, bool]:
     """Return what was tried often enough and never improved anything."""
-    least, component = asked.number("least"), asked.text("component")
+    least = asked.number("least")
     found = [
         (edit, part)
         for edit, part in sums(asked).items()
-        if component in ("", edit.component)
+        if asked.about(edit.component)
         if not part.improved and part.worsened + part.equal + part.crashed >= least
     ]
     found.sort(key=lambda pair: (-attempted(pair[1]), *by_name(pair[0])))
