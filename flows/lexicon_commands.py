@@ -69,7 +69,7 @@ def unresolved_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 def alias(options: argparse.Namespace) -> int:
     """`nightlab kg alias`: teach the lexicon a word of yours."""
     from flows.lab import open_lab
-    from kg.lexicon import add_alias
+    from kg.lexicon_aliases import add_alias
 
     lab = open_lab()
     add_alias(lab.aliases, options.alias, options.knob, options.note or "")

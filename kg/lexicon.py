@@ -7,9 +7,9 @@ no generated file beside the Turtle, so nothing can drift.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -150,26 +150,24 @@ def parse(turtle: bytes) -> Lexicon:
     """
     import pyoxigraph  # 24 ms, only where labels are needed
 
-    facts: dict[tuple[str, str], dict[str, list[str]]] = {}
-    known: dict[str, dict[str, list[str]] | None] = {}
-    short: dict[str, str] = {}
+    facts: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     try:
-        for subject, predicate, value, _ in pyoxigraph.parse(
-            turtle, format=pyoxigraph.RdfFormat.TURTLE
-        ):
-            about, said = str(getattr(subject, "value", "")), predicate.value
-            if about not in known:
-                kind, _, name = about.removeprefix(SPACE).partition("/")
-                ours = about.startswith(SPACE) and kind in KINDS
-                known[about] = facts.setdefault((kind, name), {}) if ours else None
-            mine = known[about]
-            if mine is not None:
-                key = short.get(said) or short.setdefault(said, said.rpartition("#")[2])
-                mine.setdefault(key, []).append(str(getattr(value, "value", "")))
+        for subject, said, value, _ in pyoxigraph.parse(turtle, pyoxigraph.RdfFormat.TURTLE):
+            key = key_in(str(getattr(subject, "value", "")))
+            if key is not None:
+                written = str(getattr(value, "value", ""))
+                facts[key][said.value.rpartition("#")[2]].append(written)
     except SyntaxError as error:
         raise LexiconError(f"{SHIPPED}: not valid Turtle ({error}); mend the file") from error
     concepts = {key: concept_of(*key, facts[key]) for key in sorted(facts)}
     return Lexicon(concepts, version_of(concepts.values()), sources_of(concepts.values()))
+
+
+@lru_cache(maxsize=2_000)
+def key_in(about: str) -> tuple[str, str] | None:
+    """Return kind and name of a concept's IRI; None for any other."""
+    kind, _, name = about.removeprefix(SPACE).partition("/")
+    return (kind, name) if about.startswith(SPACE) and kind in KINDS else None
 
 
 def concept_of(kind: str, name: str, facts: Mapping[str, list[str]]) -> Concept:
@@ -179,7 +177,7 @@ def concept_of(kind: str, name: str, facts: Mapping[str, list[str]]) -> Concept:
         return next(iter(facts.get(predicate, ())), None)
 
     def patterns(predicate: str) -> tuple[tuple[str, ...], ...]:
-        return tuple(sorted(tuple(text.split()) for text in facts.get(predicate, ())))
+        return tuple(sorted({tuple(text.split()) for text in facts.get(predicate, ())}))
 
     low, high = one("minimum"), one("maximum")
     return Concept(
@@ -282,27 +280,3 @@ def is_word(part: str) -> bool:
     """
     letters = sum(character.isalpha() for character in part)
     return not part.startswith("<") and (letters > 1 or (letters > 0 and not part.isascii()))
-
-
-def add_alias(path: Path, alias: str, knob: str, note: str = "") -> None:
-    """Append one alias to the user's aliases.toml, creating it if need be.
-
-    The whole file is checked against the shipped lexicon first, so a conflict or an unknown
-    knob raises LexiconError and the file stays as it was. An alias already there is left.
-    """
-    known = read_aliases(path) if path.is_file() else []
-    if any(key_of(old["alias"]) == key_of(alias) and old["knob"] == knob for old in known):
-        return
-    entry = {"alias": alias, "knob": knob} | ({"note": note} if note else {})
-    merge(load_shipped(), [*known, entry], str(path))
-    lines = "".join(f"{key} = {toml_string(value)}\n" for key, value in entry.items())
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    gap = "\n" if before and not before.endswith("\n\n") else ""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{before}{gap}[[alias]]\n{lines}", encoding="utf-8")
-
-
-def toml_string(text: str) -> str:
-    """Write one TOML basic string: JSON's, with \\x7f escaped and no lone surrogates."""
-    clean = text.encode("utf-8", "replace").decode("utf-8")
-    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")

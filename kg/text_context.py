@@ -50,6 +50,8 @@ def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Seque
     after = position + 1
     if after >= segment.end:
         return True
+    if lemma == "at" and setting(tokens, position, segment, spans):
+        return False
     if lemma in {"at", "to", "from", "by", "insteadof", "of", "is", "are"}:
         if tokens[after].kind in {"number", "window"} or tokens[after].value is not None:
             return True
@@ -65,6 +67,16 @@ def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Seque
             span.start == after or (span.start == after + 1 and plain) for span in spans
         )
     return False
+
+
+def setting(
+    tokens: Sequence[Token], position: int, segment: Segment, spans: Sequence[Span]
+) -> bool:
+    """Tell whether "at" gives the setting of a change named before: "halve WD at 65k batch"."""
+    after = position + 1
+    valued = after + 1 < segment.end and tokens[after].kind == "number"
+    named = any(segment.start <= span.start < position for span in spans)
+    return valued and named and any(span.start == after + 1 for span in spans)
 
 
 def passive(tokens: Sequence[Token], position: int, segment: Segment) -> bool:

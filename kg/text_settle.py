@@ -87,7 +87,8 @@ def settle_sizes(reading: Reading) -> None:
         if deep and draft.knob.name == "model.width" and "dim" in words and not paired:
             draft.claim = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE}
         rotated = any(d.claim and d.knob.name == "position.encoding" for d in claims)
-        if (deep or rotated) and draft.knob.name == "model.width" and "dim" in words:
+        plain = "dim" in words or words == {"n", "embedding"}  # not the aspect ratio
+        if (deep or rotated) and draft.knob.name == "model.width" and plain:
             draft.claim = draft.claim and not reading.segments[draft.segment].depth
         if attributive(reading, draft):
             draft.claim = False
@@ -117,7 +118,7 @@ def settle_heads(reading: Reading, claims: Sequence[Draft]) -> None:
         if (
             draft.new_value is None
             and follows & named
-            and (not paired or draft.knob.name == "attention.n_head")
+            and (not paired or draft.knob.name in {"attention.n_head", "batch.grad_accum"})
         ):
             draft.claim = False
 

@@ -197,6 +197,7 @@ PARTS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.
 FACTORS = {
     "halve": 0.5, "half": 0.5, "double": 2.0, "triple": 3.0,
     "quadruple": 4.0, "quarter": 0.25,
+    "eighth": 0.125, "sixteenth": 0.0625,
     "twice": 2.0, "halveer": 0.5, "verdubbel": 2.0, "thirds": 1 / 3,
 }  # fmt: skip
 """Words that multiply the old value."""
@@ -226,6 +227,7 @@ PHRASES: dict[tuple[str, ...], str] = {
     ("return", "to"): "return_to", ("zero", "out"): "zero_out", ("dial", "back"): "dial_back",
     ("w", "/", "o"): "w/o", ("w", "/"): "with", ("as", "opposed", "to"): "insteadof",
     ("terug", "naar"): "back_to",
+    ("slow", "down"): "slower", ("speed", "up"): "faster",
     ("keep", "only"): "restrict_to", ("more", "slowly"): "slower", ("more", "quickly"): "faster",
     ("switch", "to"): "switch_to", ("voeg", "toe"): "add", ("don", "t"): "dont",
     ("do", "not"): "dont", ("no", "longer"): "no_longer", ("no", "more"): "no_more",

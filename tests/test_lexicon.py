@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from kg.errors import LexiconError
 from kg.knobs import component_of, rules
-from kg.lexicon import SCHEME, add_alias, load, merge, parse, read_aliases
+from kg.lexicon import SCHEME, load, merge, parse, read_aliases
+from kg.lexicon_aliases import add_alias
 from kg.text_match import LONGEST, find, index_of
 from kg.text_tokens import keeps, key_of, tokenize
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kg.lexicon import add_alias, load
+from kg.lexicon import load
+from kg.lexicon_aliases import add_alias
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.text import Agreement, Claim, agree, resolve, resolve_lines
 from kg.text_clauses import opening
