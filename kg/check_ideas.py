@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kg.check_model import Idea
-from kg.check_values import EXACT, ROUNDED, number
+from kg.check_model import Idea, shown
+from kg.check_values import EXACT, ROUNDED, number, same_value
 from kg.config import configuration
 from kg.facts import Edit, edits
 from kg.knobs import component_of
@@ -103,6 +103,12 @@ def idea(knob: str, component: str, kind: ChangeType, old: Value | None, new: Va
     return Idea(knob, component, direction, old, new)
 
 
+def holds(now: Value | None, new: Value) -> bool:
+    """Tell whether what a message asks for is what is set; muon+adamw is called Muon."""
+    first = now.partition("+")[0] if isinstance(now, str) else now
+    return same_value(now, new, ROUNDED) or same_value(first, new, ROUNDED)
+
+
 def from_message(message: str, now: Config, aliases: Path | None = None) -> Proposal:
     """Return what a message claims; names are looked up without spaCy.
 
@@ -114,6 +120,7 @@ def from_message(message: str, now: Config, aliases: Path | None = None) -> Prop
     current = {knob: float(v) for knob, v in now.items() if not isinstance(v, str)}
     found = resolve(message, load(aliases), current=current, engine="light")
     ideas: dict[Idea, None] = {}
+    notes = []
     for claim in found.claims:
         change = Change(
             claim.knob,
@@ -130,7 +137,8 @@ def from_message(message: str, now: Config, aliases: Path | None = None) -> Prop
             new = value_of(claim.knob, base * claim.factor, None)
         if edit.counts:
             ideas[idea(claim.knob, claim.component, claim.change_type, old, new)] = None
-    notes = []
+        if new is not None and holds(now.get(claim.knob), new):
+            notes.append(f"{claim.knob}: is {shown(now[claim.knob])} already")
     for rest in found.unresolved:
         nearest = ", ".join(name for name, _ in rest.candidates[:3])
         notes.append(f"not resolved: {rest.text!r}" + (f"; nearest: {nearest}" if nearest else ""))

@@ -115,7 +115,10 @@ class Advice:
         because = [d.text for d in self.differences if d.bears]
         if self.verdict is Advised.RETRY_JUSTIFIED and because:
             return f"{self.verdict}: {because[0]}"
-        return f"{self.verdict}: {self.reasons[0].text}" if self.reasons else str(self.verdict)
+        if self.reasons:
+            return f"{self.verdict}: {self.reasons[0].text}"
+        knobs = ", ".join(dict.fromkeys(idea.knob for idea in self.ideas))
+        return f"{self.verdict}: no attempt at {knobs} is known" if knobs else str(self.verdict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the advice as plain values; the CLI and the MCP server print the same."""

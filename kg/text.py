@@ -27,6 +27,7 @@ from kg.text_events import TAGS, UNDO, event_claim, settle_events
 from kg.text_gloss import clear_winner, nearest, open_winner
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
+from kg.text_optimizers import switched
 from kg.text_roles import decide_roles, outcomes, promote
 from kg.text_settle import (
     settle_backends,
@@ -84,7 +85,7 @@ def resolve(
     reading = read(tokens, spans, segments(tokens, spans), index)
     drafts = settled(reading, start)
     claims, doubtful = claims_of(drafts, reading, lexicon, index, candidates, current)
-    claims = turned(settle_events(claims, start, drafts), start)
+    claims = turned(settle_events(named_kinds(claims, text), start, drafts), start)
     if not claims and (not doubtful or start.tag in TAGS):
         claims, doubtful = last_resort(text, start, tokens, lexicon, candidates, semantic)
     elif not claims:
@@ -110,6 +111,17 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
         if start.tag in UNDO:
             draft.verb = ChangeType.REVERT
     return drafts
+
+
+def named_kinds(claims: list[Claim], text: str) -> list[Claim]:
+    """Give a switch of the optimizer the two it is between, as far as the text names them."""
+    found = []
+    for claim in claims:
+        if claim.knob == "optimizer.kind" and claim.old is None and claim.new is None:
+            old, new = switched(text)
+            claim = replace(claim, old=old, new=new)
+        found.append(claim)
+    return found
 
 
 def turned(claims: list[Claim], start: Opening) -> list[Claim]:

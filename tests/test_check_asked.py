@@ -157,3 +157,18 @@ def test_a_cold_check_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["repeat", "[]"]
+
+
+def test_a_switch_of_the_optimizer_in_words_is_judged_by_what_it_leaves(tmp_path: Path) -> None:
+    adamw = source().replace('"muon"', '"adamw"')
+    made = memory(tmp_path, line([(adamw, 1.0, KEEP), (source(), 0.95, KEEP)], "t"))
+    back = check(made, None, campaign="t", message="switch back to AdamW")
+    assert (back.verdict, back.ideas[0].new) == (Advised.NEAR, "adamw")
+    assert "t-0001 0000002 moved away from adamw" in back.reasons[0].text
+    again = check(made, None, campaign="t", message="swap AdamW for Muon")
+    assert again.notes == ("optimizer.kind: is muon+adamw already",)
+
+
+def test_what_nobody_has_tried_is_said_so(tmp_path: Path) -> None:
+    advice = check(memory(tmp_path, night(FAILED)), None, campaign="t", message="depth 8 to 9")
+    assert advice.summary == "new: no attempt at model.depth is known"
