@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from kg.changes_led import valued, without_followers
 from kg.changes_settings import NUMBER, Difference, differences, to_change
-from kg.changes_settle import settle
+from kg.changes_settle import settle, without_sorted
 from kg.changes_tidy import (
     BETA,
     is_loose,
@@ -68,6 +68,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     named = [(beside(knob, g, old, new), g) for knob, g in named]
     if is_port(groups):
         return (*map(to_change, of_port(known)), port_change(groups))
+    known = without_sorted(known, named, where)
     kept, named = settle(loose, named, where, known, new)
     records = [to_change(difference) for difference in [*known, *kept]]
     bare = structural_changes(named, {r.knob for r in records}, old.scopes, new.scopes)

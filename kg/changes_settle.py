@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from typing import Final
 
-from kg.changes_led import brings_weights
+from kg.changes_led import brings_weights, sorts_parameters
 from kg.changes_settings import Difference
 from kg.changes_tidy import is_structural, lines_of, one_sided, path_of
 from kg.config import Analysis
 from kg.knobs import component_of
 from kg.structure import Cluster, Homes
 from kg.structure_knobs import UNSPECIFIED
+
+# Where the parameters of a new module are put, and what they start from.
+FOLLOWING: Final = frozenset({"optimizer.groups", "init.scheme"})
+
+
+def without_sorted(
+    known: list[Difference], named: list[tuple[str, Cluster]], where: Homes
+) -> list[Difference]:
+    """Drop what groups say of parameters that an edit without a name of its own brings.
+
+    They are told from the matrices by their dimensions: `[p for p in ... if p.ndim == 1]`.
+    """
+    if not any(brings_weights([group]) for knob, group in named if knob not in FOLLOWING):
+        return known
+    return [
+        d
+        for d in known
+        if " > group " not in path_of(d) or not sorts_parameters(where.of(*lines_of([d])))
+    ]
 
 
 def settle(
@@ -28,6 +48,8 @@ def settle(
     """
     new_parts = [d for d in known if one_sided(d) and is_structural(d)]
     brought = any(brings_weights(where.of(*lines_of([d]))) for d in new_parts)
+    told = [[group] for knob, group in named if knob and knob not in FOLLOWING]
+    brought = brought or any(brings_weights(groups) for groups in told)
     kept: list[Difference] = []
     settled: set[int] = set()
     open_ids = {id(group): knob for knob, group in named}
@@ -45,7 +67,7 @@ def settle(
             continue
         kept.append(difference)
         settled.update(id(home) for home in homes)
-    grouped = {"optimizer.groups"} if brought else set()  # where the new parameters are put
+    grouped = FOLLOWING if brought else frozenset()
     return kept, [(k, g) for k, g in named if id(g) not in settled and k not in grouped]
 
 

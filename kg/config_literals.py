@@ -113,8 +113,8 @@ def name_settings(
     if not once and not constant:
         return  # a counter or an accumulator, not a setting
     opaque = False
-    if not is_literal(value) and is_timed(statement, value):
-        return  # differs from step to step: the schedule is read from its shape
+    if not is_literal(value) and (is_timed(statement, value) or is_gate(knob, scope)):
+        return  # differs from step to step, or is a gate of another kind
     if not is_literal(value):
         known = knob is not None or name.isupper()
         opaque = not is_computed(names, value, scope)
@@ -135,6 +135,11 @@ def name_settings(
     if not in_class and is_unread(program, scope, name):
         setting = replace(setting, effective=False)
     yield from split_tuple(program, setting, value)
+
+
+def is_gate(knob: str | None, scope: str) -> bool:
+    """Tell whether a local is called as value embeddings' gates are: attention has others."""
+    return bool(scope) and (knob or "").startswith("embedding.value_embeds.gate_")
 
 
 def conditional(

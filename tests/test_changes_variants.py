@@ -170,3 +170,35 @@ def test_edits_beside_a_feature_are_not_tied_to_it_by_what_flows_through_both():
 def test_weights_used_twice_are_shared(old, new, wanted):
     (change,) = changes(GPT, edited((old, new)))
     assert f"{change.knob} {change.change_type}" == wanted
+
+
+def test_where_new_parameters_are_put_is_part_of_what_has_them():
+    after = edited(
+        (HEADS, HEADS + "        self.blend = nn.Parameter(torch.zeros(()))\n"),
+        ("        q, k = rotary(q, cos, sin)", "        v = v + self.blend * v.mean(1, True)\n"
+         "        q, k = rotary(q, cos, sin)"),
+        ("            nn.init.zeros_(block.attn.c_proj.weight)\n",
+         "            nn.init.zeros_(block.attn.c_proj.weight)\n"
+         "            block.attn.blend.zero_()\n"),
+        ("        matrices = list(self.h.parameters())\n",
+         "        matrices = [p for p in self.h.parameters() if p.ndim == 2]\n"
+         "        lone = [p for p in self.h.parameters() if p.ndim == 0]\n"),
+        ('            dict(kind="adamw", params=[self.lm_head.weight],',
+         '            dict(kind="adamw", params=lone, lr=0.01, betas=adam_betas, eps=1e-10,\n'
+         "                 weight_decay=0.0),\n"
+         '            dict(kind="adamw", params=[self.lm_head.weight],'),
+    )  # fmt: skip
+    (change,) = changes(GPT, after)
+    assert change.component == "attention"
+
+
+def test_a_gate_of_another_kind_is_no_gate_of_value_embeddings():
+    gated = "        y = y * torch.sigmoid(self.valve(x)).unsqueeze(-1)\n"
+    valve = edited((ATTEND, ATTEND + gated),
+                   (HEADS, HEADS + "        self.valve = nn.Linear(8, 4)\n"))  # fmt: skip
+    scaled = edited(
+        (gated, "        gate_scale = self.n_head * self.valve.weight.size(0)\n"
+         "        y = y * gate_scale * torch.sigmoid(self.valve(x)).unsqueeze(-1)\n"),
+        source=valve,
+    )  # fmt: skip
+    assert {c.component for c in changes(valve, scaled)} == {"attention"}
