@@ -61,11 +61,12 @@ def settle(
                 kept.append(difference)
                 settled.update(id(home) for home in homes)
             continue
-        if homes and all(open_ids.get(id(home), "") != UNSPECIFIED for home in homes):
-            if only_heads(homes) and not one_sided(difference):
-                kept.append(of_its_class(difference, new))
+        moved = not one_sided(difference)
+        bare = (UNSPECIFIED, "") if moved else (UNSPECIFIED,)  # "": code that names no knob
+        if homes and all(open_ids.get(id(home)) not in bare for home in homes):
             continue
-        kept.append(difference)
+        own = homes and moved and only_heads(homes)
+        kept.append(of_its_class(difference, new) if own else difference)
         settled.update(id(home) for home in homes)
     grouped = FOLLOWING if brought else frozenset()
     return kept, [(k, g) for k, g in named if id(g) not in settled and k not in grouped]

@@ -259,3 +259,10 @@ def test_a_default_of_an_unknown_parameter_is_an_edit_of_its_own() -> None:
     text = "import torch\ndef spread(x, folds=5):\n    return x * folds\nspread(torch.ones(3))\n"
     (change,) = changes(text, text.replace("folds=5", "folds=6"), message="more folds")
     assert (change.knob, change.old, change.new) == ("other.spread.folds", "5", "6")
+
+
+@pytest.mark.parametrize("use", ["print('score:', score(model, {}))", "loss = {} * step(model)"])
+def test_an_unknown_constant_stays_a_knob_wherever_it_is_read(use: str) -> None:
+    before = "FOLDS = 10\ndef main():\n    " + use.format("FOLDS") + "\nmain()\n"
+    (change,) = changes(before, before.replace("= 10", "= 20"))
+    assert (change.knob, change.change_type) == ("other.FOLDS", ChangeType.INCREASE)
