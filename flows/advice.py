@@ -1,4 +1,4 @@
-"""Ask before you run: `nightlab check`, `nightlab recall`, and the check inside `nightlab try`."""
+"""Ask before you run: `nightlab check` and `nightlab recall`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows import ledger
-from flows.errors import CampaignError, NotAdvised
-from flows.lab import Campaign, Lab
-from flows.ledger import Entry
+from flows.errors import CampaignError
 from flows.output import emit, tell
 from flows.stores import open_store
 from flows.subject import FEWEST_TOKENS, Place, check_parses, subject_of
 from kg.check import check
-from kg.check_model import Advice, Advised
+from kg.check_model import Advice
 from kg.errors import BadArgument
-from kg.memory import open_memory
 
 if TYPE_CHECKING:
     from kg.recall import Digest
-
-STOPS = (Advised.IDENTICAL, Advised.REPEAT)  # a dead end is said, and left to the agent
 
 
 def check_command(options: argparse.Namespace) -> int:
@@ -47,7 +41,7 @@ def advise(
         BadArgument: There is no such campaign.
         CampaignError: There is nothing to judge, or it does not parse.
     """
-    subject = subject_of(place, tag, file, message)
+    subject = subject_of(place, tag, file, message, as_of)
     if subject.source is None and not message:
         raise CampaignError("check: there is no file to judge here; give a message or a file")
     if subject.source is not None:
@@ -97,31 +91,11 @@ def path_of(name: str | None) -> Path | None:
     return None if name is None else Path(name)
 
 
-def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str) -> Advice:
-    """Check an edit before it is run.
-
-    Raises:
-        NotAdvised: The same was tried and nothing that bears on it has changed since.
-    """
-    new, old = ledger.text(source), ledger.text(accepted)
-    memory = open_memory(lab.graph)
-    advice = check(memory, new, old, campaign=place.tag, message=message)
-    if advice.verdict in STOPS:
-        raise NotAdvised(advice.summary, advice.exit_code, advice.to_json())
-    return advice
-
-
-def earlier(lab: Lab, error: NotAdvised) -> Entry | None:
-    """Return the experiment that ran the identical program, if that is why a run was stopped."""
-    if error.advice["verdict"] != Advised.IDENTICAL or not error.advice["reasons"]:
-        return None
-    commit = ledger.names(lab.repository).get(error.advice["reasons"][0]["experiment"])
-    return ledger.read_entry(lab.repository, commit) if commit else None
-
-
 def say(advice: Advice) -> None:
     """Print advice in a few lines an agent can read."""
     lines = [advice.summary, *(f"- {reason.text}" for reason in advice.reasons[1:6])]
+    if advice.ideas:
+        lines.insert(1, f"- reads: {', '.join(idea.text for idea in advice.ideas)}")
     lines += [f"- changed since: {difference.text}" for difference in advice.differences[:6]]
     if advice.alternative:
         lines.append(f"- untried: {advice.alternative.text}")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows import campaign, derived, ledger
-from flows.advice import earlier, gate
 from flows.errors import CampaignError, NotAdvised
 from flows.experiment import Proposal
+from flows.gate import earlier, gate, next_step, said
 from flows.lab import Campaign, Lab, Wishes, current_tag, edited, open_campaign, open_lab, tags
 from flows.output import (
     done_json,
@@ -24,9 +24,11 @@ from flows.output import (
 from flows.pending import clear_hypothesis, pending_hypothesis
 from flows.progress import display
 from trainer.run import Watch
+from trainer.terminal import printable
 
 if TYPE_CHECKING:
     from flows.batch import Plan
+    from kg.check_model import Advice
 
 
 def wishes(options: argparse.Namespace) -> Wishes:
@@ -60,15 +62,18 @@ def attempt(options: argparse.Namespace) -> int:
     if options.force and not options.because:
         raise CampaignError('--force: needs a reason; add --because "..."')
 
+    advised: list[Advice] = []
+
     def propose(place: Campaign, accepted: bytes) -> Proposal:
-        source, said = edited(place), pending_hypothesis(place.directory)
+        source, kept = edited(place), pending_hypothesis(place.directory)
         if not options.force and source != accepted:
-            gate(lab, place, source, accepted, options.message)
+            advised.append(gate(lab, place, source, accepted, options.message))
+            notes().print(printable(f"check: {advised[0].summary}"))
         return Proposal(
             source,
             options.message,
-            options.hypothesis or (said.hypothesis if said else None),
-            said.expected_delta if said and options.expect is None else options.expect,
+            options.hypothesis or (kept.hypothesis if kept else None),
+            kept.expected_delta if kept and options.expect is None else options.expect,
             options.agent,
             options.because if options.force else None,
         )
@@ -80,7 +85,7 @@ def attempt(options: argparse.Namespace) -> int:
     except NotAdvised as error:
         return known(lab, tag, error, as_json=options.json)
     if options.json:
-        emit(done_json(lab, place, done))
+        emit({**done_json(lab, place, done), **said(advised[0] if advised else None)})
     else:
         say_done(lab, place, done)
     return 0
@@ -98,11 +103,14 @@ def known(lab: Lab, tag: str, error: NotAdvised, *, as_json: bool) -> int:
     with campaign.held(place):
         campaign.restore(lab, place)
     done = campaign.Done(entry, {})
+    then = next_step(
+        lab, place, entry, unchanged=any("unchanged" in n for n in error.advice["notes"])
+    )
     if as_json:
-        emit({**done_json(lab, place, done), "check": error.advice})
+        emit({**done_json(lab, place, done), "next": then, "check": error.advice})
     else:
         out().print(f"not run again, the program is the one of {entry.facts.name}:")
-        say_done(lab, place, done)
+        out().print(printable(f"{verdict_line(entry)}\nnext: {then}"))
     return 0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from flows.errors import FlowError
 from flows.mcp_tools import answer_json
 from flows.output import emit, notes, out
-from flows.stores import named_store
+from flows.stores import lab_memory, named_store
 from kg.memory import Memory, open_memory
 
 
@@ -28,7 +28,7 @@ def memory_of(options: argparse.Namespace) -> Memory:
         return named_store(options.store)
     from flows.lab import open_lab
 
-    return open_memory(open_lab().graph)
+    return lab_memory(open_lab())
 
 
 def arguments_of(words: Iterable[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flows import ledger
 from flows.errors import FlowError
 from flows.lab import Lab, open_lab
 from kg.memory import Memory, open_memory
@@ -20,6 +21,17 @@ def named_store(store: str | Path) -> Memory:
     return open_memory(Path(store))
 
 
+def lab_memory(lab: Lab) -> Memory:
+    """Return the memory of a repository, made anew from git where it was deleted."""
+    if not (lab.graph / "snapshot").exists() and ledger.names(lab.repository):
+        from flows import derived
+        from flows.output import notes
+
+        number = derived.rebuild(lab)
+        notes().print(f"the memory was gone: made anew from git, {number} experiments")
+    return open_memory(lab.graph)
+
+
 def open_store(store: str | Path | None) -> tuple[Memory, Lab | None]:
     """Return the memory, and the repository if there is one: a named store does without.
 
@@ -29,7 +41,7 @@ def open_store(store: str | Path | None) -> tuple[Memory, Lab | None]:
     """
     if store is None:
         lab = open_lab()
-        return open_memory(lab.graph), lab
+        return lab_memory(lab), lab
     memory = named_store(store)
     try:
         return memory, open_lab()

@@ -34,7 +34,9 @@ class Place:
     named: bool = False  # the memory was named by `--store`, it need not be the repository's
 
 
-def subject_of(place: Place, tag: str | None, file: Path | None, message: str) -> Subject:
+def subject_of(
+    place: Place, tag: str | None, file: Path | None, message: str, as_of: int | None = None
+) -> Subject:
     """Return what a user or an agent means.
 
     A file that is named is judged; else words where the memory is another one than the
@@ -49,6 +51,8 @@ def subject_of(place: Place, tag: str | None, file: Path | None, message: str) -
     mine = tag if tag or place.lab is None else last_campaign(place.lab)
     campaign = mine if mine in place.memory.graph().campaigns() else tag
     source, accepted = sources(place.lab, mine)
+    if as_of is not None and accepted is not None:
+        accepted = accepted_then(place, mine, as_of) or accepted
     if file is not None:
         return Subject(read(file), accepted, campaign)
     if message and (place.named or source == accepted):
@@ -82,6 +86,18 @@ def sources(lab: Lab | None, tag: str | None) -> tuple[str | None, str | None]:
         return None, None
     place, _ = open_campaign(lab, tag)
     return ledger.text(edited(place)), ledger.text(read_target(lab, place, tip))
+
+
+def accepted_then(place: Place, tag: str | None, as_of: int) -> str | None:
+    """Return the target that was accepted after an experiment, None where the memory has none."""
+    if place.lab is None or tag is None or tag not in place.memory.graph().campaigns():
+        return None
+    row = place.memory.graph().board(tag, as_of).accepted
+    commit = None if row is None else place.lab.repository.resolve(row.entry.commit)
+    if commit is None:
+        return None
+    campaign, _ = open_campaign(place.lab, tag)
+    return ledger.text(read_target(place.lab, campaign, commit))
 
 
 def read(file: Path) -> str:

@@ -42,6 +42,14 @@ class Idea:
     new: Value | None
     optimizer_scope: str = "none"
 
+    @property
+    def text(self) -> str:
+        """Say it in short: ``model.depth 8 -> 9``, ``residual.rezero add``."""
+        if self.new is None:
+            return f"{self.knob} {self.direction}"
+        before = "" if self.old is None else f"{shown(self.old)} "
+        return f"{self.knob} {before}-> {shown(self.new)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:

@@ -174,12 +174,17 @@ def ratio(moved: Moved) -> float:
 
 
 def last_try(board: Board, edit: Edit, since: Row) -> Row:
-    """Return the last attempt at a knob in one direction, not before a given one."""
+    """Return the last attempt at a knob in one direction, not before a given one.
+
+    An accepted edit of several knobs does not count: it may have brought the very change that
+    justifies another try.
+    """
     rows = [
         board.names[trial.name]
         for key in board.about.get(edit.knob, ())
         if key.direction == edit.direction
         for trial in board.evidence[key]
+        if key.isolated or not board.names[trial.name].kept
     ]
     return max([since, *rows], key=lambda row: row.order)
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,51 @@ def test_a_target_that_does_not_parse_is_not_called_new(night: Night) -> None:
         f"the edited target: does not parse (line {line}: invalid syntax);"
         " a run would crash, mend it first"
     )
+
+
+def test_try_says_what_the_memory_thinks_of_a_run_it_does_not_stop(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    assert night.answer("try", "-m", "depth 4 -> 1")["check"]["verdict"] == "new"
+    night.edit(("DEPTH = 4", "DEPTH = 2"))
+    assert main(["try", "-m", "depth 4 -> 2"]) == 0
+    said = night.capsys.readouterr().err
+    assert "check: new: t-0001" in said
+
+
+def test_a_deleted_memory_is_made_anew_before_anything_is_asked_of_it(
+    night: Night, root: Path
+) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    night.answer("try", "-m", "depth 4 -> 1")
+    shutil.rmtree(root / ".nightlab" / "graph")
+    night.edit(("DEPTH = 4", "DEPTH = 1  # again"))
+    assert night.answer("try", "-m", "again")["experiment"] == "t-0001"
+    shutil.rmtree(root / ".nightlab" / "graph")
+    assert len(night.answer("ask", "attempts", "knob=model.depth")["rows"]) == 1
+    assert "made anew from git" not in night.capsys.readouterr().out
+
+
+def test_a_program_that_won_in_another_campaign_can_be_accepted_in_this_one(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 5"))
+    assert night.answer("try", "-m", "depth 4 -> 5")["status"] == "keep"
+    night.edit(("DEPTH = 5", "DEPTH = 1"))
+    assert night.answer("try", "-m", "depth 5 -> 1")["status"] == "discard"
+    night.target = Path(night.answer("start", "u")["target"])
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    told = night.answer("try", "--tag", "u", "-m", "depth 4 -> 1")
+    assert told["experiment"] == "t-0002"
+    assert told["next"].startswith("it is known in campaign t: the target is back")
+    night.edit(("DEPTH = 4", "DEPTH = 5"))
+    adopted = night.answer("try", "--tag", "u", "-m", "depth 4 -> 5")
+    assert (adopted["experiment"], adopted["status"]) == ("u-0001", "keep")
+    night.edit(("DEPTH = 5", "DEPTH = 5  # the same"))
+    told = night.answer("try", "--tag", "u", "-m", "a comment")
+    assert told["next"].startswith("nothing was changed: the program is the accepted one")
+
+
+def test_as_of_judges_against_what_was_accepted_then(night: Night) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 5"))
+    night.answer("try", "-m", "depth 4 -> 5")
+    (now,) = night.answer("check", "-m", "depth 7")["changes"]
+    (then,) = night.answer("check", "-m", "depth 7", "--as-of", "0")["changes"]
+    assert (now["old"], then["old"]) == (5, 4)

@@ -77,6 +77,14 @@ def test_what_was_tried_under_the_new_setting_already_is_a_repeat_again(tmp_path
     assert not any(difference.bears for difference in advice.differences)
 
 
+def test_what_came_with_another_value_of_the_knob_still_justifies_a_retry(tmp_path: Path) -> None:
+    both = source(lr=0.85, wd=0.001)  # the accepted edit brought weight decay and a smaller step
+    made = memory(tmp_path, night(FAILED, (both, 0.99, KEEP)))
+    advice = asked(made, source(lr=0.9, wd=0.001), both, campaign="t")
+    assert advice.verdict is Advised.RETRY_JUSTIFIED
+    assert advice.differences[0].text.startswith("embedding weight decay 0 -> 0.001 since t-0001")
+
+
 def test_a_value_that_won_is_no_repeat_even_where_it_failed_before(tmp_path: Path) -> None:
     decayed, won = source(wd=0.001), source(wd=0.001, lr=0.9)
     later = source(wd=0.001, lr=0.95)
