@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flows import ledger, tracking
+from flows.chance import is_seed_alone
 from flows.lab import Campaign, Lab
 from flows.layout import lay_out
 from flows.ledger import Entry, Facts
@@ -193,7 +194,13 @@ def verdict_of(lab: Lab, campaign: Campaign, attempt: Attempt, metrics: dict[str
     facts, rule = attempt.facts, campaign.task.verdict
     value, problem = metrics.get(facts.metric), str(metrics.get("problem", ""))
     edit = Size(facts.lines_added, facts.lines_removed, facts.nodes_added)
-    verdict = judge(value, problem, facts.best_before, edit, rule, facts.direction)
+    seeded = (
+        value is not None
+        and facts.best_before is not None
+        and is_seed_alone(lab.repository, attempt.parent, attempt.commit, facts)
+    )
+    best, way = facts.best_before, facts.direction
+    verdict = judge(value, problem, best, edit, rule, way, seed_alone=seeded)
     if rule.confirm and verdict.status is Status.KEEP and facts.best_before is not None:
         again = run_seed(lab, campaign, attempt.commit, FIRST_SEED, facts.budget_seconds)
         keep(lab, again)

@@ -2,8 +2,8 @@
 
 The rule (nightlab.toml, program.md): a better metric is kept; an equal one (within the
 tolerance) is kept if the program got smaller, as a simplification; a gain within the tolerance
-that adds much code is discarded. Upstream asks the agent to weigh this; a program does it the
-same way every time.
+that adds much code is discarded, and so is another seed whatever it measured. Upstream asks the
+agent to weigh this; a program does it the same way every time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from flows.config import VerdictRule
 from kg.model import Status
+
+SEED_ALONE = "another seed is noise, no improvement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ def judge(
     size: Size,
     rule: VerdictRule,
     direction: str = "minimise",
+    *,
+    seed_alone: bool = False,
 ) -> Verdict:
     """Decide on one result.
 
@@ -54,12 +58,15 @@ def judge(
         size: What the edit did to the amount of code.
         rule: Tolerance and what counts as much code.
         direction: `minimise` or `maximise`.
+        seed_alone: The edit changes nothing but the seed.
     """
     if value is None:
         return Verdict(Status.CRASH, problem or "crash: no result", None)
     if best is None:
         return Verdict(Status.KEEP, "first result of the campaign", None)
     delta = value - best
+    if seed_alone:
+        return Verdict(Status.DISCARD, SEED_ALONE, delta)
     gain = -delta if direction == "minimise" else delta
     word = "lower" if direction == "minimise" else "higher"
     if gain > rule.tolerance:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kg import vocab
 from kg.answering import Rows, condition, how_failed, limited, mean_delta, within_noise
-from kg.board import Board, EvidenceKey, Outcome, Trial
+from kg.board import SEED, Board, EvidenceKey, Outcome, Trial
 from kg.conflict import Tried, conflict_of, tried_of
 from kg.entries import ATTEMPTED, Edits, edit_of
 from kg.query import Asked
@@ -150,7 +150,7 @@ def dead_ends(asked: Asked) -> tuple[Rows, bool]:
     found = [
         (edit, part)
         for edit, part in sums(asked).items()
-        if asked.about(edit.component)
+        if asked.about(edit.component) and edit.knob != SEED  # chance has no end
         if not part.improved and part.worsened + part.equal + part.crashed >= least
     ]
     found.sort(key=lambda pair: (-attempted(pair[1]), *by_name(pair[0])))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
-from kg.board import Board, Row
+from kg.board import SEED, Board, Row
 from kg.build import about
 from kg.terms import LAB, RDF
 
@@ -27,7 +27,7 @@ def open_sweeps(board: Board) -> Iterator[Sweep]:
     attempts = board.attempts
     if not attempts:
         return
-    for knob in sorted({key.knob for key, _ in board.pairs.get(attempts[-1].name, ())}):
+    for knob in sorted(ideas(board, attempts[-1])):
         run = []
         for row in reversed(attempts):
             if all(key.knob != knob for key, _ in board.pairs.get(row.name, ())):
@@ -44,12 +44,17 @@ def sweeps(board: Board, rows: Iterable[Row]) -> list[Sweep]:
     for row in rows:
         if not row.attempt:
             continue
-        knobs = {key.knob for key, _ in board.pairs.get(row.name, ())}
+        knobs = ideas(board, row)
         found += [Sweep(k, tuple(run)) for k, run in running.items() if k not in knobs]
         running = {knob: [*running.get(knob, ()), row] for knob in sorted(knobs)}
     found += [Sweep(knob, tuple(run)) for knob, run in running.items()]
     long = [sweep for sweep in found if len(sweep.rows) >= SHORTEST]
     return sorted(long, key=lambda sweep: (sweep.rows[0].order, sweep.knob))
+
+
+def ideas(board: Board, row: Row) -> set[str]:
+    """Return the knobs an experiment edited, but for the seed: trying seeds explores nothing."""
+    return {key.knob for key, _ in board.pairs.get(row.name, ()) if key.knob != SEED}
 
 
 def sweep_quads(

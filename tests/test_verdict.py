@@ -1,7 +1,7 @@
 import pytest
 
 from flows.config import VerdictRule
-from flows.verdict import Size, judge
+from flows.verdict import SEED_ALONE, Size, judge
 from kg.model import Status
 
 RULE = VerdictRule(tolerance=0.001, much_code=20)
@@ -45,3 +45,12 @@ def test_no_result_is_a_crash_and_the_first_result_is_kept() -> None:
     assert judge(None, "timeout: late", 1.0, SAME, RULE).status is Status.CRASH
     assert judge(None, "timeout: late", 1.0, SAME, RULE).reason == "timeout: late"
     assert judge(3.0, "", None, SAME, RULE).status is Status.KEEP
+
+
+@pytest.mark.parametrize(("value", "size"), [(0.5, SAME), (1.0, LESS), (1.5, SAME)])
+def test_another_seed_is_never_kept(value: float, size: Size) -> None:
+    found = judge(value, "", 1.0, size, RULE, seed_alone=True)
+    assert (found.status, found.reason) == (Status.DISCARD, SEED_ALONE)
+    assert found.delta == pytest.approx(value - 1.0)
+    assert judge(None, "nan", 1.0, size, RULE, seed_alone=True).status is Status.CRASH
+    assert judge(value, "", None, size, RULE, seed_alone=True).status is Status.KEEP
