@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kg import vocab
+from kg.board import SEED
 from kg.check_case import Case, Tried
 from kg.check_model import Alternative, Idea, shown
 from kg.check_values import near_value, number, same_value
@@ -24,7 +25,7 @@ def alternative(case: Case, now: Mapping[str, Value]) -> Alternative | None:
     the same parameter group or component that was never touched. Values are rounded to what a
     person would type, whole numbers stay whole.
     """
-    for idea in case.ideas:
+    for idea in (idea for idea in case.ideas if idea.knob != SEED):  # yet another is none
         for found in (between, other_way, companion):
             answer = found(case, idea, now)
             if answer is not None:

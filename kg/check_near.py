@@ -58,7 +58,7 @@ def partly(case: Case, hits: list[dict[str, Tried]]) -> list[Reason]:
 def beside(case: Case) -> list[Reason]:
     """Return attempts at neighbouring values, and at the same knob where no value is told."""
     found = []
-    for idea in case.ideas:
+    for idea in (idea for idea in case.ideas if idea.knob != SEED):  # no seed is near another
         for pair in reversed(case.tried(idea.knob)):
             key, trial = pair
             if not case.failed(pair):
@@ -73,11 +73,15 @@ def beside(case: Case) -> list[Reason]:
             elif untold:
                 found.append(reason(case, pair, f"tried to {idea.direction} it"))
     if [idea.knob for idea in case.ideas] == [SEED]:
-        found += [
-            reason(case, pair, "tried another seed, which is noise and no improvement")
-            for pair in case.tried(SEED)[-1:]
-        ]
+        found += reseeded(case)
     return found
+
+
+def reseeded(case: Case) -> list[Reason]:
+    """Say of a proposal that is only another seed what it is, whether or not one was tried."""
+    lead = "tried another seed, which is noise and no improvement"
+    told = [reason(case, pair, lead) for pair in case.tried(SEED)[-1:]]
+    return told or [Reason("", "", "another seed is noise and no improvement", SEED)]
 
 
 def passes(case: Case, idea: Idea, pair: Tried) -> bool:
@@ -88,7 +92,12 @@ def passes(case: Case, idea: Idea, pair: Tried) -> bool:
 
 
 def ahead(case: Case, idea: Idea) -> list[Tried]:
-    """Return the attempts in an idea's direction since its knob last moved on the accepted line."""
+    """Return the attempts in an idea's direction since its knob last moved on the accepted line.
+
+    Seeds have no direction: 43 goes no further than 7.
+    """
+    if idea.knob == SEED:
+        return []
     tried = case.tried(idea.knob)
     moves = [pair.trial.order for pair in tried if case.board.names[pair.trial.name].kept]
     since = max(moves, default=(-1, ""))

@@ -101,3 +101,26 @@ def test_a_knob_that_only_follows_is_no_alternative(tmp_path: Path) -> None:
     assert (now["attention.n_head"], now["attention.head_dim"]) == (8, 64.0)
     idea = Idea("attention.head_dim", "attention", "replace", now["attention.head_dim"], "x")
     assert alternative(Case(graph.board("t"), (idea,), Labels(graph), None), now) is None
+
+
+def test_another_seed_is_told_what_it_is_before_anyone_tried_one(tmp_path: Path) -> None:
+    made = memory(tmp_path, night(FAILED))
+    for advice in (
+        asked(made, source(seed=7), campaign="t"),
+        check(made, None, source(), campaign="t", message="seed 7"),
+    ):
+        assert (advice.verdict, advice.exit_code) == (Advised.NEAR, 0)
+        assert advice.summary == "near: another seed is noise and no improvement"
+        assert advice.alternative is None  # not yet another one
+    assert asked(made, source(seed=7, matrix=0.08), campaign="t").verdict is Advised.NEW
+
+
+def test_another_seed_is_told_of_the_one_that_was_tried(tmp_path: Path) -> None:
+    made = memory(tmp_path, night((source(seed=7), 0.98, DISCARD)))
+    said = "t-0001 0000002 tried another seed, which is noise and no improvement: random seed"
+    assert said in asked(made, source(seed=8), campaign="t").summary
+    assert said in check(made, None, source(), campaign="t", message="seed 8").summary
+    more = [(source(seed=number), 1.01, DISCARD) for number in (50, 60, 70)]
+    advice = asked(memory(tmp_path / "more", night(*more)), source(seed=80), campaign="t")
+    assert advice.verdict is Advised.NEAR  # three failures to increase it are no dead end
+    assert advice.reasons[0].text.startswith("t-0003")
