@@ -11,7 +11,7 @@ from kg.board import SEED, Board, EvidenceKey, Outcome, Trial
 from kg.conflict import Tried, conflict_of, tried_of
 from kg.entries import ATTEMPTED, Edits, edit_of
 from kg.query import Asked
-from kg.sums import sums
+from kg.sums import both_sums, sums
 from kg.terms import LAB
 from kg.totals import Sum
 from kg.vocab import Value, value_order
@@ -146,16 +146,17 @@ def by_name(edit: Edits) -> tuple[str, ...]:
 
 def dead_ends(asked: Asked) -> tuple[Rows, bool]:
     """Return what was tried often enough and never improved anything."""
-    least = asked.number("least")
+    least, known = asked.number("least"), both_sums(asked)
     found = [
         (edit, part)
-        for edit, part in sums(asked).items()
+        for edit, part in known.all.items()
         if asked.about(edit.component) and edit.knob != SEED  # chance has no end
         if not part.improved and part.worsened + part.equal + part.crashed >= least
     ]
     found.sort(key=lambda pair: (-attempted(pair[1]), *by_name(pair[0])))
     most = int(asked.number("limit"))
-    return [dead_end(asked, edit, part) for edit, part in found[:most]], len(found) > most
+    rows = [dead_end(asked, edit, part, known.alone.get(edit)) for edit, part in found[:most]]
+    return rows, len(found) > most
 
 
 def attempted(part: Sum) -> int:
@@ -163,23 +164,31 @@ def attempted(part: Sum) -> int:
     return part.improved + part.worsened + part.equal + part.crashed
 
 
-def dead_end(asked: Asked, edit: Edits, part: Sum) -> dict[str, Any]:
-    """Return the sums over one edit, with the attempt that came closest."""
-    closest = part.best(edit.sense)
+def dead_end(asked: Asked, edit: Edits, part: Sum, isolated: Sum | None) -> dict[str, Any]:
+    """Return the sums over one edit, with the attempt that came closest.
+
+    Effects are those of the isolated attempts, where there are any: what a combined attempt cost
+    may be due to the edits beside it.
+    """
+    alone = attempted(isolated) if isolated else 0
+    rest = isolated if isolated and alone else part
+    closest = rest.best(edit.sense)
     cited = asked.graph.cite(closest[1]) if closest else {"experiment": None, "commit": None}
-    inside = within_noise(part.mean, noise_of(asked, closest[1])) if closest else None
-    how = how_failed(part.worsened, part.equal, part.crashed)
+    inside = within_noise(rest.mean, noise_of(asked, closest[1])) if closest else None
+    how = how_failed(rest.worsened, rest.equal, rest.crashed)
+    reason = "inside the noise" if inside and not rest.crashed else how
     return {
         **edit._asdict(),
         "to": edit.to or None,
         "n": attempted(part),
+        "alone": alone,
         "worsened": part.worsened,
         "equal": part.equal,
         "crashed": part.crashed,
-        "mean_delta": part.mean,
+        "mean_delta": rest.mean,
         "best_delta": closest[0] if closest else None,
         "within_noise": inside,
-        "reason": "inside the noise" if inside and not part.crashed else how,
+        "reason": reason if alone else f"{reason}; never isolated",
         **cited,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from kg.board import Board
 from kg.entries import Edits, EvidenceKey, edit_of
@@ -16,26 +17,39 @@ from kg.totals import Sum, merged, sum_of
 from kg.vocab import EVERYTHING
 
 
+class Sums(NamedTuple):
+    """The sums over edits in the scope of a question."""
+
+    all: dict[Edits, Sum]
+    alone: dict[Edits, Sum]  # of the isolated attempts, where there are any
+
+
 def sums(asked: Asked) -> dict[Edits, Sum]:
     """Return the sums over every edit in the scope of a question."""
-    if asked.campaign is not None:
-        (board,) = asked.boards()
-        if "sums" not in board.memo:
-            board.memo["sums"] = by_edit(told_sums([board]))
-        return dict(board.memo["sums"])
-    if asked.as_of is not None:
+    return dict(both_sums(asked).all)
+
+
+def both_sums(asked: Asked) -> Sums:
+    """Return the sums over all attempts and over the isolated ones, added up once."""
+    if asked.campaign is None and asked.as_of is not None:
         return by_edit(told_sums(asked.boards()))
-    if "sums" not in asked.graph.memo:
-        asked.graph.memo["sums"] = by_edit(kept_sums(asked.graph))
-    return dict(asked.graph.memo["sums"])
+    boards = [] if asked.campaign is None else list(asked.boards())
+    memo = boards[0].memo if boards else asked.graph.memo
+    if "sums" not in memo:
+        memo["sums"] = by_edit(told_sums(boards) if boards else kept_sums(asked.graph))
+    found: Sums = memo["sums"]
+    return found
 
 
-def by_edit(found: Iterable[tuple[EvidenceKey, Sum]]) -> dict[Edits, Sum]:
-    """Add up what belongs to one edit, alone or combined, whichever optimizer it touched."""
+def by_edit(found: Iterable[tuple[EvidenceKey, Sum]]) -> Sums:
+    """Add up what belongs to one edit, whichever optimizer it touched."""
     parts: dict[Edits, list[Sum]] = {}
+    alone: dict[Edits, list[Sum]] = {}
     for key, part in found:
         parts.setdefault(edit_of(key), []).append(part)
-    return {edit: merged(list_) for edit, list_ in parts.items()}
+        if key.isolated:
+            alone.setdefault(edit_of(key), []).append(part)
+    return Sums(*({edit: merged(list_) for edit, list_ in d.items()} for d in (parts, alone)))
 
 
 def told_sums(boards: Iterable[Board]) -> Iterator[tuple[EvidenceKey, Sum]]:
