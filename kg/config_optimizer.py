@@ -31,6 +31,7 @@ GROUP_KNOBS = {"eps": "optimizer.adam_eps", "ns_steps": "optimizer.muon_ns_steps
 def group_settings(program: Program, names: Names, optimizers: Optimizers) -> Iterator[Setting]:
     """Yield the settings of every parameter group, and `optimizer.kind`."""
     yield from kind_setting(program, optimizers)
+    yield from written_settings(program, names, optimizers)
     for group in optimizers.groups:
         for key, value in group.entries.items():
             for setting in entry_settings(program, names, group, key, value):
@@ -41,6 +42,21 @@ def group_settings(program: Program, names: Names, optimizers: Optimizers) -> It
                     overridden_at=line,
                     secondary=not is_known_holder(group.holder),
                 )
+
+
+# What the loop writes that has a schedule of its own, read from its shape.
+SCHEDULED = frozenset({"lr", "initial_lr", "momentum", "betas", "beta1", "weight_decay"})
+
+
+def written_settings(program: Program, names: Names, optimizers: Optimizers) -> Iterator[Setting]:
+    """Yield what the loop makes of any other entry: `group["ns_steps"] = 3 if early else 5`."""
+    for write in optimizers.overwrites:
+        if write.key in SCHEDULED:
+            continue
+        groups = [group for group in optimizers.groups if write.key in group.entries]
+        for group in groups[:1]:
+            site = Site(f"loop > {write.key}", "", write.statement.span, Rank.ARGUMENT)
+            yield make_setting(program, names, group_knob(group, write.key), write.value, site)
 
 
 def kind_setting(program: Program, optimizers: Optimizers) -> Iterator[Setting]:

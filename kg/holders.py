@@ -72,7 +72,9 @@ def filtered_by(node: ast.expr) -> str:
     return ""
 
 
-LAYER_PART: Final = re.compile(r"attn|attention|mlp|ffn|c_q|c_k|c_v|c_fc|c_proj|weight|^h\.|block")
+LAYER_PART: Final = re.compile(
+    r"attn|attention|mlp|ffn|c_q|c_k|c_v|c_fc|c_proj|(?:^|\.)weight|^h\.|block"
+)
 
 
 def held_names(node: ast.expr, statement: Statement, names: Names) -> Iterator[str]:

@@ -75,6 +75,8 @@ class Symbols:
             return self.of(node.value)
         if isinstance(node, ast.IfExp):
             return either(self.of(node.body), self.of(node.orelse))
+        if isinstance(node, ast.List | ast.Tuple):
+            return "|".join(dict.fromkeys(filter(None, map(self.of, node.elts))))
         if isinstance(node, ast.UnaryOp):
             inner = self.of(node.operand)
             return f"-{inner}" if inner else ""
@@ -134,6 +136,8 @@ class Symbols:
         if left and right:
             if sign == "*" and left == right and canonical(node.left) == canonical(node.right):
                 return f"{left}^2"
+            if left == right and sign in "+-" and not is_plain(node):
+                return left  # two projections of one hidden layer
             return f"{left}{sign}{right}"
         active, other = (left, node.right) if left else (right, node.left)
         if any(isinstance(n, ast.Call) and callee(n) in RANDOM for n in ast.walk(other)):
@@ -156,6 +160,11 @@ class Symbols:
         if isinstance(other, ast.Attribute | ast.Subscript | ast.Compare) or is_mask(other):
             return active  # a learned gain or a mask leaves the function as it is
         return GATED.get(active, f"{active}-glu")
+
+
+def is_plain(node: ast.BinOp) -> bool:
+    """Tell whether a sum is of the same function's own values, not of projections of them."""
+    return not any(isinstance(side, ast.Call) for side in (node.left, node.right))
 
 
 def is_mask(node: ast.expr) -> bool:

@@ -158,11 +158,15 @@ def rate_given(statement: Statement, called: re.Pattern[str]) -> str:
         name = callee(call)
         if not called.search(name):
             continue
-        named = [k.value for k in call.keywords if k.arg in ("p", "rate", "prob", "drop_prob")]
+        named = [k.value for k in call.keywords if k.arg in RATES]
         given = named or call.args[0 if name[:1].isupper() else 1 :][:1]
         if given:
-            return canonical(given[0])
+            trained = isinstance(given[0], ast.IfExp) and "training" in canonical(given[0].test)
+            return canonical(given[0].body if trained else given[0])  # type: ignore[attr-defined]
     return ""
+
+
+RATES = ("p", "rate", "prob", "drop_prob", "dropout_p")
 
 
 def own_text(statement: Statement, rule: Feature) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kg.anonymous import body_text
+from kg.branching import excludes
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
 from kg.fold import number_of
@@ -119,6 +120,8 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
                     yield from every_n(program, names, statement, target.attr, value)
             if is_forward(scope):
                 for part in sorted(branches_in(statement.node)):
+                    if in_either(statement, part, program.by_scope[scope]):
+                        continue
                     yield from every_n(program, names, statement, part, None)
     for scope in roles.scopes(Role.MODEL):
         for statement in program.by_scope.get(scope, []):
@@ -134,6 +137,12 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
                 setting = make_setting(program, names, "model.layer_loops", number or count, site)
                 head = program.span(extra)[0], program.span(extra.iter)[1]
                 yield replace(setting, covers=(head,))
+
+
+def in_either(statement: Statement, part: str, body: list[Statement]) -> bool:
+    """Tell whether a part of the block is called in either case of a test over a statement."""
+    calls = [s for s in body if not hasattr(s.node, "body") and part in branches_in(s.node)]
+    return any(excludes(statement, other) or excludes(other, statement) for other in calls)
 
 
 def repeated_loop(loops: list[ast.For], names: Names, scope: str) -> ast.For | None:
@@ -197,6 +206,8 @@ def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
         role = roles.of(statement.scope)
         if role not in (Role.MODEL, Role.ATTENTION):
             continue
+        if role is Role.MODEL and any(isinstance(p, ast.For) for p in statement.parents):
+            continue  # of what goes from layer to layer, not of the logits
         for node in ast.walk(statement.node):
             cap = cap_of(node)
             if cap is not None:

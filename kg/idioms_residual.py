@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, TypeGuard
 
+from kg.branching import excludes
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
+from kg.idioms_activation import RANDOM
 from kg.idioms_attention import BACKENDS
-from kg.program import Program
+from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_plain_number, make_setting, make_value
 from kg.stream import Update, branches_in, stream_updates, terms
@@ -24,16 +26,20 @@ def residual_settings(program: Program, names: Names, roles: Roles) -> Iterator[
     for scope in roles.scopes(Role.BLOCK):
         if scope not in program.functions or scope.endswith("__init__"):
             continue
-        consumed: set[str] = set()
+        before: list[tuple[Statement, set[str]]] = []  # the joins so far
         order: list[str] = []
         for update in stream_updates(program.by_scope.get(scope, [])):
             parts = branches_in(update.whole)
             if not is_join(update):
                 continue
+            consumed: set[str] = set()
+            for earlier, joined in before:
+                consumed |= set() if excludes(earlier, update.statement) else joined
             yield from joint_settings(update, consumed, scope)
             yield from scale_settings(program, names, update, consumed)
             order += sorted(parts - consumed)
             consumed |= parts
+            before.append((update.statement, parts))
             if len(order) == len(consumed) == 2 and len(parts) == 1:
                 site = Site(f"{scope} > order", scope, update.statement.span, Rank.IDIOM)
                 words = " then ".join(order)
@@ -81,8 +87,16 @@ def scale_settings(
                 knob = "residual.rezero" if kind == "0" else "residual.layer_scale"
                 setting = make_value(knob, kind, site)
                 yield replace(setting, covers=definitions(program, factor))
-            elif not isinstance(factor, ast.Name) or factor.id.isupper():
+            elif not is_local(factor):
                 yield make_setting(program, names, "residual.branch_scale", factor, site)
+
+
+def is_local(factor: ast.expr) -> bool:
+    """Tell whether a factor is a local, or an item of one: a mask, what a caller hands on."""
+    if any(isinstance(n, ast.Call) and callee(n) in RANDOM for n in ast.walk(factor)):
+        return True
+    root = factor.value if isinstance(factor, ast.Subscript) else factor
+    return isinstance(root, ast.Name) and not root.id.isupper()
 
 
 def learned_from(names: Names, node: ast.expr) -> str | None:
