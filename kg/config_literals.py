@@ -139,7 +139,7 @@ def name_settings(
 
 def is_gate(knob: str | None, scope: str) -> bool:
     """Tell whether a local is called as value embeddings' gates are: attention has others."""
-    return bool(scope) and (knob or "").startswith("embedding.value_embeds.gate_")
+    return bool(scope) and re.match(r"embedding\.value_embeds\.gate_", knob or "") is not None
 
 
 def conditional(
