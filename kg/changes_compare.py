@@ -53,6 +53,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
+    found = [of_rezero(difference, old, new) for difference in found]
     read = [difference for difference in found if not is_loose(difference)]
     found = [valued(one, where) for one in tidy(without_followers(found, where))]
     known = [difference for difference in found if not is_loose(difference)]
@@ -87,6 +88,20 @@ def is_restated(difference: Difference, old: Analysis, new: Analysis) -> bool:
     places = (old if difference.old is None else new).configuration.places
     groups = [p for p in places if BETA.match(p.knob) and p.knob.endswith(shared.group(1))]
     return bool(groups) and any(p.folded == side.folded for p in groups)
+
+
+def of_rezero(difference: Difference, old: Analysis, new: Analysis) -> Difference:
+    """Call a learned gain of another branch what that of the first one is: from zero, ReZero."""
+    gains = all(
+        any(place.knob == REZERO for place in side.configuration.places) for side in (old, new)
+    )
+    if difference.knob != "residual.layer_scale" or not gains:
+        return difference
+    sides = [side and replace(side, knob=REZERO) for side in (difference.old, difference.new)]
+    return replace(difference, old=sides[0], new=sides[1])
+
+
+REZERO = "residual.rezero"
 
 
 def as_rewritten(change: Change, old: Analysis, new: Analysis) -> Change:

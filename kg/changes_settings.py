@@ -165,10 +165,13 @@ def with_literals(found: Difference) -> Difference:
     numbers = one_number(sorted(old.parts - new.parts), sorted(new.parts - old.parts))
     if numbers is None:
         return found
+    amounts = [float(number) for number in numbers]
+    if all(amounts) and any(f"/{numbers[0]})" in text for text in old.parts - new.parts):
+        amounts = [1 / amount for amount in amounts]  # a share: `size // 4` is more than `// 8`
     return replace(
         found,
-        old=replace(old, value=numbers[0], folded=float(numbers[0]), parts=frozenset()),
-        new=replace(new, value=numbers[1], folded=float(numbers[1]), parts=frozenset()),
+        old=replace(old, value=numbers[0], folded=amounts[0], parts=frozenset()),
+        new=replace(new, value=numbers[1], folded=amounts[1], parts=frozenset()),
     )
 
 

@@ -42,7 +42,7 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
                 node = node.value
             if not any(pattern.match(node.attr) for pattern, _ in HOLDERS):
                 return node.attr
-        chosen = filtered_by(node)
+        chosen = "scalar" if is_small(node) else filtered_by(node)
         if chosen:
             return chosen
         for name in held_names(node, statement, names):
@@ -59,6 +59,15 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
             return "all" if whole else canonical(part.value).rpartition(".")[2]
     words = list(node_names(params))
     return re.sub(r"_?(params?|parameters|group)$", "", words[0]) if words else ""
+
+
+def is_small(node: ast.expr) -> bool:
+    """Tell whether `[p for p in ... if p.ndim != 2]` picks what is no matrix."""
+    tests = node.generators[0].ifs if isinstance(node, ast.ListComp) else []
+    return any(SMALL.search(canonical(test)) for test in tests)
+
+
+SMALL: Final = re.compile(r"\.(?:ndim|dim\(\))(?:!=2|<2|<=1|==[01])\)?$")
 
 
 def filtered_by(node: ast.expr) -> str:

@@ -52,6 +52,28 @@ def missing(one: Program, other: Program) -> list[Statement]:
             rest[statement.key] = left - 1
         else:
             found.append(statement)
+    return within_missing(found, one)
+
+
+def within_missing(found: list[Statement], one: Program) -> list[Statement]:
+    """Take, of several equal statements, the one that stands under a missing header.
+
+    Of two `return x` the one goes with the test it stood under.
+    """
+    headers = {id(other.node) for other in found}
+    taken = {id(other) for other in found}
+
+    def under(statement: Statement) -> bool:
+        return any(id(parent) in headers for parent in statement.parents)
+
+    for place, statement in enumerate(found):
+        twins = () if under(statement) else one.by_scope[statement.scope]
+        twin = next(
+            (t for t in twins if t.key == statement.key and id(t) not in taken and under(t)), None
+        )
+        if twin is not None:
+            found[place] = twin
+            taken.add(id(twin))
     return found
 
 

@@ -89,3 +89,44 @@ def test_a_second_projection_of_a_hidden_layer_leaves_its_activation():
         ("        return self.down(h)", "        return self.down(h) + F.linear(h, self.w)")
     )
     assert "mlp.activation" not in {change.knob for change in changes(GPT, after)}
+
+
+SKIPS = "        if self.training and torch.rand(1).item() < 0.2:\n            return x\n"
+
+
+def test_a_return_goes_with_the_test_it_stood_under():
+    skipping = edited((JOINS, SKIPS + JOINS))
+    (change,) = changes(skipping, edited(("DEPTH = 6 ", "DEPTH = 6  ")))
+    assert (change.knob, str(change.change_type)) == ("regularization.stochastic_depth", "remove")
+
+
+def test_a_smaller_share_is_a_decrease():
+    kept = (
+        ACT
+        + "        floor = h.topk(h.size(-1) // 4, dim=-1).values[..., -1:]\n"
+        + ("        h = h * (h >= floor)\n")
+    )
+    some = edited((ACT, kept))
+    (change,) = changes(some, some.replace("// 4, dim", "// 8, dim"))
+    assert (change.knob, str(change.change_type)) == ("mlp.sparsity", "decrease")
+
+
+def test_a_gain_of_the_other_branch_as_well_is_rezero_still():
+    gain = MLP + "        self.attn_gain = nn.Parameter(torch.zeros(1))\n"
+    one = edited((MLP, gain), (JOINS, JOINS.replace("+ self.attn", "+ self.attn_gain * self.attn")))
+    two = edited(
+        (gain, gain + gain.removeprefix(MLP).replace("attn", "mlp")),
+        ("+ self.mlp(norm", "+ self.mlp_gain * self.mlp(norm"),
+        source=one,
+    )
+    assert [c.knob for c in changes(one, two)] == ["residual.rezero"]
+
+
+def test_a_group_of_what_is_no_matrix_is_not_that_of_the_matrices():
+    group = (
+        '            dict(kind="adamw", params=[p for p in self.h.parameters() if p.ndim != 2],\n'
+        "                 lr=scalar_lr * 0.02, betas=adam_betas, eps=1e-10, weight_decay=0.0),\n"
+    )
+    apart = edited(("        groups = [\n", "        groups = [\n" + group))
+    (change,) = changes(apart, apart.replace("scalar_lr * 0.02", "scalar_lr * 0.04"))
+    assert (change.knob, str(change.change_type)) == ("optimizer.scalar_lr", "increase")
