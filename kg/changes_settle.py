@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from typing import Final
 
 from kg.changes_led import brings_weights, sorts_parameters
 from kg.changes_settings import Difference
@@ -12,10 +11,7 @@ from kg.changes_tidy import is_structural, lines_of, one_sided, path_of
 from kg.config import Analysis
 from kg.knobs import component_of
 from kg.structure import Cluster, Homes
-from kg.structure_knobs import UNSPECIFIED
-
-# Where the parameters of a new module are put, and what they start from.
-FOLLOWING: Final = frozenset({"optimizer.groups", "init.scheme"})
+from kg.structure_knobs import FOLLOWING, UNSPECIFIED
 
 
 def without_sorted(
@@ -48,8 +44,11 @@ def settle(
     """
     new_parts = [d for d in known if one_sided(d) and is_structural(d)]
     brought = any(brings_weights(where.of(*lines_of([d]))) for d in new_parts)
-    told = [[group] for knob, group in named if knob and knob not in FOLLOWING]
-    brought = brought or any(brings_weights(groups) for groups in told)
+    following = {id(group) for knob, group in named if not knob or knob in FOLLOWING}
+    every = {id(group): group for groups in where.places.values() for group in groups}
+    brought = brought or any(
+        brings_weights([group]) for key, group in every.items() if key not in following
+    )
     kept: list[Difference] = []
     settled: set[int] = set()
     open_ids = {id(group): knob for knob, group in named}

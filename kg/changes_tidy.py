@@ -69,6 +69,20 @@ def tidy(found: list[Difference]) -> list[Difference]:
     if "optimizer.kind" in knobs:
         dropped |= {d.knob for d in found if " > group " in path_of(d) and one_sided(d)}
         dropped |= {d.knob for d in found if SCHEDULES.match(d.knob) and one_sided(d)}
+    dropped |= parts_of_heads(found)
+    if "schedule.muon_momentum" in knobs:
+        dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
+    if any(d.knob == "mlp.expansion" and one_sided(d) for d in found):
+        dropped |= {"mlp.expansion"} if "mlp.activation" in knobs else set()  # another kind of MLP
+    found = [d for d in found if not (one_sided(d) and only_repeats(d))]
+    if any(DROPOUTS.match(d.knob) and is_structural(d) for d in found):
+        dropped |= {d.knob for d in found if DROPOUTS.match(d.knob) and not is_structural(d)}
+    return [*split_betas(d for d in found if d.knob not in dropped)]
+
+
+def parts_of_heads(found: list[Difference]) -> set[str]:
+    """Return the knobs that only say what another one says: a gate's parts, a phase's shape."""
+    dropped: set[str] = set()
     gates = {d.knob for d in found if GATE.match(d.knob) and one_sided(d)}
     if gates:
         dropped |= {"init.ve_gate", *sorted(gates)[1:]}  # the gate as a whole
@@ -81,14 +95,7 @@ def tidy(found: list[Difference]) -> list[Difference]:
         dropped.add("schedule.lr_shape")  # a phase put in or taken out says the shape
     if any(d.knob == "schedule.adam_momentum" for d in found):
         dropped |= {d.knob for d in found if ADAM_BETA.match(d.knob) and one_sided(d)}
-    if "schedule.muon_momentum" in knobs:
-        dropped |= {d.knob for d in found if "muon_momentum_" in d.knob and one_sided(d)}
-    if any(d.knob == "mlp.expansion" and one_sided(d) for d in found):
-        dropped |= {"mlp.expansion"} if "mlp.activation" in knobs else set()  # another kind of MLP
-    found = [d for d in found if not (one_sided(d) and only_repeats(d))]
-    if any(DROPOUTS.match(d.knob) and is_structural(d) for d in found):
-        dropped |= {d.knob for d in found if DROPOUTS.match(d.knob) and not is_structural(d)}
-    return [*split_betas(d for d in found if d.knob not in dropped)]
+    return dropped
 
 
 def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:

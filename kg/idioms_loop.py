@@ -56,7 +56,7 @@ def rate_factor(program: Program, names: Names, optimizers: Optimizers) -> Itera
         own += bent
         site = replace(site, path="loop > rate")
         shape = make_value("schedule.lr_shape", " * ".join(own) or "none", site)
-        yield replace(shape, token=str(own), exact=True, hidden=True)
+        yield replace(shape, token=str(own), exact=True, hidden=True, covers=spans)
         return
 
 

@@ -215,7 +215,11 @@ def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
                 site = Site(
                     f"{statement.scope} > tanh", statement.scope, statement.span, Rank.IDIOM
                 )
-                yield replace(make_setting(program, names, knob, cap, site), token=canonical(cap))
+                bound = names.definition(cap, statement.scope)
+                made = bound[0] if bound is not None else cap
+                setting = replace(make_setting(program, names, knob, made, site), probe=())
+                spans = (program.span(made),) if hasattr(made, "lineno") else ()
+                yield replace(setting, token=canonical(made), covers=spans)
 
 
 def cap_of(node: ast.AST) -> ast.expr | None:

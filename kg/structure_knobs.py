@@ -132,12 +132,15 @@ def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
     if 2 * votes.get(PORT, 0) >= sum(votes.values()):
         return PORT
     named = {k: n for k, n in votes.items() if component_of(k) != "other"} or votes
+    named = {k: n for k, n in named.items() if k not in FOLLOWING} or named
     told = {k: n for k, n in named.items() if k not in NAMELESS}
     if 3 * sum(told.values()) >= sum(named.values()):
         named = told or named  # a third of an edit that has a name names it
     return max(sorted(named), key=lambda knob: named[knob])
 
 
+# Where the parameters of a new module are put, and what they start from.
+FOLLOWING: Final = frozenset({"optimizer.groups", "init.scheme"})
 LOOP: Final = frozenset({"optimizer.loop", UNSPECIFIED})  # what a rate is written under
 
 

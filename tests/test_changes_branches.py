@@ -130,3 +130,23 @@ def test_a_group_of_what_is_no_matrix_is_not_that_of_the_matrices():
     apart = edited(("        groups = [\n", "        groups = [\n" + group))
     (change,) = changes(apart, apart.replace("scalar_lr * 0.02", "scalar_lr * 0.04"))
     assert (change.knob, str(change.change_type)) == ("optimizer.scalar_lr", "increase")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "wanted"),
+    [
+        (
+            [("        softcap = 15\n", "        softcap = self.cap.abs() + 1.0\n"),
+             ("        self.x0_lambdas = nn",
+              "        self.cap = nn.Parameter(torch.tensor(15.0))\n        self.x0_lambdas = nn")],
+            "head.softcap replace none 15 -> self.cap.abs() + 1.0",
+        ),
+        (
+            [("* get_lr_multiplier(progress)",
+              "* get_lr_multiplier(progress) * min(1.0, (step + 1) / 100)")],
+            "schedule.lr_shape replace both none -> min(1.0,((step+1)/100))",
+        ),
+    ],
+)  # fmt: skip
+def test_a_number_that_becomes_code_is_replaced(pairs, wanted):
+    assert short(changes(GPT, edited(*pairs))) == [wanted]
