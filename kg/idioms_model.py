@@ -218,7 +218,7 @@ def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
                 bound = names.definition(cap, statement.scope)
                 made = bound[0] if bound is not None else cap
                 setting = replace(make_setting(program, names, knob, made, site), probe=())
-                spans = (program.span(made),) if hasattr(made, "lineno") else ()
+                spans = (program.span(made),) if bound and program.source(made) else ()
                 yield replace(setting, token=canonical(made), covers=spans)
 
 
