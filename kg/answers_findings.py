@@ -11,7 +11,7 @@ from kg.board import SEED, Board, EvidenceKey, Outcome, Trial
 from kg.conflict import Tried, conflict_of, tried_of
 from kg.entries import ATTEMPTED, Edits, edit_of
 from kg.query import Asked
-from kg.sums import both_sums, sums
+from kg.sums import both_sums
 from kg.terms import LAB
 from kg.totals import Sum
 from kg.vocab import Value, value_order
@@ -212,9 +212,10 @@ def clearest(row: dict[str, Any]) -> tuple[Any, ...]:
 def fleet_conflicts(asked: Asked) -> tuple[Rows, bool]:
     """Return the edits with opposite outcomes over all campaigns."""
     wanted = asked.text("knob")
-    found = []
-    for edit, part in sums(asked).items():
-        gain, loss = part.ends[2:]
+    known, found = both_sums(asked), []
+    for edit, part in known.all.items():
+        alone = known.alone.get(edit, part)
+        gain, loss = (one or any_ for one, any_ in zip(alone.ends[2:], part.ends[2:], strict=True))
         if gain and loss and wanted in ("", edit.knob):
             found.append((min(abs(gain[0]), abs(loss[0])), edit, part, gain, loss))
     found.sort(key=lambda pair: (-pair[0], *by_name(pair[1])))
@@ -248,7 +249,7 @@ def fleet_conflict(
 
 def conflict_row(board: Board, tried: Tried) -> dict[str, Any] | None:
     """Return one conflict, None where outcomes agree."""
-    conflict = conflict_of(board, tried)
+    conflict = conflict_of(board, tried, board.noise)
     if conflict is None:
         return None
     good, bad = conflict.improved, conflict.worsened

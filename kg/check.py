@@ -237,21 +237,24 @@ def with_fleet(graph: Graph, advice: Advice, campaign: str, proposal: Proposal) 
 def elsewhere(idea: Idea, same: list[check_fleet.Elsewhere], labels: Labels) -> Reason:
     """Return what became of one edit in other campaigns, metric by metric, with its best one.
 
-    That is the best improvement, else the attempt that came closest to one.
+    That is the best improvement, else the attempt that came closest to one; of isolated attempts,
+    where there are any.
     """
     metrics: dict[tuple[str, str], list[check_fleet.Elsewhere]] = {}
     for one in same:
         metrics.setdefault((one.key.metric, one.key.sense), []).append(one)
-    counts = {
-        scale: (sum(one.trial.outcome == Outcome.IMPROVED for one in found), len(found))
-        for scale, found in metrics.items()
-    }
-    ranked = sorted(counts, key=lambda scale: (*(-n for n in counts[scale]), scale))
-    parts = ["{} of {}".format(*counts[scale]) for scale in ranked]
+    kinds = {scale: check_fleet.telling(found) for scale, found in metrics.items()}
+
+    def rank(scale: tuple[str, str]) -> tuple[bool, int, int, tuple[str, str]]:
+        found, how = kinds[scale]
+        return how == check_fleet.COMBINED, -improved(found), -len(found), scale
+
+    ranked = sorted(kinds, key=rank)
+    parts = [f"{improved(found)} of {len(found)}{how}" for found, how in (kinds[s] for s in ranked)]
     if len(ranked) > 1:
         parts = [f"{part} by {metric}" for part, (metric, _) in zip(parts, ranked, strict=True)]
     metric, sense = ranked[0]
-    found = [one.trial for one in metrics[ranked[0]]]
+    found = [one.trial for one in kinds[ranked[0]][0]]
     good = [trial for trial in found if trial.outcome == Outcome.IMPROVED]
     trial = best_trial(good or found, sense) or min(found, key=lambda trial: trial.name)
     value = shown(idea.new) if idea.new is not None else idea.direction
@@ -267,3 +270,8 @@ def elsewhere(idea: Idea, same: list[check_fleet.Elsewhere], labels: Labels) -> 
         trial.outcome,
         trial.delta,
     )
+
+
+def improved(found: Iterable[check_fleet.Elsewhere]) -> int:
+    """Return how many attempts improved."""
+    return sum(one.trial.outcome == Outcome.IMPROVED for one in found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from kg import vocab
@@ -66,7 +66,7 @@ def other_way(case: Case, idea: Idea, now: Mapping[str, Value]) -> Alternative |
     known = any(same_value(step, pair.trial.old) for pair in pairs)
     if known or same_value(step, base) or (isinstance(step, int) and step < 1):
         return None
-    last = pairs[-1].trial if pairs else None
+    last = next((pair.trial for pair in telling(pairs)[::-1]), None)
     text = f"{case.labels(idea.knob)} {shown(step)}: no attempt to {opposite} it yet"
     return Alternative(
         idea.knob, step, text, last.name if last else "", last.commit if last else ""
@@ -107,12 +107,23 @@ def start_of(idea: Idea, now: Mapping[str, Value]) -> float | None:
     return number(idea.old if idea.old is not None else now.get(idea.knob))
 
 
-def failures(case: Case, idea: Idea) -> Iterator[tuple[float, Tried]]:
-    """Yield the values that failed in an idea's direction, with their attempts."""
-    for pair in case.tried(idea.knob):
-        value = number(pair.trial.new)
-        if value is not None and pair.key.direction == idea.direction and case.failed(pair):
-            yield value, pair
+def failures(case: Case, idea: Idea) -> list[tuple[float, Tried]]:
+    """Return the values that failed in an idea's direction, with their attempts.
+
+    Isolated ones where there are any: a combined failure may be due to the other edits.
+    """
+    failed = [
+        pair
+        for pair in case.tried(idea.knob)
+        if pair.key.direction == idea.direction and case.failed(pair)
+    ]
+    valued = [pair for pair in failed if number(pair.trial.new) is not None]
+    return [(number(pair.trial.new) or 0.0, pair) for pair in telling(valued)]
+
+
+def telling(pairs: list[Tried]) -> list[Tried]:
+    """Return the isolated attempts among some, all of them where none is."""
+    return [pair for pair in pairs if pair.key.isolated] or pairs
 
 
 def untried(case: Case, idea: Idea, value: Value) -> bool:

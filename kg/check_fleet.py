@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pyoxigraph import Literal, NamedNode
@@ -18,6 +18,7 @@ from kg.terms import LAB
 from kg.vocab import name_of
 
 EVIDENCE = "/evidence/"
+COMBINED: Final = " combined"
 
 
 class Elsewhere(NamedTuple):
@@ -57,6 +58,14 @@ def attempts(graph: Graph, knob: str) -> tuple[Elsewhere, ...]:
     if knob not in known:
         known[knob] = tuple(read(graph, knob))
     return known[knob]
+
+
+def telling(found: list[Elsewhere]) -> tuple[list[Elsewhere], str]:
+    """Return the isolated attempts among some, all where none is, and in words which they are."""
+    alone = [one for one in found if one.key.isolated]
+    if not alone:
+        return found, COMBINED
+    return alone, " alone" if len(alone) < len(found) else ""
 
 
 def read(graph: Graph, knob: str) -> Iterator[Elsewhere]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyoxigraph import Literal, NamedNode, Quad
 
@@ -13,6 +13,8 @@ from kg.board import Board, EvidenceKey, Outcome, Trial
 from kg.build import about, double, text
 from kg.terms import LAB, RDF
 from kg.vocab import Value
+
+Made = tuple[EvidenceKey, Trial]
 
 
 class Tried(NamedTuple):
@@ -34,23 +36,27 @@ class Conflict(NamedTuple):
     tried: Tried
     improved: Trial
     worsened: Trial
+    alone: tuple[bool, bool]  # whether each of the two is isolated
     n_improved: int
     n_worsened: int
     differs: tuple[str, ...]  # knobs that stood differently on the accepted line
 
 
-def conflict_of(board: Board, tried: Tried, until: int | None = None) -> Conflict | None:
+def conflict_of(board: Board, tried: Tried, noise: float | None = None) -> Conflict | None:
     """Return the conflict over one edit, None where outcomes agree.
 
-    The pair shown is the one that is most alike: the very same edit if there is such a pair, and
-    the two nearest in time, because least has changed between them.
+    The pair shown is of isolated attempts if there are any, then of effects beyond the noise,
+    then the one that is most alike: the very same edit if there is such a pair, and the two
+    nearest in time, because least has changed between them.
     """
-    trials = [t for t in trials_about(board, tried) if until is None or t.seq <= until]
-    good = [t for t in trials if t.outcome == Outcome.IMPROVED and t.delta is not None]
-    bad = [t for t in trials if t.outcome == Outcome.WORSENED and t.delta is not None]
+    pairs = [pair for pair in trials_about(board, tried) if pair[1].delta is not None]
+    good = [pair for pair in pairs if pair[1].outcome == Outcome.IMPROVED]
+    bad = [pair for pair in pairs if pair[1].outcome == Outcome.WORSENED]
     if not good or not bad:
         return None
-    improved, worsened = min(product(good, bad), key=closeness)
+    (helped, improved), (hurt, worsened) = min(
+        product(good, bad), key=lambda found: telling(found[0], found[1], noise)
+    )
     mine, other = context(board, improved), context(board, worsened)
     differs = sorted(
         knob for knob in mine.keys() | other.keys() if mine.get(knob) != other.get(knob)
@@ -59,30 +65,33 @@ def conflict_of(board: Board, tried: Tried, until: int | None = None) -> Conflic
         tried,
         improved,
         worsened,
+        (helped.isolated, hurt.isolated),
         len(good),
         len(bad),
         tuple(knob for knob in differs if knob != tried.knob),
     )
 
 
-def closeness(pair: tuple[Trial, Trial]) -> tuple[bool, int, tuple[int, str], tuple[int, str]]:
-    """Return how far apart a good and a bad trial are, the smallest first."""
-    good, bad = pair
+def telling(helped: Made, hurt: Made, noise: float | None) -> tuple[Any, ...]:
+    """Return what pairs of a good and a bad attempt are ordered by, the most telling first."""
+    good, bad = helped[1], hurt[1]
+    combined = (not helped[0].isolated) + (not hurt[0].isolated)
+    inside = sum(noise is not None and abs(trial.delta or 0.0) <= noise for trial in (good, bad))
     apart = (good.old, good.new) != (bad.old, bad.new)
-    return apart, abs(good.seq - bad.seq), good.order, bad.order
+    return combined, inside, apart, abs(good.seq - bad.seq), good.order, bad.order
 
 
-def trials_about(board: Board, tried: Tried) -> list[Trial]:
+def trials_about(board: Board, tried: Tried) -> list[Made]:
     """Return the trials of an edit, alone or combined, whichever optimizer it touched."""
     keys = board.about.get(tried.knob, ())
     return sorted(
         (
-            trial
+            (key, trial)
             for key in keys
             if (key.direction, key.to) == (tried.direction, tried.to)
             for trial in board.evidence[key]
         ),
-        key=lambda trial: trial.order,
+        key=lambda pair: (pair[1].order, pair[0]),
     )
 
 
@@ -99,7 +108,10 @@ def context(board: Board, trial: Trial) -> dict[str, Value]:
 
 
 def conflict_quads(campaign: NamedNode, board: Board, tried: Tried) -> Iterator[Quad]:
-    """Yield the node of one conflict, nothing where there is none."""
+    """Yield the node of one conflict, nothing where there is none.
+
+    Without the noise, which later experiments tell better: a node holds what is said of it.
+    """
     conflict = conflict_of(board, tried)
     if conflict is None:
         return

@@ -11,6 +11,7 @@ from kg.answering import best_trial, count, how_failed, within_noise
 from kg.board import SEED, EvidenceKey, Outcome, Trial
 from kg.check_alternative import alternative
 from kg.check_case import FAILED, Case
+from kg.check_case import Tried as Pair
 from kg.check_model import Idea, shown
 from kg.check_values import same_value, unnamed
 from kg.conflict import Conflict, Tried, conflict_of, tried_of
@@ -43,10 +44,10 @@ class Chunk:
     level: float = 0.0
     conflict: Conflict | None = None  # beyond the noise
 
-    def with_outcome(self, *outcomes: str) -> list[Trial]:
-        """Return the attempts that came out so, the latest first."""
-        found = [trial for _, trial in self.pairs if trial.outcome in outcomes]
-        return sorted(found, key=lambda trial: trial.order, reverse=True)
+    def with_outcome(self, *outcomes: str) -> list[Pair]:
+        """Return the attempts that came out so, isolated ones first, then the latest."""
+        found = [Pair(*pair) for pair in self.pairs if pair[1].outcome in outcomes]
+        return sorted(found, key=lambda pair: (pair.key.isolated, pair.trial.order), reverse=True)
 
 
 def head_line(scene: Scene) -> Line:
@@ -99,13 +100,21 @@ def chunks_of(scene: Scene) -> Iterator[Chunk]:
         yield chunk
 
 
-def failures(scene: Scene, chunk: Chunk) -> list[Trial]:
-    """Return the attempts since the edit last helped that were not accepted, the latest first."""
+def failures(scene: Scene, chunk: Chunk) -> list[Pair]:
+    """Return the attempts since the edit last helped that were not accepted.
+
+    What was accepted with other edits, or inside the noise, does not show that it helped: four
+    isolated failures of +0.05 had been hidden by two combined wins of less than the noise.
+    """
     names = scene.board.names
-    good = chunk.with_outcome(Outcome.IMPROVED)
-    since = good[0].order if good else (-1, "")
+    good = [
+        pair.trial.order
+        for pair in chunk.with_outcome(Outcome.IMPROVED)
+        if pair.key.isolated and within_noise(pair.trial.delta, scene.noise) is not True
+    ]
+    since = max(good, default=(-1, ""))
     found = chunk.with_outcome(*FAILED)
-    return [trial for trial in found if trial.order > since and not names[trial.name].kept]
+    return [p for p in found if p.trial.order > since and not names[p.trial.name].kept]
 
 
 def failed_line(scene: Scene, chunk: Chunk) -> Line | None:
@@ -114,16 +123,17 @@ def failed_line(scene: Scene, chunk: Chunk) -> Line | None:
     if not bad:
         return None
     alone = any(key.isolated for key, _ in chunk.pairs)
-    failed = (count(bad, kind) for kind in (Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED))
+    trials = [pair.trial for pair in bad]
+    failed = (count(trials, kind) for kind in (Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED))
     how = how_failed(*failed) + ("" if alone else "; never isolated")
-    cited = ", ".join(cite(scene, trial) for trial in bad[:CITED])
+    cited = ", ".join(cite(scene, *pair) for pair in bad[:CITED])
     text = f"failed: {name_of(scene, chunk)} {len(bad)}x ({how}): {cited}"
-    old, new = bad[0].old, bad[0].new
+    old, new = trials[0].old, trials[0].new
     idea = Idea(chunk.tried.knob, chunk.component, chunk.tried.direction, old, new)
     instead = alternative(Case(scene.board, (idea,), scene.labels, scene.noise), scene.now)
     if instead is not None:
         text += f"; instead {instead.text}"
-    return line_about(chunk, "failed", text, bad[:CITED])
+    return line_about(chunk, "failed", text, trials[:CITED])
 
 
 def won_line(scene: Scene, chunk: Chunk) -> Line | None:
@@ -131,15 +141,14 @@ def won_line(scene: Scene, chunk: Chunk) -> Line | None:
     good = chunk.with_outcome(Outcome.IMPROVED)
     if not good or chunk.conflict:
         return None
-    alone = any(key.isolated and trial.outcome == Outcome.IMPROVED for key, trial in chunk.pairs)
-    text = f"won: {name_of(scene, chunk)} {len(good)}x" + ("" if alone else " (combined only)")
-    cited = ", ".join(cite(scene, trial) for trial in good[:CITED])
-    return line_about(chunk, "won", f"{text}: {cited}", good[:CITED])
+    cited = ", ".join(cite(scene, *pair) for pair in good[:CITED])
+    text = f"won: {name_of(scene, chunk)} {len(good)}x: {cited}"
+    return line_about(chunk, "won", text, [pair.trial for pair in good[:CITED]])
 
 
 def real_conflict(scene: Scene, tried: Tried) -> Conflict | None:
     """Return the opposite outcomes of an edit, None where one of them is inside the noise."""
-    conflict = conflict_of(scene.board, tried)
+    conflict = conflict_of(scene.board, tried, scene.noise)
     if conflict is None:
         return None
     pair = (conflict.improved, conflict.worsened)
@@ -160,7 +169,8 @@ def conflict_line(scene: Scene, chunk: Chunk) -> Line | None:
     else:
         context = "same context: suspect noise"
     counts = f"{conflict.n_improved} better, {conflict.n_worsened} worse"
-    cited = " against ".join(cite(scene, trial) for trial in pair)
+    told = zip(pair, conflict.alone, strict=True)
+    cited = " against ".join(cite_trial(scene, trial, alone=alone) for trial, alone in told)
     text = f"conflict: {name_of(scene, chunk)} {counts}: {cited}; {context}"
     return line_about(chunk, "conflict", text, pair)
 
@@ -199,6 +209,7 @@ def fleet_lines(scene: Scene) -> Iterator[Line]:
                 way = (one.key.direction, one.key.metric, one.key.sense)
                 ways.setdefault(way, []).append(one)
         for (direction, *scale), found in sorted(ways.items()):
+            found, told = check_fleet.telling(found)
             good = [one.trial for one in found if one.trial.outcome == Outcome.IMPROVED]
             best = best_trial(good or [one.trial for one in found], scale[1])
             if best is None:
@@ -208,8 +219,8 @@ def fleet_lines(scene: Scene) -> Iterator[Line]:
             shown_in = scene if not other else replace(scene, noise=None)  # noise is a metric's own
             text = (
                 f"elsewhere: {scene.labels(knob)} {direction}: {len(good)} of {len(found)} improved"
-                f"{other} in {tags} campaign{'s' * (tags > 1)},"
-                f" {'best' if good else 'closest'} {cite(shown_in, best)}"
+                f"{told}{other} in {tags} campaign{'s' * (tags > 1)},"
+                f" {'best' if good else 'closest'} {cite_trial(shown_in, best, alone=True)}"
             )
             yield Line("elsewhere", text, (best.name,), scene.interest(knob))
 
@@ -221,13 +232,20 @@ def name_of(scene: Scene, chunk: Chunk) -> str:
     return f"{scene.labels(tried.knob)} {tried.direction}{to}"
 
 
-def cite(scene: Scene, trial: Trial) -> str:
-    """Return one attempt in short: value, experiment, commit, effect."""
+def cite(scene: Scene, key: EvidenceKey, trial: Trial) -> str:
+    """Return one attempt in short, with whether other edits were made in it."""
+    return cite_trial(scene, trial, alone=key.isolated)
+
+
+def cite_trial(scene: Scene, trial: Trial, *, alone: bool) -> str:
+    """Return one attempt in short: value, experiment, commit, effect, what it says of it."""
     new = "" if trial.new is None else f"{shown(trial.new)[:24]} "
     text = f"{new}{short(scene, trial.name, trial.seq)} {trial.commit}".rstrip()
     if trial.delta is not None:
         text += f" {trial.delta:+.2g}"
-    return f"{text} (noise)" if within_noise(trial.delta, scene.noise) else text
+    marks = ["noise"] if within_noise(trial.delta, scene.noise) else []
+    marks += [] if alone else ["combined"]
+    return f"{text} ({', '.join(marks)})" if marks else text
 
 
 def short(scene: Scene, name: str, seq: int) -> str:
