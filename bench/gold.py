@@ -62,13 +62,21 @@ def predict(blobs: Blobs, commit: str, target: str) -> dict[str, Any]:
     """Return the records of one commit."""
     message = "\n".join(blobs.log("-1", "--format=%B", commit))
     ancestors = blobs.log(
-        "--first-parent", f"-{HISTORY + 1}", "--format=%H", f"{commit}^", "--", target
+        "--first-parent", f"-{HISTORY + 1}", "--format=%x00%H%n%B", f"{commit}^", "--", target
     )
-    versions = [text for sha in ancestors if (text := blobs.read(f"{sha}:{target}")) is not None]
+    ancestors = [line.split("\n", 1) for line in "\n".join(ancestors).split("\0")[1:]]
+    read = [(blobs.read(f"{sha}:{target}"), said) for sha, said in ancestors]
+    versions = [(text, said) for text, said in read if text is not None]
     before = blobs.read(f"{commit}^:{target}")
     after = blobs.read(f"{commit}:{target}")
     started = time.perf_counter()
-    found = changes(before, after, message=message, history=versions[1:])
+    found = changes(
+        before,
+        after,
+        message=message,
+        history=[text for text, _ in versions[1:]],
+        told=[said for _, said in versions],
+    )
     seconds = time.perf_counter() - started
     return {"commit": commit, "records": [record(c) for c in found], "seconds": seconds}
 

@@ -38,6 +38,7 @@ class Edit:
     after: str | None  # blob
     earlier: tuple[str, ...]  # blobs before the parent's, newest first
     message: str
+    told: tuple[str, ...]  # messages that came with the parent's blob and the earlier ones
 
 
 Asked = Edit | str  # a string is what went wrong with a revision
@@ -106,13 +107,15 @@ def between(objects: Objects, span: str) -> list[str]:
 def edit(versions: Versions, commit: str) -> Edit:
     """Return what has to be compared for one commit."""
     parent = versions.base(commit)
+    line = versions.line(commit, HISTORY)
     return Edit(
         commit=commit,
         parent=parent,
         before=readable(versions, parent),
         after=readable(versions, commit),
-        earlier=tuple(versions.earlier(commit, HISTORY)),
-        message=versions.objects.commit(commit).message,
+        earlier=tuple(versions.blobs[brought] for brought in line[1:]),
+        message=versions.message(commit),
+        told=tuple(map(versions.message, line)),
     )
 
 
@@ -142,9 +145,16 @@ class Texts:
         if isinstance(asked, str):
             told = f"revision {asked!r}: is not in {self.objects.git_dir}; see git log"
             return {"revision": asked, "error": told}
-        history = [text for text in map(self.text, asked.earlier) if text is not None]
         before, after = self.text(asked.before), self.text(asked.after)
-        found = changes(before, after, message=asked.message, history=history)
+        known = zip(map(self.text, asked.earlier), asked.told[1:], strict=True)
+        history = [(text, said) for text, said in known if text is not None]
+        found = changes(
+            before,
+            after,
+            message=asked.message,
+            history=[text for text, _ in history],
+            told=[*asked.told[:1], *(said for _, said in history)],
+        )
         return {
             "commit": asked.commit,
             "parent": asked.parent,

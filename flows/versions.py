@@ -33,6 +33,7 @@ class Versions:
                 if entry.size > MAX_BYTES:
                     self.too_large.add(entry.sha)
         self.texts: dict[str, str | None] = {}
+        self.messages: dict[str, str] = {}
         self.cores: dict[str, str] = {}
         self.came_from: dict[str, str | None] = {}
 
@@ -51,6 +52,12 @@ class Versions:
         if blob not in self.texts:
             self.texts[blob] = self.objects.text(blob)
         return self.texts[blob]
+
+    def message(self, commit: str) -> str:
+        """Return the message of a commit."""
+        if commit not in self.messages:
+            self.messages[commit] = self.objects.commit(commit).message
+        return self.messages[commit]
 
     def alike(self, one: str | None, other: str | None) -> bool:
         """Tell whether two commits hold one program, comments and layout aside."""
@@ -106,25 +113,31 @@ class Versions:
             self.came_from[commit] = self.at(self.base(commit))
         return self.came_from[commit]
 
-    def earlier(self, commit: str, most: int) -> list[str]:
-        """Return the blobs before the parent's version along first parents, newest first.
+    def line(self, commit: str, most: int) -> list[str]:
+        """Return the commits that brought the versions below a commit, the parent's first.
 
-        Each version once: where every second commit is a revert, 20 commits hold 10 of them.
+        It ends after ``most`` versions before the parent's, each counted once: where every
+        second commit is a revert, 20 commits hold 10 of them.
         """
-        base = self.base(commit)
-        known = {self.blobs.get(base or "")}
         found: list[str] = []
-        while base is not None and len(found) < most:
+        known: set[str] = set()
+        base = self.base(commit)
+        while base is not None:
             blob = self.blobs.get(base)
-            if blob is not None and blob not in known:
+            if blob is not None:
                 known.add(blob)
-                found.append(blob)
+                if len(known) > most + 1:
+                    break
+                if found and self.blobs[found[-1]] == blob:
+                    found[-1] = base
+                else:
+                    found.append(base)
             base = self.base(base)
         return found
 
     def history(self, commit: str, most: int = HISTORY) -> tuple[str, ...]:
         """Return the texts before the parent's version along first parents, newest first."""
-        texts = (self.text(blob) for blob in self.earlier(commit, most))
+        texts = (self.text(self.blobs[brought]) for brought in self.line(commit, most)[1:])
         return tuple(text for text in texts if text is not None)
 
     def namesakes(self, commit: str) -> list[str]:

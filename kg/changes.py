@@ -8,6 +8,7 @@ from typing import Any
 
 from kg.changes_compare import compare
 from kg.changes_history import judge
+from kg.changes_undone import Past
 from kg.config import analysis
 from kg.fingerprint import fingerprint
 from kg.model import Change, ChangeType, OptimizerScope
@@ -15,14 +16,21 @@ from kg.task_kind import in_kind
 
 
 def changes(
-    before: str | None, after: str | None, *, message: str = "", history: Sequence[str] = ()
+    before: str | None,
+    after: str | None,
+    *,
+    message: str = "",
+    history: Sequence[str] = (),
+    told: Sequence[str] = (),
 ) -> list[Change]:
     """Return the changes between two versions of a target file, one a knob.
 
     ``history`` holds earlier versions, newest first, without ``before``: with it, what only
-    restores an earlier state is told from a new idea. A new or deleted file has no changes.
-    If one side does not parse there is exactly one change, `UNPARSED`. A commit (what has a
-    message) that leaves the program as it was is one change without effect. Never raises.
+    restores an earlier state is told from a new idea. ``told`` holds the messages that came
+    with ``before`` and with each of ``history``: what an edit undone was called. A new or
+    deleted file has no changes. If one side does not parse there is exactly one change,
+    `UNPARSED`. A commit (what has a message) that leaves the program as it was is one change
+    without effect. Never raises.
     """
     if before is None or after is None or before == after:
         return []
@@ -31,7 +39,7 @@ def changes(
         return [UNPARSED]
     if fingerprint(before) == fingerprint(after):
         return [without_code(before, after)] if message else []
-    found = judge(compare(before, after), before, after, message, history)
+    found = judge(compare(before, after), message, Past(before, after, history, told))
     return sorted(in_kind(found, old.kind, new.kind, after in history), key=place)
 
 

@@ -3,78 +3,96 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 from kg.changes_compare import compare
-from kg.changes_message import is_announced, is_nameless, named_by
+from kg.changes_message import is_announced, is_nameless
+from kg.changes_undone import COMMENT, Past, code_lines, named, says_restored
 from kg.model import Change, ChangeType, OptimizerScope
 
-RESTORES: Final = re.compile(
-    r"\b(revert\w*|restor\w*|undo\w*|undid|discard\w*|roll(ed|ing)?[ -]?back|rollback"
-    r"|(go|going|went|switch|back) back to|back to (the )?(base\w*|best|previous|original))\b",
-    re.I,
-)
 # Says so as well, if there is such a version: not of a kernel to fall back to.
 BACK: Final = re.compile(r"(?<!fall )(?<!falls )(?<!falling )\bback to\b", re.I)
 
 
-def judge(
-    found: list[Change], before: str, after: str, message: str, history: Sequence[str]
-) -> list[Change]:
+def judge(found: list[Change], message: str, past: Past) -> list[Change]:
     """Mark the changes that only put back what an earlier version had.
 
     A commit whose message says so reverts; in any other commit a change that returns to the
     version this one was really made from, and that the message does not mention, is a silent
-    undo of the parent's edit.
+    undo of the parent's edit. So is one that returns to what any earlier version had.
     """
     found = list(named(found, message).values())
-    if is_reset(found, after, message, history):
+    if is_reset(found, past.after, message, past.history):
         return reset(found)
-    restores = bool(RESTORES.search(message))
-    base = real_base(before, after, history)
+    base = real_base(past.before, past.after, past.history, restores(message))
     if base is None:
-        return [as_revert(c, silent=False) for c in found] if restores else aside(found, message)
-    restores = restores or BACK.search(message) is not None
-    ideas = named(compare(base, after), message)
-    undone = {change.knob: change for change in compare(before, base)}
+        if says_restored(message):
+            return [as_revert(change, silent=False) for change in found]
+        return aside(strays(found, message, past), message)
+    ideas = named(compare(base, past.after), message)
+    undone = past.undone(base)
     if not ideas or not undone:
-        return restoring(found, message, restores, whole=bool(undone))
+        return restoring(found, message, past, undone)
     judged = [
-        change if change.knob in ideas else restored(change, message, restores)
+        change if change.knob in ideas else restored(change, message, past, found)
         for change in found
         if change.knob in ideas or change.knob in undone or not is_nameless(change.knob)
     ]
     known = {change.knob for change in judged}
     judged += [i for knob, i in ideas.items() if knob not in known and knob not in undone]
-    return judged + [
-        as_revert(change, silent=not restores)
+    judged += [
+        as_revert(change, silent=not restores(message))
         for knob, change in undone.items()
         if knob not in known and knob not in ideas
     ]
+    return strays(judged, message, past)
 
 
-def restoring(found: list[Change], message: str, restores: bool, *, whole: bool) -> list[Change]:
+def restores(message: str) -> bool:
+    """Tell whether a message says so, where there is a version to go back to."""
+    return says_restored(message) or BACK.search(message) is not None
+
+
+def restoring(
+    found: list[Change], message: str, past: Past, undone: dict[str, Change]
+) -> list[Change]:
     """Judge a commit whose outcome is an earlier version: as a whole, if edits lie between.
 
     A value that the message announces is a value tried again; a part that is dropped, or what
     the message does not mention, is the edit undone.
     """
-    dropped = whole and all(change.change_type in DROPS for change in found)
-    if restores or (dropped and any(is_announced(change, message) for change in found)):
-        return [as_revert(change, silent=False) for change in found]
-    if not whole or not message or any(is_announced(change, message) for change in found):
+    edited = list(undone.values()) or found
+    announced = {c.knob for c in found if is_announced(c, message, found)}
+    dropped = bool(undone) and all(change.change_type in DROPS for change in found)
+    if restores(message) or (dropped and announced):
+        return [as_revert(change, silent=False) for change in edited]
+    if not undone or not message:
         return found
-    return [as_revert(change, silent=True) for change in found]
+    kept = announced | {c.knob for c in found if past.tried_again(c, past.restored_at(c))}
+    if not kept:
+        return [as_revert(change, silent=True) for change in edited]
+    return [c if c.knob in kept else as_revert(c, silent=True) for c in found]
 
 
-def named(found: list[Change], message: str) -> dict[str, Change]:
-    """Return changes by knob, those without a name called what the message calls them."""
-    return {change.knob: change for change in (named_by(c, message) for c in found)}
+def strays(judged: list[Change], message: str, past: Past) -> list[Change]:
+    """Mark what goes back to an earlier value, beside another idea and without a word.
+
+    An edit undone need not be the parent's: what was tried after it may have been kept.
+    """
+    if not message or len(judged) < 2:
+        return judged
+    silent = not restores(message)
+    return [
+        as_revert(change, silent=silent)
+        if change.change_type not in (ChangeType.REVERT, ChangeType.NO_EFFECT)
+        and past.went_back(change)
+        and not is_announced(change, message, judged)
+        else change
+        for change in judged
+    ]
 
 
 def is_reset(found: list[Change], after: str, message: str, history: Sequence[str]) -> bool:
@@ -107,14 +125,18 @@ def reset(found: list[Change]) -> list[Change]:
 DROPS: Final = frozenset({ChangeType.REMOVE, ChangeType.DISABLE})
 
 
-def restored(change: Change, message: str, restores: bool) -> Change:
+def restored(change: Change, message: str, past: Past, beside: Sequence[Change]) -> Change:
     """Judge a change that returns to the version an edit was made from.
 
     A value that the message announces is a value tried again; a part that it announces to be
-    dropped is still the parent's edit undone.
+    dropped is still the parent's edit undone, unless it was put in by undoing that.
     """
-    if restores or not is_announced(change, message):
-        return as_revert(change, silent=not restores)
+    if restores(message):
+        return as_revert(change, silent=False)
+    if past.tried_again(change, past.restored_at(change)):
+        return change
+    if not is_announced(change, message, beside):
+        return as_revert(change, silent=True)
     return as_revert(change, silent=False) if change.change_type in DROPS else change
 
 
@@ -137,13 +159,14 @@ def as_revert(change: Change, *, silent: bool) -> Change:
     return replace(change, change_type=ChangeType.REVERT, silent=silent)
 
 
-def real_base(before: str, after: str, history: Sequence[str]) -> str | None:
+def real_base(before: str, after: str, history: Sequence[str], restoring: bool) -> str | None:
     """Return the earlier version an edit was really made from, None if it was the parent.
 
     Agents drop a failed experiment by writing the next one over it. The version that shares
-    most statements with the new one is what they started from.
+    most statements with the new one is what they started from; a commit that says it restores
+    may go back to any.
     """
-    tries = dropped_since(before, history)
+    tries = 0 if restoring else dropped_since(before, history)
     if tries == len(history):
         return None
     best, nearest = None, distance(before, after)
@@ -185,22 +208,3 @@ def followers(source: str) -> set[tuple[str, str]]:
 def distance(one: str, other: str) -> int:
     """Count the pieces of code that only one of two versions has."""
     return len(code_lines(one) ^ code_lines(other))
-
-
-@lru_cache(maxsize=256)
-def code_lines(source: str) -> frozenset[str]:
-    """Return the lines of a version, cut at commas and counted, without blank ones and comments.
-
-    Parsing would be exact, but a history of thirty versions has to be compared in a millisecond.
-    """
-    seen: Counter[str] = Counter()
-    pieces: set[str] = set()  # texts keep their hash, pairs would be hashed at each comparison
-    for line in source.splitlines():
-        for piece in COMMENT.sub("", line).rstrip().split(","):  # several keywords share a line
-            if piece:
-                seen[piece] += 1
-                pieces.add(f"{seen[piece]} {piece}")
-    return frozenset(pieces)
-
-
-COMMENT: Final = re.compile(r"#[^'\"]*$")

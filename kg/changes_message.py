@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Final
@@ -159,20 +160,42 @@ def knob_words(knob: str) -> set[str]:
     return words
 
 
-def is_announced(change: Change, message: str) -> bool:
-    """Tell whether a message mentions a change: its source name, its values, or its words."""
+def is_announced(change: Change, message: str, beside: Iterable[Change] = ()) -> bool:
+    """Tell whether a message mentions a change: its source name, its values, or its words.
+
+    What it says of a change ``beside`` is not said of this one: "lm_head weight decay" is not
+    the matrices'.
+    """
     text = " ".join(message.lower().replace("_", " ").split())
+    own = spoken(change.knob, message)
+    taken = [spoken(other.knob, message) for other in beside if other.knob != change.knob]
     name = change.path.lower().replace("_", " ").partition("[")[0]
-    if len(name) > 3 and re.search(rf"\b{re.escape(name)}\b", text):
+    if len(name) > 3 and re.search(rf"\b{re.escape(name)}\b", text) and not within(name, taken):
         return True
-    values = {str(value).lower() for value in (change.old, change.new) if value}
+    values = {str(value).lower().strip("'\"") for value in (change.old, change.new) if value}
     if len(values) == 2 and all(stands_in(value, text) for value in values):
         return True
-    words = knob_words(change.knob)
-    if words and words <= words_of(message):
-        return True
-    labels = labels_of(change.knob)
-    return labels is not None and labels.search(plain_text(message)) is not None
+    words, told = knob_words(change.knob), words_of(message)
+    initial = change.component != "initialization" or not told.isdisjoint(INITIAL)
+    if words and words <= told and initial:
+        return bool(own) or not any(words <= words_of(phrase) for phrase in taken)
+    return bool(own) and not within(own, taken)
+
+
+# Words that tell an initial value from whatever else is said of the same weights.
+INITIAL: Final = frozenset({"init", "std", "scale", "scaled", "normal", "uniform", "zero", "s"})
+
+
+def within(name: str, phrases: Iterable[str]) -> bool:
+    """Tell whether a name is only a part of what a message says."""
+    return any(name != phrase and name in phrase for phrase in phrases)
+
+
+def spoken(knob: str, message: str) -> str:
+    """Return what a message calls a knob or one of its values, "" if it does not."""
+    labels = labels_of(knob)
+    match = labels.search(plain_text(message)) if labels is not None else None
+    return match.group() if match else ""
 
 
 def plain_text(message: str) -> str:

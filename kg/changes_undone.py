@@ -1,0 +1,165 @@
+"""The edits that a version undoes: which they were, and what they were called when made."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from kg.changes_compare import compare
+from kg.changes_message import is_announced, named_by
+from kg.knobs import component_of
+from kg.model import Change
+
+
+def named(found: list[Change], message: str) -> dict[str, Change]:
+    """Return changes by knob, those without a name called what the message calls them."""
+    return {change.knob: change for change in (named_by(c, message) for c in found)}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What came before a version: the one it was edited from, and those before that."""
+
+    before: str
+    after: str
+    history: Sequence[str]  # newest first
+    told: Sequence[str] = ()  # messages that came with `before` and each of `history`
+
+    def undone(self, base: str) -> dict[str, Change]:
+        """Return the way back from the parent to an earlier version, by the knobs undone.
+
+        An edit that only its message named is undone under that name.
+        """
+        back = {change.knob: change for change in compare(self.before, base)}
+        given = self.names_given(base) if self.told and back else {}
+        named_so = (replace_knob(change, given.get(knob, knob)) for knob, change in back.items())
+        return {change.knob: change for change in named_so}
+
+    def names_given(self, base: str) -> dict[str, str]:
+        """Return what messages called the edits since a version, by the knobs the code has."""
+        line = [self.before, *self.history[: self.history.index(base) + 1]]
+        given: dict[str, str] = {}
+        for later, earlier, message in zip(line, line[1:], self.told, strict=False):
+            for change in compare(earlier, later):
+                knob = named_by(change, message).knob
+                if knob != change.knob:
+                    given[change.knob] = knob
+        return given
+
+    def went_back(self, change: Change) -> bool:
+        """Tell whether a knob returns to what an earlier version had: an edit undone."""
+        place = self.restored_at(change)
+        if place is None or self.tried_again(change, place):
+            return False
+        return all(other.knob != change.knob for other in compare(self.history[place], self.after))
+
+    def restored_at(self, change: Change) -> int | None:
+        """Return the place of the newest earlier version that has what a change puts back."""
+        gone, come = self.traces(change)
+        if not gone and not come:
+            return None
+        versions = enumerate(self.history)
+        return next((place for place, version in versions if has(version, come, gone)), None)
+
+    def tried_again(self, change: Change, place: int | None) -> bool:
+        """Tell whether what a change puts back was dropped before: undone once, now tried anew."""
+        gone, come = self.traces(change)
+        if place is None or not any(has(v, gone, come) for v in self.history[place + 1 :]):
+            return False
+        return self.was_undo(change, place)
+
+    def was_undo(self, change: Change, place: int) -> bool:
+        """Tell whether a version undid an edit, as the message or an older version says.
+
+        Without either, what its message does not mention beside what it does was undone.
+        """
+        earlier, later = self.history[place], self.history[place - 1] if place else self.before
+        said = self.told[place] if place < len(self.told) else ""
+        if says_restored(said):
+            return True
+        edits = [edit for edit in compare(earlier, later) if edit.knob != change.knob]
+        if is_announced(change, said, edits):
+            return False
+        known = map(code_lines, self.history[place + 1 :])
+        return code_lines(later) in known or any(is_announced(edit, said) for edit in edits)
+
+    def traces(self, change: Change) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the pieces of code that a change removes and puts in.
+
+        They say which version has the same: comparing it with each is 1,000 times as slow.
+        """
+        gone = code_parts(lines_at(self.before, change.old_span))
+        come = code_parts(lines_at(self.after, change.new_span))
+        gone, come = gone - come, come - gone
+        if change.old is None or change.new is None:
+            return gone, come
+        return with_value(gone, change.old), with_value(come, change.new)
+
+
+def with_value(parts: frozenset[str], value: str) -> frozenset[str]:
+    """Return the pieces that hold a value, all if none does: others share their line."""
+    return frozenset(part for part in parts if value in part) or parts
+
+
+def has(version: str, parts: frozenset[str], others: frozenset[str]) -> bool:
+    """Tell whether a version has some pieces of code, and not all of others in their place."""
+    known = code_parts(version)
+    return parts <= known and not (others and others <= known)
+
+
+def replace_knob(change: Change, knob: str) -> Change:
+    """Return a change under another knob."""
+    if knob == change.knob:
+        return change
+    return replace(change, knob=knob, component=component_of(knob))
+
+
+def lines_at(source: str, span: tuple[int, int] | None) -> str:
+    """Return some lines of a version."""
+    return "" if span is None else "\n".join(source.splitlines()[span[0] - 1 : span[1]])
+
+
+RESTORES: Final = re.compile(
+    r"\b(revert\w*|restor\w*|undo\w*|undid|discard\w*|roll(ed|ing)?[ -]?back|rollback"
+    r"|(go|going|went|switch|back) back to|back to (the )?(base\w*|best|previous|original))\b",
+    re.I,
+)
+
+
+def says_restored(message: str) -> bool:
+    """Tell whether a message says that an earlier state is put back."""
+    return RESTORES.search(message) is not None
+
+
+@lru_cache(maxsize=256)
+def code_parts(source: str) -> frozenset[str]:
+    """Return the different pieces of code in a text: its lines, cut at commas."""
+    return frozenset(
+        part
+        for line in source.splitlines()
+        for piece in COMMENT.sub("", line).split(",")
+        if (part := piece.strip())
+    )
+
+
+@lru_cache(maxsize=256)
+def code_lines(source: str) -> frozenset[str]:
+    """Return the lines of a version, cut at commas and counted, without blank ones and comments.
+
+    Parsing would be exact, but a history of thirty versions has to be compared in a millisecond.
+    """
+    seen: Counter[str] = Counter()
+    pieces: set[str] = set()  # texts keep their hash, pairs would be hashed at each comparison
+    for line in source.splitlines():
+        for piece in COMMENT.sub("", line).rstrip().split(","):  # several keywords share a line
+            if piece:
+                seen[piece] += 1
+                pieces.add(f"{seen[piece]} {piece}")
+    return frozenset(pieces)
+
+
+COMMENT: Final = re.compile(r"#[^'\"]*$")
