@@ -33,6 +33,7 @@ class Feature:
     excluded: re.Pattern[str] | None
     value: re.Pattern[str] | None
     argument: re.Pattern[str] | None
+    aside: re.Pattern[str] | None
     roles: frozenset[Role]
     whole: bool
 
@@ -74,6 +75,7 @@ def feature(entry: dict[str, Any]) -> Feature:
         excluded=pattern("not"),
         value=pattern("value"),
         argument=pattern("argument"),
+        aside=pattern("aside"),
         roles=frozenset(Role(role) for role in entry.get("roles", ())),
         whole=entry.get("whole", False),
     )
@@ -137,19 +139,37 @@ def matched(text: str, names: frozenset[str], role: Role) -> tuple[tuple[Feature
 
 def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield one setting for each feature the program has."""
-    found: dict[str, list[Place]] = {}
+    found: dict[tuple[str, bool], list[Place]] = {}  # by knob, those set aside apart
     whole: set[str] = set()
+    ranked: set[str] = set()
     for statement in program.statements:
         role = roles.of(statement.scope)
         if role in (Role.CONFIG, Role.NORM) or isinstance(statement.node, NO_CODE):
             continue
         for rule, value in matching(statement, role):
             value = rate_given(statement, rule.argument) if rule.argument else value
-            found.setdefault(rule.knob, []).append((statement, value, own_text(statement, rule)))
+            aside = bool(rule.aside and rule.aside.search(statement.text))
+            place = (statement, value, own_text(statement, rule))
+            found.setdefault((rule.knob, aside), []).append(place)
             if rule.whole:
                 whole.add(rule.knob)
-    for places in by_function(found, roles):
-        yield feature_setting(names, *places, places[0] in whole)
+            if rule.aside:
+                ranked.add(rule.knob)
+    for knob, aside, places in by_function(found, roles):
+        setting = feature_setting(names, knob, places, knob in whole)
+        yield behind(setting, aside) if knob in ranked else setting
+
+
+def behind(setting: Setting, aside: bool) -> Setting:
+    """Let a setting speak after others: one that is not the program's own, or is not known.
+
+    `Generator().manual_seed(0)` in a helper is not the seed of the run, and of
+    `torch.manual_seed(seed)` with a seed from the environment the constant behind it is.
+    """
+    if aside:
+        return replace(setting, rank=Rank.DERIVED, path=f"{setting.path} (aside)")
+    unknown = isinstance(setting.folded, Unfoldable | str)
+    return replace(setting, rank=Rank.LOCAL) if unknown else setting
 
 
 def rate_given(statement: Statement, called: re.Pattern[str]) -> str:
@@ -194,15 +214,17 @@ def own_text(statement: Statement, rule: Feature) -> str:
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def by_function(found: dict[str, list[Place]], roles: Roles) -> Iterator[tuple[str, list[Place]]]:
+def by_function(
+    found: dict[tuple[str, bool], list[Place]], roles: Roles
+) -> Iterator[tuple[str, bool, list[Place]]]:
     """Yield the places of each feature; in optimizers each update rule has its own."""
-    for knob, places in found.items():
+    for (knob, aside), places in found.items():
         parts: dict[str, list[Place]] = {}
         for place in places:
             scope = place[0].scope
             key = scope if roles.of(scope) is Role.OPTIMIZER else ""
             parts.setdefault(key, []).append(place)
-        yield from ((knob, part) for part in parts.values())
+        yield from ((knob, aside, part) for part in parts.values())
 
 
 # A head only names what its body uses: another parameter is no change of the feature.

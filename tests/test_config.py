@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from kg.changes import changes
 from kg.config import configuration
 from kg.fold import UNFOLDABLE
 from kg.model import OptimizerScope
@@ -220,3 +223,46 @@ def test_what_does_not_parse_has_no_settings(source: str) -> None:
 def test_an_empty_file_parses() -> None:
     assert configuration("").parsed
     assert configuration("").settings == {}
+
+
+SEEDED = """import os
+import torch
+SEED = 42
+
+def agrees(one, other):
+    return torch.rand(4, generator=torch.Generator().manual_seed(0))
+
+seed = int(os.environ.get("LAB_SEED") or SEED)
+torch.manual_seed(seed)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "seed"),
+    [
+        ("", "", 42),  # known only when it runs, but for the constant behind it
+        ("torch.manual_seed(seed)", "torch.manual_seed(5)", 5),
+        ("torch.manual_seed(seed)", "torch.cuda.manual_seed_all(SEED)", 42),
+        ("torch.manual_seed(seed)", "", 42),
+        ("SEED = 42", "", "seed"),
+    ],
+)
+def test_the_seed_of_a_helpers_generator_is_not_the_programs(
+    old: str, new: str, seed: object
+) -> None:
+    assert old in SEEDED
+    source = SEEDED.replace(old, new)
+    assert configuration(source).settings["other.seed"].folded == seed
+
+
+def test_our_own_trainer_has_the_seed_it_names() -> None:
+    text = (Path(__file__).parents[1] / "trainer" / "train.py").read_text()
+    setting = configuration(text).settings["other.seed"]
+    assert (setting.path, setting.folded) == ("SEED", 42)
+
+
+def test_a_generator_speaks_where_nobody_else_does() -> None:
+    source = "import torch\nmade = torch.Generator()\nmade.manual_seed(3)\n"
+    assert configuration(source).settings["other.seed"].folded == 3
+    (change,) = changes(SEEDED, SEEDED.replace("manual_seed(0)", "manual_seed(1)"))
+    assert (change.knob, change.old, change.new) == ("other.seed", "0", "1")
