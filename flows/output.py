@@ -81,6 +81,7 @@ def experiment_json(entry: Entry) -> dict[str, Any]:
         "hypothesis": facts.hypothesis,
         "expected_delta": facts.expected_delta,
         "agent": facts.agent,
+        "because": facts.forced_because,
         "campaign": facts.campaign,
         "started": facts.started,
         "ended": facts.ended,

@@ -14,12 +14,18 @@ from kg.query import Asked
 from kg.repeats import Repeat, repeat_of
 from kg.sweep import Sweep
 from kg.sweep import sweeps as find_sweeps
-from kg.terms import DCT
+from kg.terms import DCT, LAB
 
 
 def repeats(asked: Asked) -> tuple[Rows, bool]:
     """Return what was tried again."""
-    return campaign_by_campaign(asked, lambda board: map(repeat_row, retried(board)))
+
+    def rows_of(board: Board) -> Iterator[dict[str, Any]]:
+        for repeat in retried(board):
+            node = vocab.experiment(repeat.row.name)
+            yield {**repeat_row(repeat), "because": asked.graph.value(node, LAB.forcedBecause)}
+
+    return campaign_by_campaign(asked, rows_of)
 
 
 def retried(board: Board) -> list[Repeat]:

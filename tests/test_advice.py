@@ -57,6 +57,10 @@ def test_a_known_result_can_be_asked_for_again_with_a_reason(night: Night) -> No
     assert night.answer(*words)["experiment"] == "t-0002"
     query = "SELECT ?why { ?e lab:name 't-0002' ; lab:forcedBecause ?why }"
     assert night.answer("sparql", query)["rows"] == [{"why": "is it noise?"}]
+    (told,) = night.answer("ask", "repeats")["rows"]
+    assert (told["experiment"], told["because"]) == ("t-0002", "is it noise?")
+    logged = [one["because"] for one in night.answer("log")["experiments"]]
+    assert logged == [None, None, "is it noise?"]
 
 
 def test_a_repeat_is_stopped_and_says_how_to_overrule(night: Night) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from histories import asked, line
+from histories import asked, changed, line
 from told import CRASH, DECAY, DISCARD, KEEP, LR, STORY, column, source
 
 from kg.errors import BadArgument
@@ -75,6 +75,16 @@ def test_a_retry_is_justified_by_what_was_switched_on_since():
     assert (rows["t-0004"]["of"], rows["t-0004"]["justified"]) == ("t-0001", False)
     assert rows["t-0006"]["justified"] is True
     assert rows["t-0006"]["justified_by"] == [f"{DECAY} (t-0005)"]
+
+
+def test_a_repeat_that_was_forced_gives_the_reason():
+    told = list(STORY)
+    told[4] = changed(told[4], forced_because="the data were other")
+    begun = line([(source(), 1.0, KEEP)], tag="begun")
+    for history in (told, [*told, *begun]):
+        rows = asked(history, "repeats").rows
+        because = {row["experiment"]: row["because"] for row in rows}
+        assert because == {"t-0004": "the data were other", "t-0006": None}
 
 
 def test_attempts_say_whether_another_try_is_justified():
