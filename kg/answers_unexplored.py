@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from kg import vocab
-from kg.answering import Rows, limited
+from kg.answering import Rows, limited, within_noise
 from kg.arguments import SETS
-from kg.board import Board, Outcome, Regime, Trial
+from kg.board import Board, EvidenceKey, Outcome, Regime, Trial
 from kg.components import ALONE
 from kg.query import Asked
 from kg.sums import sums
@@ -74,18 +74,23 @@ def idle_knobs(asked: Asked, name: str, tried: Any) -> set[str]:
 
 def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
     """Return what is known about one knob of the accepted file."""
-    trials = [t for key in board.about.get(regime.knob, ()) for t in board.evidence[key]]
+    pairs = [(key, t) for key in board.about.get(regime.knob, ()) for t in board.evidence[key]]
+    trials = [trial for _, trial in pairs]
     present = quantity(regime.value)
     last = max(trials, key=lambda trial: trial.order, default=None)
     below, above = tried_beside(trials, present)
     least = present == 0  # no warmup, no decay: nothing lies below
     found = {"decrease": below or least, "increase": above}
     untried = [name for name, tried in found.items() if present is not None and not tried]
+    worse = tried_beside([t for key, t in pairs if shows(board, key, t)], present)
+    bracketed = bool(worse[1]) and bool(worse[0] or least)
+    if bracketed:
+        below, above = worse
     return {
         "component": asked.graph.component(regime.knob),
         "knob": regime.knob,
         "value": regime.value,
-        "state": state_of(trials, untried, bool(above) and bool(below or least)),
+        "state": state_of(trials, untried, bracketed),
         "untried": untried,
         "low": max(below, key=first, default=(0, None))[1],
         "high": min(above, key=first, default=(0, None))[1],
@@ -94,6 +99,11 @@ def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
         "commit": last.commit if last else None,
         "campaign": board.campaign,
     }
+
+
+def shows(board: Board, key: EvidenceKey, trial: Trial) -> bool:
+    """Tell whether an attempt alone shows what its value does, as far as the noise is known."""
+    return key.isolated and within_noise(trial.delta, board.noise) is not True
 
 
 def first(pair: tuple[float, Value]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from histories import asked as answer
-from proposals import CRASH, DISCARD, FAILED, KEEP, asked, memory, night, source
+from proposals import CRASH, DISCARD, FAILED, KEEP, Told, asked, memory, night, source
 from told import column
 
 from kg.model import ExperimentRecord
@@ -116,3 +116,20 @@ def test_all_campaigns_set_isolated_gains_against_isolated_losses() -> None:
     records = night(FAILED, (source(lr=0.9, depth=12), 1.3, DISCARD), (source(lr=0.85), 0.9, KEEP))
     (row,) = answer(records, "conflicts", knob="optimizer.embedding_lr").rows
     assert (row["gain"], row["loss"], row["worsened_experiment"]) == (0.1, 0.01, "t-0001")
+
+
+def test_a_range_is_bracketed_by_isolated_attempts_beyond_the_noise() -> None:
+    low, high = (source(lr=0.7), 1.01, DISCARD), (source(lr=0.9), 1.01, DISCARD)
+
+    def state(*told: Told) -> tuple[object, ...]:
+        rows = answer(night(*told), "unexplored", campaign="t", component="optimizer").rows
+        (row,) = [row for row in rows if row["knob"] == "optimizer.embedding_lr"]
+        return row["state"], row["low"], row["high"]
+
+    assert state(low, high) == ("bracketed", 0.7, 0.9)
+    nearer = (source(lr=0.85, depth=12), 1.05, DISCARD)
+    assert state(low, nearer) == ("open", 0.7, 0.85)
+    assert state(low, high, nearer) == ("bracketed", 0.7, 0.9)
+    assert state(low, high, (source(seed=7), 1.02, DISCARD)) == ("open", 0.7, 0.9)
+    crash = (source(lr=0.9), None, CRASH)
+    assert state(low, crash, (source(seed=7), 1.001, DISCARD)) == ("bracketed", 0.7, 0.9)
