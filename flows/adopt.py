@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from posixpath import normpath
 
 import yaml
 
@@ -12,6 +13,7 @@ from flows.config import parse_config
 from flows.errors import FlowError
 from flows.output import emit, out
 from flows.repository import Repository
+from flows.scorer import words_of
 from flows.tracking import OUTPUTS
 
 
@@ -22,10 +24,15 @@ def init(options: argparse.Namespace) -> int:
         FlowError: The target is no file of the repository.
         ConfigError: What was asked for makes no valid nightlab.toml.
     """
-    root = Repository(Path.cwd()).root
+    repository = Repository(Path.cwd())
+    root = repository.root
     if not (root / options.target).is_file():
         raise FlowError(f"{options.target}: is not a file of {root}; give --target PATH")
-    wanted = files(options.target, options.command or f"python {options.target}", options)
+    command = options.command or f"python {options.target}"
+    named = sorted(set(map(normpath, words_of(command))))
+    scorers = [n for n in named if repository.read(repository.head(), n) is not None]
+    deps = list(dict.fromkeys([options.target, *scorers]))
+    wanted = files(options.target, command, deps, options)
     written = [name for name in wanted if not (root / name).exists()]
     for name in written:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +46,9 @@ def init(options: argparse.Namespace) -> int:
     return 0
 
 
-def files(target: str, command: str, options: argparse.Namespace) -> dict[str, str]:
+def files(
+    target: str, command: str, deps: list[str], options: argparse.Namespace
+) -> dict[str, str]:
     """Return the files a repository needs, by name."""
     quoted = {key: json.dumps(value) for key, value in (("t", target), ("c", command))}
     config = (
@@ -56,7 +65,7 @@ def files(target: str, command: str, options: argparse.Namespace) -> dict[str, s
         "params": ["exp/params.json"],
         "metrics": ["exp/metrics.json"],
         "plots": [{"exp/loss.csv": {"x": "step", "y": "loss"}}],
-        "stages": {"train": {"cmd": run, "deps": [target], "outs": outs}},
+        "stages": {"train": {"cmd": run, "deps": deps, "outs": outs}},
     }
     return {
         "nightlab.toml": config,

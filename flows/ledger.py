@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from flows.repository import Repository
+from flows.scorer import scorer_of
 from kg.model import ExperimentRecord, Status
 
 EXPERIMENTS = "refs/exps/"
@@ -171,6 +172,7 @@ def record(repository: Repository, entry: Entry, depth: int) -> ExperimentRecord
         device=metrics.get("device"),
         isolation=metrics.get("isolation"),
         manifest=metrics.get("manifest"),
+        scorer=scorer_of(repository, entry.commit, facts.task, facts.target),
         summary=numbers_of(facts, metrics),
         source=text(repository.read(entry.commit, facts.target)),
         parent_source=text(repository.read(entry.parent_commit, facts.target)),

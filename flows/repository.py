@@ -82,6 +82,22 @@ class Repository:
             return None
         return bytes(entry.data_stream.read()) if isinstance(entry, git.Blob) else None
 
+    def hashes(self, commit: str, path: str, *, without: str) -> list[tuple[str, str]]:
+        """Return a file or directory of a commit with its hash, [] if it is not there.
+
+        Of a directory that holds the file to leave out, every other file of it.
+        """
+        try:
+            entry = self.git.commit(commit).tree / path
+        except (KeyError, ValueError, git.BadName):
+            return []
+        if isinstance(entry, Tree) and without.startswith(f"{path}/"):
+            inside = (item for item in entry.traverse() if isinstance(item, git.Blob))
+            found = [(str(item.path), str(item.hexsha)) for item in inside]
+        else:
+            found = [(path, str(entry.hexsha))]
+        return sorted(pair for pair in found if pair[0] != without)
+
     def refs(self, prefix: str) -> dict[str, str]:
         """Return the refs below a prefix, or of a pattern, with their commits, sorted by name."""
         lines = self.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)

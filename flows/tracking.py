@@ -15,8 +15,8 @@ import yaml
 
 from flows.errors import FlowError, TrackingError
 from flows.repository import Repository
+from flows.scorer import FALLBACK_STAGE
 
-FALLBACK_STAGE = "train"
 OUTPUTS = ("exp/artifacts", "exp/loss.csv", "exp/metrics.json", "exp/params.json")
 
 

@@ -121,6 +121,7 @@ def run_pairs(facts: Facts) -> Iterator[tuple[NamedNode, Object | None]]:
     yield LAB.device, text(record.device)
     yield LAB.isolation, text(record.isolation)
     yield LAB.manifest, text(record.manifest)
+    yield LAB.scorer, text(record.scorer)
     yield LAB.origin, text(record.origin)
     yield LAB.forcedBecause, text(record.forced_because)
     yield LAB.digest, Literal(facts.digest)

@@ -42,6 +42,7 @@ class Known(NamedTuple):
     metric: str
     device: str
     manifest: str
+    scorer: str
 
 
 READ: WeakKeyDictionary[Graph, dict[str, tuple[Elsewhere, ...]]] = WeakKeyDictionary()
@@ -85,11 +86,17 @@ def programs(graph: Graph, fingerprint: str) -> list[Known]:
     found = []
     for quad in graph.store.quads_for_pattern(None, LAB.fingerprint, Literal(fingerprint)):
         node: Any = quad.subject
-        facts = {q.predicate: q.object for q in graph.store.quads_for_pattern(node, None, None)}
+        facts = told_of(graph, node)
         if LAB.inCampaign in facts:
-            found.append(known_of(node, {p: plain(term) for p, term in facts.items()}))
+            found.append(known_of(node, facts))
     ran = (known for known in found if known.outcome not in APART)
     return sorted(ran, key=lambda known: (known.campaign, known.seq, known.name))
+
+
+def told_of(graph: Graph, node: NamedNode) -> dict[NamedNode, Any]:
+    """Return what an experiment says of itself, one value of each term."""
+    facts = {q.predicate: q.object for q in graph.store.quads_for_pattern(node, None, None)}
+    return {predicate: plain(term) for predicate, term in facts.items()}
 
 
 def known_of(node: NamedNode, facts: Mapping[NamedNode, Any]) -> Known:
@@ -105,4 +112,5 @@ def known_of(node: NamedNode, facts: Mapping[NamedNode, Any]) -> Known:
         facts[LAB.metric],
         facts.get(LAB.device, ""),
         facts.get(LAB.manifest, ""),
+        facts.get(LAB.scorer, ""),
     )

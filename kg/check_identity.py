@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg import vocab
-from kg.check_fleet import Known, programs
+from kg.check_fleet import Known, known_of, programs, told_of
 from kg.check_model import Reason
 from kg.fingerprint import fingerprint
 from kg.graph import Graph
-from kg.terms import LAB, MLS
+from kg.terms import MLS
 
 BUDGET_RATIO: Final = 1.1
 """Training times that differ by more were other budgets: a clock is kept to within 2 %."""
@@ -35,18 +35,24 @@ def same_program(
 ) -> Same:
     """Return the earlier runs of a program.
 
-    A run in another campaign counts as one here if metric, data, device and training time are
-    not known to differ. Without a campaign every run counts.
+    A run in another campaign counts as one here if metric, data, scorer, device and training time
+    are not known to differ; one in the campaign itself if it was not scored by another evaluation
+    than its latest result. Without a campaign every run counts.
     """
     print_of = fingerprint(source)
     unchanged = accepted is not None and fingerprint(accepted) == print_of
     known = programs(graph, print_of)
     if as_of is not None:
         known = [one for one in known if one.campaign == campaign and one.seq <= as_of]
-    here = [one for one in known if campaign in (None, one.campaign)]
-    others = [one for one in known if campaign not in (None, one.campaign)]
-    if others and campaign is not None:
-        alike = [one for one in others if comparable(graph, one, campaign)]
+    if campaign is None:
+        here, others = known, []
+    else:
+        last = latest(graph, campaign, as_of) if known else None
+        own = [one for one in known if one.campaign == campaign]
+        here = [one for one in own if last is None or not other_scale(one, last)]
+        unchanged = unchanged and bool(here or not own)
+        others = [one for one in known if one not in here]
+        alike = [one for one in others if last and one not in own and comparable(graph, one, last)]
         here = here or alike
         others = [one for one in others if one not in alike]
     here, others = sorted(here, key=measured), sorted(others, key=measured)
@@ -58,17 +64,33 @@ def measured(one: Known) -> bool:
     return one.value is not None
 
 
-def comparable(graph: Graph, one: Known, campaign: str) -> bool:
-    """Tell whether a result of another campaign would be the same in this one."""
-    rows = [row for row in graph.board(campaign).rows if row.entry.value is not None]
+def latest(graph: Graph, campaign: str, as_of: int | None) -> Known | None:
+    """Return the latest experiment of a campaign with a value: how it measures now."""
+    rows = [row for row in graph.board(campaign, as_of).rows if row.entry.value is not None]
     if not rows:
+        return None
+    node = vocab.experiment(rows[-1].name)
+    return known_of(node, told_of(graph, node))
+
+
+def other_scale(one: Known, last: Known) -> bool:
+    """Tell whether two values are known not to be comparable; what nobody told differs in nothing.
+
+    A changed scorer gives the same program another value.
+    """
+    pairs = (
+        (one.metric, last.metric),
+        (one.manifest, last.manifest),
+        (one.scorer, last.scorer),
+    )
+    return any(left and right and left != right for left, right in pairs)
+
+
+def comparable(graph: Graph, one: Known, last: Known) -> bool:
+    """Tell whether a result of another campaign would be the same in this one."""
+    if other_scale(one, last) or (one.device and last.device and one.device != last.device):
         return False
-    last, scale = rows[-1].name, rows[-1].entry.scale
-    device = graph.value(vocab.experiment(last), LAB.device) or ""
-    pairs = ((one.metric, scale.metric), (one.manifest, scale.manifest), (one.device, device))
-    if any(left and right and left != right for left, right in pairs):
-        return False
-    times = seconds_of(graph, one.name), seconds_of(graph, last)
+    times = seconds_of(graph, one.name), seconds_of(graph, last.name)
     return not all(times) or max(times) <= BUDGET_RATIO * min(times)
 
 

@@ -27,11 +27,11 @@ ATTEMPTED = frozenset({Outcome.IMPROVED, Outcome.WORSENED, Outcome.EQUAL, Outcom
 
 
 class Scale(NamedTuple):
-    """What two values must share to be compared: metric, which way is better, and the data."""
+    """What two values must share to be compared: metric, which way is better, data and scorer."""
 
     metric: str
     sense: str
-    manifest: str
+    manifest: str  # of the data; with the scorer's hash behind a + where it is known
 
     def better(self, value: float, than: float) -> bool:
         """Tell whether a value beats another."""

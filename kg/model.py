@@ -105,6 +105,7 @@ class ExperimentRecord:
     device: str | None = None
     isolation: str | None = None
     manifest: str | None = None  # hash of corpus, tokenizer and validation rows
+    scorer: str | None = None  # hash of what else a value depends on: the files that score a run
     summary: dict[str, float] = field(default_factory=dict)  # training_seconds, num_steps, ...
     source: str | None = None  # the target file, None if the diff is lost
     parent_source: str | None = None  # the file it was edited from

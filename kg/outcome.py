@@ -20,6 +20,7 @@ from kg.board import (
     trials_in,
 )
 from kg.facts import Edit, Facts
+from kg.model import ExperimentRecord
 from kg.vocab import Value
 
 DIRECTED = ("increase", "decrease")
@@ -37,7 +38,7 @@ def entry_of(facts: Facts) -> Entry:
         commit=record.commit[:7],
         status=str(record.status),
         value=None if crashed else finite(record.value),
-        scale=Scale(record.metric, record.direction, record.manifest or ""),
+        scale=Scale(record.metric, record.direction, measured_by(record)),
         seconds=finite(record.summary.get("total_seconds", record.summary.get("training_seconds"))),
         agent=record.agent,
         task=record.task,
@@ -51,6 +52,11 @@ def entry_of(facts: Facts) -> Entry:
         tries=() if facts.apart == Outcome.INTERRUPTED else tuple(tries),
         settings=tuple(pair(s.knob, s.value) for s in facts.settings) or None,
     )
+
+
+def measured_by(record: ExperimentRecord) -> str:
+    """Return what a value was measured on and by: another evaluation gives other values."""
+    return "+".join(filter(None, (record.manifest or "", record.scorer)))
 
 
 @lru_cache(65536, typed=True)

@@ -95,6 +95,7 @@ class LAB(metaclass=Closed):
     device: NamedNode
     isolation: NamedNode
     manifest: NamedNode
+    scorer: NamedNode
     origin: NamedNode
     forcedBecause: NamedNode
     digest: NamedNode

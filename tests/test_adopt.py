@@ -63,3 +63,43 @@ def test_a_pipeline_that_cannot_save_a_run_is_refused_before_one_is_spent(root: 
     with pytest.raises(FlowError, match=r"dvc\.yaml: is not in commit"):
         campaign.start(open_lab(root), "t", Wishes())
     assert open_lab(root).repository.refs("refs/heads/autoresearch/") == {}
+
+
+MEASURE = "from model import ALPHA\nprint('score:', {factor} * (1 - (ALPHA - 0.3) ** 2))\n"
+
+
+def test_another_scorer_makes_values_incomparable(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (foreign / "model.py").write_text("ALPHA = 0.5\n")
+    (foreign / "measure.py").write_text(MEASURE.format(factor=1))
+    git(foreign, "add", "-A")
+    git(foreign, "commit", "-qm", "Measure apart")
+    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise"]
+    assert main(["init", *words, "--command", "python measure.py"]) == 0
+    assert "- measure.py\n" in (foreign / "dvc.yaml").read_text()
+    git(foreign, "add", "-A")
+    git(foreign, "commit", "-qm", "Adopt")
+
+    def campaign_of(tag: str) -> tuple[str, float]:
+        """Start a campaign and try the same edit; what became of it, and its value."""
+        assert main(["start", tag, "--json"]) == 0
+        target = json.loads(capsys.readouterr().out.splitlines()[-1])["target"]
+        Path(target).write_text("ALPHA = 0.35\n")
+        main(["try", "-m", "alpha 0.5 -> 0.35", "--tag", tag, "--json"])
+        tried = json.loads(capsys.readouterr().out)
+        return tried["experiment"], tried["value"]
+
+    capsys.readouterr()
+    assert campaign_of("a") == ("a-0001", pytest.approx(0.9975))
+    assert campaign_of("b") == ("a-0001", pytest.approx(0.9975))  # known, answered
+    (foreign / "measure.py").write_text(MEASURE.format(factor=100))
+    git(foreign, "commit", "-qam", "Measure in percent")
+    assert campaign_of("c") == ("c-0001", pytest.approx(99.75))
+    assert main(["kg", "dump"]) == 0
+    before = capsys.readouterr().out
+    assert before.count('vocab#scorer> "') == 5
+    assert main(["kg", "rebuild"]) == 0
+    capsys.readouterr()
+    assert main(["kg", "dump"]) == 0
+    assert capsys.readouterr().out == before

@@ -68,9 +68,11 @@ def test_a_program_run_elsewhere_counts_only_under_the_same_conditions(tmp_path:
     other = line([(source(depth=12), 0.9, KEEP), (source(depth=12, lr=0.9), 0.95, DISCARD)], "o")
     same = asked(memory(tmp_path / "a", night(), other), other[1].source or "", campaign="t")
     assert (same.verdict, same.reasons[0].experiment) == (Advised.IDENTICAL, "o-0001")
-    for change in ({"device": "h100"}, {"manifest": "m2"}, {"summary": {"training_seconds": 5.0}}):
+    known = {"device": "cpu", "manifest": "m1", "scorer": "s1"}
+    others = ({"device": "h100"}, {"manifest": "m2"}, {"scorer": "s2"})
+    for change in (*others, {"summary": {"training_seconds": 5.0}}):
         mine = [
-            replace(one, device="cpu", manifest="m1", summary={"training_seconds": 300.0})
+            replace(one, **known, summary={"training_seconds": 300.0})  # type: ignore[arg-type]
             for one in night()
         ]
         theirs = [replace(one, **change) for one in other]
@@ -78,6 +80,27 @@ def test_a_program_run_elsewhere_counts_only_under_the_same_conditions(tmp_path:
         told = asked(made, other[1].source or "", campaign="t")
         assert told.verdict is Advised.NEAR
         assert told.reasons[0].text.startswith("the same program ran as o-0001")
+
+
+def test_a_result_of_another_scorer_is_no_answer(tmp_path: Path) -> None:
+    """Experiments 0 to 2 were scored by s1, 3 by s2: the files that score were committed anew."""
+    deep, wide = source(depth=12), source(lr=0.9)
+    told = night((deep, 1.1, DISCARD), (wide, 1.1, DISCARD), (wide, 110.0, DISCARD))
+    told = [replace(one, scorer="s2" if one.seq == 3 else "s1") for one in told]
+    made = memory(tmp_path, told)
+    before = asked(made, deep, campaign="t", as_of=2)
+    assert (before.verdict, before.reasons[0].experiment) == (Advised.IDENTICAL, "t-0001")
+    now = asked(made, deep, campaign="t")
+    assert now.verdict is not Advised.IDENTICAL
+    assert now.reasons[0].text.startswith("the same program ran as t-0001")
+    assert asked(made, wide, campaign="t").reasons[0].experiment == "t-0003"
+    again = asked(made, source(), campaign="t")  # the accepted program, to be measured anew
+    assert again.verdict is not Advised.IDENTICAL
+    rows = made.ask("attempts", {"knob": "optimizer.embedding_lr"}, campaign="t").rows
+    assert [row["delta"] for row in rows] == [0.1, None]
+    unknown = [replace(one, scorer=None) if one.seq < 3 else one for one in told]
+    made = memory(tmp_path / "old", unknown)
+    assert asked(made, deep, campaign="t").verdict is Advised.IDENTICAL
 
 
 def test_where_campaigns_disagree_nothing_is_called_a_repeat(tmp_path: Path) -> None:
