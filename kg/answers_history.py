@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from kg.answering import (
     Rows,
@@ -12,12 +12,16 @@ from kg.answering import (
     condition,
     limited,
     mean_delta,
+    undecided,
     within_noise,
 )
 from kg.answers_fleet import best_of_fleet, leader_row, leaders, progress_of_fleet
 from kg.board import Board, EvidenceKey, Outcome, Regime, Row, Trial
+from kg.entries import ATTEMPTED
 from kg.query import Asked
 from kg.since import justification
+
+FAILED: Final = ATTEMPTED - {Outcome.IMPROVED}
 
 
 def cite(row: Row) -> dict[str, Any]:
@@ -144,16 +148,50 @@ def retry(
 ) -> list[str] | str | None:
     """Return what has changed since a failed attempt and bears on trying it again, else "no".
 
+    "undecided" where `check` would not refuse a second run: one failure inside the measured noise.
     Counted from the last attempt in the direction, so attempts with the same company share it.
     What improved, or was never run to its end, has nothing to be justified.
     """
-    if trial.outcome not in (Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED):
+    if trial.outcome not in FAILED:
         return None
+    if board.threshold is not None:
+        failed = failed_alike(board, key, trial)
+        if failed and undecided(failed, board.threshold):
+            return "undecided"
     company = frozenset(other.knob for other, _ in board.pairs[trial.name])
     if (key.direction, company) not in known:
         found = justification(board, (key,), board.names[trial.name])
         known[key.direction, company] = [f"{knob} ({by})" for knob, by in found]
     return known[key.direction, company] or "no"
+
+
+def failed_alike(board: Board, key: EvidenceKey, trial: Trial) -> list[Row]:
+    """Return the failures of what an attempt tried: the same knobs, to the same values."""
+    place = f"failed at {key.knob}"
+    if place not in board.memo:
+        found: dict[frozenset[tuple[str, ...]], list[Row]] = {}
+        names = {t.name for other in board.about[key.knob] for t in board.evidence[other]}
+        for row in map(board.names.__getitem__, sorted(names)):
+            edits = edits_of(board, row.name)
+            if edits and not row.kept and row.outcome in FAILED:
+                found.setdefault(edits, []).append(row)
+        board.memo[place] = found
+    return list(board.memo[place].get(edits_of(board, trial.name), ()))
+
+
+def edits_of(board: Board, name: str) -> frozenset[tuple[str, ...]]:
+    """Return what an experiment set to what, empty where an edit cannot be made again as such."""
+    from kg.check_values import number, plain, same_edit  # 15 ms, where a floor was measured
+
+    found = set()
+    for key, trial in board.pairs[name]:
+        edit = (key.direction, trial.new)
+        if not same_edit(*edit, *edit, knob=key.knob):
+            return frozenset()
+        amount = number(trial.new)
+        text = key.direction if trial.new is None else plain(trial.new)
+        found.add((key.knob, text if amount is None else f"{amount:.9g}"))
+    return frozenset(found)
 
 
 def attempt_row(asked: Asked, board: Board, key: EvidenceKey, trial: Trial) -> dict[str, Any]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from kg.answering import within_noise
+from kg.answering import undecided, within_noise
 from kg.board import Board, EvidenceKey, Outcome, Row, Trial
 from kg.check_labels import Labels
 from kg.check_model import Idea, Reason, shown
 from kg.check_values import EXACT, same_edit
 
 FAILED: Final = frozenset({Outcome.WORSENED, Outcome.EQUAL, Outcome.CRASHED})
-UNDECIDED: Final = 1
-"""Failures inside a measured noise floor that do not yet refuse a second run. In `bench
-simulation` 29 % of the edits refused for one such failure were truly better, of all others 3 %."""
 
 
 class Tried(NamedTuple):
@@ -57,8 +54,7 @@ class Case:
 
     def undecided(self, failed: list[Row]) -> bool:
         """Tell whether failures say nothing yet: few, and all inside the measured noise."""
-        inside = all(within_noise(row.delta, self.noise) for row in failed)
-        return self.measured and inside and len(failed) <= UNDECIDED
+        return self.measured and undecided(failed, self.noise)
 
     def knobs(self, name: str) -> set[str]:
         """Return the knobs an experiment edited."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from told import DISCARD, KEEP, STORY, source
 
+from kg.check import check
 from kg.errors import KgError
 from kg.floor import floor_quads
 from kg.memory import Memory
@@ -105,3 +106,31 @@ def test_an_experiment_added_after_a_measurement_is_held_against_it(memory: Memo
 def test_what_is_no_spread_is_refused(deviation: float) -> None:
     with pytest.raises(KgError, match="no spread; measure it again"):
         list(floor_quads([floor(deviation)]))
+
+
+def test_an_attempt_is_undecided_where_a_check_says_so(tmp_path: Path) -> None:
+    told = line(
+        [
+            (source(), 1.0, KEEP),
+            (source(lr=0.9), 1.004, DISCARD),  # 1: inside the floor, once
+            (source(lr=1.0), 1.004, DISCARD),  # 2, and again in 4
+            (source(lr=1.2), 1.03, DISCARD),  # 3: beyond it
+            (source(lr=1.0, seed=43), 1.006, DISCARD),
+            (source(depth=9), 0.97, KEEP),
+            (source(depth=9, lr=1.0), 0.975, DISCARD),  # 6
+        ]
+    )
+    made = Memory(tmp_path / "graph")
+    made.add_all(told)
+
+    def retry() -> dict[str, str]:
+        rows = made.ask("attempts", {"knob": "optimizer.embedding_lr"}, campaign="t").rows
+        return {row["experiment"][-1]: row["retry"] for row in rows}
+
+    assert retry() == {"1": "no", "2": "no", "3": "no", "4": "no", "6": "no"}
+    made.measure("t", [floor(0.005)])
+    # the seed beside it makes of 4 another edit
+    assert retry() == {"1": "undecided", "2": "no", "3": "no", "4": "undecided", "6": "no"}
+    for lr, verdict in ((0.9, "near"), (1.0, "repeat"), (1.2, "repeat")):
+        advice = check(made, source(depth=9, lr=lr) + "x = 1\n", source(depth=9) + "x = 1\n")
+        assert advice.verdict == verdict
