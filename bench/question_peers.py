@@ -77,13 +77,14 @@ PEERS = (
     Peer(
         "dead-ends",
         "knob direction to n",
-        """SELECT knob, direction, goal, COUNT(*) FROM trial t WHERE outcome <> 'unknown' {scope}
+        """SELECT knob, direction, goal, COUNT(*) FROM trial t
+           WHERE outcome <> 'unknown' AND knob <> 'other.seed' {scope}
            GROUP BY knob, direction, goal
            HAVING SUM(outcome = 'improved') = 0 AND COUNT(*) >= 2
            ORDER BY 4 DESC, 1, 2, 3 LIMIT 50""",
         """SELECT ?k ?d ?to (COUNT(*) AS ?n) { {scope} """
         + EDIT
-        + """ FILTER(?o != "unknown") }
+        + """ FILTER(?o != "unknown" && ?k != knob:other.seed) }
            GROUP BY ?k ?d ?to HAVING ("""
         + NUMBERS
         + """ = 0 && COUNT(*) >= 2)
