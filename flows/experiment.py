@@ -128,7 +128,7 @@ def run_attempt(lab: Lab, campaign: Campaign, attempt: Attempt, watch: Watch | N
         facts.metric,
         lab.config.profiles[facts.profile].limit_seconds,
         environment(facts.profile, facts.budget_seconds),
-        marker=facts.name,
+        marker=attempt.commit,  # a name may run in another clone on this machine
     )
     run_stage(job, campaign.run, watch)
 

@@ -184,7 +184,6 @@ def run_seed(
         campaign.task.metric,
         lab.config.profiles[campaign.profile].limit_seconds,
         {**environment(campaign.profile, budget), "NIGHTLAB_SEED": str(seed)},
-        marker=f"{campaign.tag}-noise-{seed}",
     )
     result = run_stage(job, place, watch)
     shutil.rmtree(place, ignore_errors=True)  # its checkpoint is of no use to anyone

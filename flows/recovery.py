@@ -36,7 +36,7 @@ def resume(lab: Lab, campaign: Campaign, name: str) -> Entry:
     """Bring one pending attempt to its end."""
     repository = lab.repository
     attempt = read_attempt(lab, name)
-    reap(name)  # the run may have outlived its runner
+    reap(attempt.commit)  # the run may have outlived its runner
     done = repository.resolve(ledger.ref_of(attempt.parent, name))
     if done:
         entry = ledger.read_entry(repository, done)

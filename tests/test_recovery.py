@@ -110,7 +110,7 @@ def test_a_killed_runner_leaves_no_training_and_loses_nothing(
     place.target.write_bytes(hang)
     words = [sys.executable, "-m", "flows.cli", "try", "-m", "hang"]
     runner = subprocess.Popen(words, cwd=root, stderr=subprocess.DEVNULL)
-    child = wait_for(lambda: marked("t-0001"))
+    child = wait_for(lambda: marked(lab.repository.refs(PENDING).get(f"{PENDING}t-0001", "none")))
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait()
     assert child.is_running()  # what a runner's death leaves behind
@@ -122,10 +122,10 @@ def test_a_killed_runner_leaves_no_training_and_loses_nothing(
     assert "t-0001" in git(root, "for-each-ref", "refs/exps")
 
 
-def marked(name: str) -> psutil.Process | None:
+def marked(commit: str) -> psutil.Process | None:
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARKER) == name:
+            if process.environ().get(MARKER) == commit:
                 return process
         except psutil.Error:
             continue

@@ -40,19 +40,21 @@ def test_an_exception_is_a_crash_that_names_its_last_line(tmp_path: Path) -> Non
 
 
 def test_a_run_past_its_limit_is_killed_with_its_children(tmp_path: Path) -> None:
+    marker = tmp_path.as_posix()  # no other run of the tests has it
     code = (
         "import subprocess, sys, time\n"
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "time.sleep(60)\n"
     )
-    done = run(tmp_path, code, limit=1.0, marker="limit-test")
+    done = run(tmp_path, code, limit=1.0, marker=marker)
     assert done.outcome is Outcome.TIMEOUT
     assert done.reason == "timeout: still running after the limit of 1 s"
     assert done.seconds < 10
-    assert alive("limit-test") == []
+    assert alive(marker) == []
 
 
 def test_a_daemon_in_its_own_session_does_not_outlive_the_run(tmp_path: Path) -> None:
+    marker = tmp_path.as_posix()
     code = (
         "import os, signal, sys, time\n"
         "if os.fork() == 0:\n"
@@ -64,14 +66,14 @@ def test_a_daemon_in_its_own_session_does_not_outlive_the_run(tmp_path: Path) ->
         "    os._exit(0)\n"
         "while not os.path.exists('daemon'): time.sleep(0.01)\n"
     )
-    done = run(tmp_path, code, marker="daemon-test")
+    done = run(tmp_path, code, marker=marker)
     assert done.outcome is Outcome.OK
     daemon = int((tmp_path / "daemon").read_text())
     deadline = time.monotonic() + 5
     while psutil.pid_exists(daemon) and time.monotonic() < deadline:
         if psutil.Process(daemon).status() == psutil.STATUS_ZOMBIE:
             break
-    assert alive("daemon-test") == []
+    assert alive(marker) == []
 
 
 def test_the_watcher_sees_seconds_and_the_last_line(tmp_path: Path) -> None:
