@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from kg.changes_compare import compare
-from kg.changes_message import is_announced, is_nameless
+from kg.changes_message import is_announced
 from kg.changes_undone import COMMENT, Past, code_lines, named, says_restored
 from kg.model import Change, ChangeType, OptimizerScope
 
@@ -39,7 +39,7 @@ def judge(found: list[Change], message: str, past: Past) -> list[Change]:
     judged = [
         change if change.knob in ideas else restored(change, message, past, found)
         for change in found
-        if change.knob in ideas or change.knob in undone or not is_nameless(change.knob)
+        if change.knob in ideas or change.knob in undone
     ]
     known = {change.knob for change in judged}
     judged += [i for knob, i in ideas.items() if knob not in known and knob not in undone]
@@ -84,15 +84,12 @@ def strays(judged: list[Change], message: str, past: Past) -> list[Change]:
     """
     if not message or len(judged) < 2:
         return judged
+    new = [c for c in judged if c.change_type not in (ChangeType.REVERT, ChangeType.NO_EFFECT)]
+    back = {c.knob for c in new if past.went_back(c) and not is_announced(c, message, judged)}
+    if len(back) == len(new):
+        return judged  # a message is about something
     silent = not restores(message)
-    return [
-        as_revert(change, silent=silent)
-        if change.change_type not in (ChangeType.REVERT, ChangeType.NO_EFFECT)
-        and past.went_back(change)
-        and not is_announced(change, message, judged)
-        else change
-        for change in judged
-    ]
+    return [as_revert(c, silent=silent) if c.knob in back else c for c in judged]
 
 
 def is_reset(found: list[Change], after: str, message: str, history: Sequence[str]) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Final
 
+from kg.fold import fold, number_of
 from kg.idioms_features import features
-from kg.knobs import component_of, rules
+from kg.knobs import component_of, is_unknown, rules
 from kg.model import Change, ChangeType
 
 # What a message says an edit without a knob is for; a first match wins.
@@ -175,11 +176,32 @@ def is_announced(change: Change, message: str, beside: Iterable[Change] = ()) ->
     values = {str(value).lower().strip("'\"") for value in (change.old, change.new) if value}
     if len(values) == 2 and all(stands_in(value, text) for value in values):
         return True
+    if is_unknown(change.knob) and (heads := name.split()[:2])[1:] and " ".join(heads) in text:
+        return True  # `VALUE_MIX_FIRST` is the value mix's
+    if has_value(change, text, beside):
+        return True
     words, told = knob_words(change.knob), words_of(message)
     initial = change.component != "initialization" or not told.isdisjoint(INITIAL)
     if words and words <= told and initial:
         return bool(own) or not any(words <= words_of(phrase) for phrase in taken)
     return bool(own) and not within(own, taken)
+
+
+def has_value(change: Change, text: str, beside: Iterable[Change]) -> bool:
+    """Tell whether a text has the number that a knob is set to, and no other change has."""
+    number = number_in(change.new)
+    if number is None or number in (0, 1):
+        return False
+    others = {number_in(v) for c in beside if c.knob != change.knob for v in (c.old, c.new)}
+    return number not in others and any(float(n) == number for n in NUMBERS.findall(text))
+
+
+def number_in(value: str | None) -> float | None:
+    """Return the number that a literal is."""
+    return number_of(fold(value)) if value else None
+
+
+NUMBERS: Final = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.]*\w)")
 
 
 # Words that tell an initial value from whatever else is said of the same weights.

@@ -30,14 +30,14 @@ class Past:
     told: Sequence[str] = ()  # messages that came with `before` and each of `history`
 
     def undone(self, base: str) -> dict[str, Change]:
-        """Return the way back from the parent to an earlier version, by the knobs undone.
+        """Return the way back from the parent to an earlier version: the edits since, undone.
 
-        An edit that only its message named is undone under that name.
+        They are read as they were made, and those that only a message named have its name.
         """
-        back = {change.knob: change for change in compare(self.before, base)}
-        given = self.names_given(base) if self.told and back else {}
-        named_so = (replace_knob(change, given.get(knob, knob)) for knob, change in back.items())
-        return {change.knob: change for change in named_so}
+        edits = compare(base, self.before)
+        given = self.names_given(base) if self.told and edits else {}
+        back = (replace_knob(undo(edit), given.get(edit.knob, edit.knob)) for edit in edits)
+        return {change.knob: change for change in back}
 
     def names_given(self, base: str) -> dict[str, str]:
         """Return what messages called the edits since a version, by the knobs the code has."""
@@ -95,6 +95,9 @@ class Past:
         gone = code_parts(lines_at(self.before, change.old_span))
         come = code_parts(lines_at(self.after, change.new_span))
         gone, come = gone - come, come - gone
+        if not gone and not come:  # the value is defined elsewhere than it is used
+            old, new = code_parts(self.before), code_parts(self.after)
+            gone, come = old - new, new - old
         if change.old is None or change.new is None:
             return gone, come
         return with_value(gone, change.old), with_value(come, change.new)
@@ -109,6 +112,11 @@ def has(version: str, parts: frozenset[str], others: frozenset[str]) -> bool:
     """Tell whether a version has some pieces of code, and not all of others in their place."""
     known = code_parts(version)
     return parts <= known and not (others and others <= known)
+
+
+def undo(edit: Change) -> Change:
+    """Return the way back of an edit."""
+    return replace(edit, old=edit.new, new=edit.old, old_span=edit.new_span, new_span=edit.old_span)
 
 
 def replace_knob(change: Change, knob: str) -> Change:
@@ -132,7 +140,7 @@ RESTORES: Final = re.compile(
 
 def says_restored(message: str) -> bool:
     """Tell whether a message says that an earlier state is put back."""
-    return RESTORES.search(message) is not None
+    return RESTORES.search(message) is not None and not message.startswith("Reapply ")
 
 
 @lru_cache(maxsize=256)

@@ -111,3 +111,26 @@ def test_an_edit_that_only_its_message_named_is_undone_under_that_name() -> None
     assert plain != [idea.knob]
     assert (idea.knob, "revert", True) in undone
     assert len(undone) == 2
+
+
+def test_numbers_that_a_message_tests_are_no_silent_reverts() -> None:
+    mixed = edited(("softcap = 15\n", "softcap = 15\n        x = x * MIX_WIDE_INIT\n"))
+    one, two = (mixed.replace("DEPTH = 6 ", f"MIX_WIDE_INIT = {n}\nDEPTH = 6 ") for n in (2.0, 3.0))
+    deeper = one.replace("DEPTH = 6 ", "DEPTH = 8 ")
+    for message in ("depth 8 with a mix of 2", "mix wide once more, depth 8"):
+        found = told([one, two, deeper], message)
+        assert [(kind, silent) for _, kind, silent in found] == [
+            ("decrease", False),
+            ("increase", False),
+        ]
+
+
+def test_a_value_defined_where_it_is_not_used_is_undone() -> None:
+    line = [GPT, edited(CAP), edited(CAP, DEEP), edited(DEEP, STEPS)]
+    assert ("head.softcap", "revert", True) in told(line, "ns steps 4")
+
+
+def test_a_reapplied_idea_is_no_revert() -> None:
+    message = 'Reapply "softcap 30"\n\nThis reverts commit 0123456.'
+    line = [GPT, edited(CAP), GPT, edited(CAP)]
+    assert told(line, message) == [("head.softcap", "increase", False)]
