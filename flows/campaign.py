@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from filelock import FileLock, Timeout
 
 from flows import derived, ledger
-from flows.errors import CampaignError
+from flows.baseline import anew, branch_of
+from flows.errors import CampaignError, TrackingError
 from flows.experiment import (
     Clock,
     Proposal,
@@ -25,7 +26,6 @@ from flows.lab import Campaign, Lab, Wishes, open_campaign, read_target
 from flows.layout import lay_out
 from flows.ledger import Entry
 from flows.recovery import recover, was_interrupted
-from flows.tracking import check_pipeline
 from trainer.run import Watch
 from trainer.stage import environment
 
@@ -67,17 +67,16 @@ def start(
     """Start a campaign and run its baseline; a campaign that has one is only opened.
 
     Raises:
-        CampaignError: The target does not exist in git, or the data cannot be prepared.
+        FlowError: The target does not exist in git, or no run could be recorded.
+        CampaignError: The data cannot be prepared, or a baseline cannot be recorded.
     """
     campaign, budget = open_campaign(lab, tag, wishes)
     with held(campaign):
-        tip = lab.repository.resolve(campaign.ref)
-        if tip is None:
-            tip = lab.repository.head()
-            read_target(lab, campaign, tip)
-            check_pipeline(lab.repository, tip, campaign.task_name)
-            lab.repository.create_ref(campaign.ref, tip)
-        settle(lab, campaign)
+        tip = branch_of(lab, campaign)
+        try:
+            settle(lab, campaign)
+        except TrackingError as error:
+            tip = anew(lab, campaign, tip, error)
         if not campaign.target.is_file():
             lay_out(lab, campaign, tip, campaign.work)
         last = last_entry(lab, tag)

@@ -18,6 +18,7 @@ from typing import Any
 
 from flows import ledger, tracking
 from flows.chance import is_seed_alone
+from flows.errors import FlowError
 from flows.lab import Campaign, Lab
 from flows.layout import lay_out
 from flows.ledger import Entry, Facts
@@ -118,8 +119,17 @@ def begin(lab: Lab, campaign: Campaign, proposal: Proposal, budget: float | None
 
 
 def run_attempt(lab: Lab, campaign: Campaign, attempt: Attempt, watch: Watch | None) -> None:
-    """Run a candidate in a directory of its own; its result is sealed in `exp/metrics.json`."""
+    """Run a candidate in a directory of its own; its result is sealed in `exp/metrics.json`.
+
+    Raises:
+        FlowError: DVC could not save the run, so none is spent; the candidate is no attempt.
+    """
     lay_out(lab, campaign, attempt.commit, campaign.run)
+    try:
+        tracking.check_dependencies(campaign.run, lab.root, campaign.task_name)
+    except FlowError:
+        lab.repository.delete_ref(attempt.ref)
+        raise
     (campaign.run / OWNER).write_text(attempt.commit, encoding="utf-8")
     facts = attempt.facts
     job = Job(

@@ -77,6 +77,37 @@ def check_pipeline(repository: Repository, commit: str, task: str) -> None:
         raise FlowError(f"dvc.yaml: the outs of its stage lack {', '.join(lacking)}; add them")
 
 
+def check_dependencies(directory: Path, root: Path, stage_name: str) -> None:
+    """Make sure that what a run depends on is there, before one is spent.
+
+    Asked of DVC, which knows the templates of dvc.yaml. What the stage writes itself and the
+    parameters are left out: they come to be in the run.
+
+    Raises:
+        TrackingError: dvc.yaml cannot be read.
+        FlowError: A dependency is missing.
+    """
+    from dvc.dependency import ParamsDependency
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    quiet()
+    local_settings(directory, root)
+    try:
+        with Repo(str(directory)) as repo:
+            stage = load_stage(repo, directory, stage_name)
+            written = {out.def_path for out in stage.outs}
+            needed = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+            missing = [d.def_path for d in needed if d.def_path not in written and not d.exists]
+    except DvcException as error:
+        raise TrackingError(directory, str(error)) from error
+    if missing:
+        raise FlowError(
+            f"dvc.yaml: {', '.join(missing)}: a dependency of the run is not there; commit it,"
+            " or correct the deps and commit dvc.yaml"
+        )
+
+
 def load_stage(repo: Any, directory: Path, name: str) -> Any:
     """Return a stage by name, else the fallback that `check_pipeline` accepts too."""
     path = str(directory / "dvc.yaml")
