@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kg.model import Status
@@ -101,9 +102,28 @@ def done_json(lab: Lab, campaign: Campaign, done: Done) -> dict[str, Any]:
         "seconds": {**done.seconds, **inside},
         "workdir": str(campaign.work),
         "target": str(campaign.target),
-        "log": str(campaign.run / "exp" / "artifacts" / "run.log"),
+        **({"log": str(log_of(campaign))} if is_last_run(lab, campaign, entry) else {}),
         "next": advice(lab, campaign, entry),
     }
+
+
+def log_of(campaign: Campaign) -> Path:
+    """Return where the log of a campaign's last run lies."""
+    return campaign.run / "exp" / "artifacts" / "run.log"
+
+
+def is_last_run(lab: Lab, campaign: Campaign, entry: Entry) -> bool:
+    """Tell whether a campaign's run directory is that of an experiment: the next run takes it.
+
+    An earlier result that is answered with again has its log in DVC's cache alone.
+    """
+    from flows.experiment import OWNER
+    from flows.ledger import FACTS
+
+    owner = campaign.run / OWNER
+    candidate = owner.read_text(encoding="utf-8") if owner.is_file() else ""
+    facts = lab.repository.read(candidate, FACTS) if candidate else None
+    return facts is not None and json.loads(facts).get("name") == entry.facts.name
 
 
 def advice(lab: Lab, campaign: Campaign, entry: Entry) -> str:

@@ -45,7 +45,13 @@ def test_an_identical_program_is_answered_with_its_earlier_result(night: Night) 
     again = night.answer("try", "-m", "the same in other words")
     assert (again["experiment"], again["value"]) == (first["experiment"], first["value"])
     assert again["check"]["verdict"] == "identical"
-    assert len(night.answer("log")["experiments"]) == 2
+    assert again["log"] == first["log"]  # still the last run
+    night.edit(("DEPTH = 4", "DEPTH = 2"))
+    assert night.answer("try", "-m", "depth 4 -> 2")["log"] == first["log"]
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    again = night.answer("try", "-m", "and again")
+    assert (again["experiment"], "log" in again) == (first["experiment"], False)
+    assert len(night.answer("log")["experiments"]) == 3
     assert night.target.read_text() == TRAIN
 
 
