@@ -21,6 +21,7 @@ from kg.recall_scene import scene_of
 
 if TYPE_CHECKING:
     from kg.memory import Memory
+    from kg.recall_scene import Scene
 
 __all__ = ["Digest", "Line", "recall", "tokens_in"]
 
@@ -93,7 +94,7 @@ def recall(
     scene = scene_of(memory.graph(), source, idea, campaign, noise, aliases)
     if scene is None:
         return Digest((), "", 0)
-    chosen = choose(head_line(scene), lines_of(scene), tokens)
+    chosen = choose(head_line(scene), lines_of(scene), tokens, shares_of(scene))
     text = "\n".join(line.text for line in chosen)
     return Digest(tuple(chosen), text, tokens_in(text))
 
@@ -114,7 +115,19 @@ def cost_of(piece: str) -> int:
     return len(piece.encode("utf-8", "replace"))
 
 
-def choose(head: Line, found: dict[str, Iterator[Line]], tokens: int) -> list[Line]:
+def shares_of(scene: Scene) -> dict[str, float]:
+    """Return each kind's part of the budget.
+
+    Where the campaign never touched what the idea names, what others found has the largest.
+    """
+    if not scene.idea or any(knob in scene.board.about for knob in scene.idea):
+        return SHARES
+    return {**SHARES, "failed": SHARES["elsewhere"], "elsewhere": SHARES["failed"]}
+
+
+def choose(
+    head: Line, found: dict[str, Iterator[Line]], tokens: int, shares: dict[str, float]
+) -> list[Line]:
     """Return the lines that fit, each kind within its share first, in the order of KINDS."""
     left = tokens - tokens_in(head.text)
     if left < 0:
@@ -122,7 +135,7 @@ def choose(head: Line, found: dict[str, Iterator[Line]], tokens: int) -> list[Li
     taken: list[Line] = []
     waiting: list[tuple[Line, int]] = []
     room = left
-    for kind, share in SHARES.items():
+    for kind, share in shares.items():
         quota = share * room
         for line in found[kind]:
             cost = tokens_in(line.text) + 1

@@ -181,6 +181,7 @@ def untried_lines(scene: Scene) -> Iterator[Line]:
     if accepted is None:
         return
     known = {row.name: row for row in scene.board.rows}
+    here = " here" if len(scene.graph.campaigns()) > 1 else ""
     for knob, value in scene.now.items():
         if isinstance(value, str) or knob == SEED or component_of(knob) in ("other", "evaluation"):
             continue
@@ -191,7 +192,7 @@ def untried_lines(scene: Scene) -> Iterator[Line]:
         row = known.get(spans[-1].by, accepted) if spans else accepted
         way = (
             f"no attempt to {({'increase', 'decrease'} - ways).pop()} it" if ways else "never moved"
-        )
+        ) + here
         held = spans[-1].value if spans else value
         edited = "" if same_value(held, value) else f", {shown(value)} in the file"
         cited = f"{short(scene, row.name, row.entry.seq)} {row.entry.commit}".rstrip()
@@ -212,15 +213,15 @@ def fleet_lines(scene: Scene) -> Iterator[Line]:
             found, told = check_fleet.telling(found)
             good = [one.trial for one in found if one.trial.outcome == Outcome.IMPROVED]
             best = best_trial(good or [one.trial for one in found], scale[1])
-            if best is None:
-                continue
+            what = "best" if good else "closest" if best else "crashed"
+            best = best or min((one.trial for one in found), key=lambda trial: trial.name)
             tags = len({one.campaign for one in found})
             other = "" if tuple(scale) == home else f" {scale[0]}"
             shown_in = scene if not other else replace(scene, noise=None)  # noise is a metric's own
             text = (
                 f"elsewhere: {scene.labels(knob)} {direction}: {len(good)} of {len(found)} improved"
                 f"{told}{other} in {tags} campaign{'s' * (tags > 1)},"
-                f" {'best' if good else 'closest'} {cite_trial(shown_in, best, alone=True)}"
+                f" {what} {cite_trial(shown_in, best, alone=True)}"
             )
             yield Line("elsewhere", text, (best.name,), scene.interest(knob))
 

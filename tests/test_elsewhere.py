@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from histories import line
+from proposals import night
+from proposals import source as settings
 
 from kg.check import check
 from kg.memory import Memory
@@ -106,3 +108,34 @@ def test_a_check_shows_the_loss_that_came_closest(tmp_path: Path) -> None:
     assert reason(memory(tmp_path, HERE, twice), 9) == (
         "depth 9 improved 0 of 2 in other campaigns, such as e-0002 0000003 (-0.250000 score)"
     )
+
+
+def test_what_only_crashed_elsewhere_is_told(tmp_path: Path) -> None:
+    crashed = campaign("x", "val_bpb", "min", (9, None, CRASH), (12, None, CRASH))
+    assert told_elsewhere(memory(tmp_path, HERE, crashed)) == [
+        "elsewhere: depth increase: 0 of 2 improved in 1 campaign, crashed 9 x-0001 0000002"
+    ]
+
+
+def test_a_campaign_that_knows_nothing_of_an_idea_gives_others_the_room(tmp_path: Path) -> None:
+    deep = [(settings(depth=depth), 1.01, DISCARD) for depth in (9, 7)]
+    wide = [(settings(batch=2**power), 1.01, DISCARD) for power in (17, 19)]
+    rates = [(settings(matrix=rate), 1.01, DISCARD) for rate in (0.05, 0.03)]
+    rates += [(settings(lr=rate), 1.01, DISCARD) for rate in (0.9, 0.7)]
+
+    def elsewhere(made: Memory) -> int:
+        idea = "matrix lr 0.06, embedding lr 1.0"
+        told = recall(made, settings(), idea=idea, campaign="t", tokens=200).lines
+        return sum(one.kind == "elsewhere" for one in told)
+
+    others = night(*rates, tag="u")
+    assert elsewhere(memory(tmp_path, night(*deep, *wide), others)) == 3
+    once = (settings(matrix=0.06), 1.01, DISCARD)
+    assert elsewhere(memory(tmp_path / "b", night(*deep, *wide, once), others)) == 2
+
+
+def test_what_others_moved_was_never_moved_here(tmp_path: Path) -> None:
+    digest = recall(memory(tmp_path, HERE, BPB), idea="depth 8 to 9", campaign="t")
+    assert "untried: depth 8 since #0 0000001: never moved here" in digest.text
+    alone = recall(memory(tmp_path / "b", HERE), idea="depth 8 to 9", campaign="t")
+    assert alone.text.endswith("untried: depth 8 since #0 0000001: never moved")
