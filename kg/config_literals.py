@@ -75,7 +75,7 @@ def default_settings(
         site = Site(f"{scope}({name})", scope, statement.span, Rank.DEFAULT)
         setting = make_setting(program, names, knob or unknown_knob(site.path), value, site)
         passed = names.passed.get((called, name), [])
-        if passed and len(passed) >= sum(callee(call) == called for _, call in program.calls()):
+        if passed and len(passed) >= names.called[called]:
             line = program.span(passed[0][0])[0]
             setting = replace(setting, effective=False, overridden_at=line)
         yield from split_tuple(program, setting, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Final, TypeAlias
@@ -32,6 +33,7 @@ class Names:
         self.fields: dict[str, list[Bound]] = {}
         self.attributes: dict[str, list[Bound]] = {}
         self.passed: dict[tuple[str, str], list[Bound]] = {}
+        self.called: Counter[str] = Counter()
         self.callable: dict[str, Function] = {}
         for qualified, function in program.functions.items():
             owner, _, last = qualified.rpartition(".")
@@ -63,6 +65,7 @@ class Names:
     def note_call(self, statement: Statement, call: ast.Call) -> None:
         """Record which expressions a call passes to the parameters of a function of the file."""
         name = callee(call)
+        self.called[name] += 1
         for keyword in call.keywords:
             if keyword.arg:
                 bound = (keyword.value, statement.scope)

@@ -42,7 +42,7 @@ def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterat
                 path = f"{statement.scope} > value_embeds"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
                 yield make_value("embedding.value_embeds.sharing", "True", site)
-            if shares_tables(names, value, statement.scope):
+            if "value_embed" in statement.text and shares_tables(names, value, statement.scope):
                 path = f"{statement.scope} > value_embeds key"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
                 yield make_value("embedding.value_embeds.sharing", "True", site)
