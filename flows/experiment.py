@@ -218,6 +218,9 @@ def verdict_of(lab: Lab, campaign: Campaign, attempt: Attempt, metrics: dict[str
             told = "no result" if again.value is None else f"{again.value:.6f}"
             reason = f"{verdict.reason}; not confirmed: {told} with a second seed"
             verdict = replace(verdict, status=Status.DISCARD, reason=reason)
+        else:
+            reason = f"{verdict.reason}; confirmed: {again.value:.6f} with a second seed"
+            verdict = replace(verdict, reason=reason)
     reason = marked(verdict.reason, verdict.delta, noise_of(lab, campaign.tag))
     return replace(verdict, reason=reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from flows.campaign import held
@@ -24,11 +25,22 @@ def noise_command(options: argparse.Namespace) -> int:
     if options.json:
         emit(noise.to_json())
         return 0
-    values = ", ".join(f"{run.value:.6f}" for run in noise.runs if run.value is not None)
-    out().print(f"{noise.conditions.metric} over {len(noise.runs)} seeds: {values}")
-    out().print(f"noise floor {noise.floor:.6f} (standard deviation); an effect counts above")
-    out().print(f"threshold   {noise.threshold:.6f} {noise.note}")
+    for line in lines_of(noise):
+        out().print(line)
     return 0
+
+
+def lines_of(noise: Noise) -> Iterator[str]:
+    """Yield what is said of a floor: the runs of each version it rests on, then the floor."""
+    for version, runs in noise.spreads.items():
+        values = ", ".join(f"{run.value:.6f}" for run in runs)
+        yield f"{noise.conditions.metric} of {version[:7]} over {len(runs)} seeds: {values}"
+    alone = len(noise.runs) - noise.counted
+    if alone:
+        yield f"not counted: {alone} of versions that were run with one seed alone"
+    about = ", each version about its own mean" if len(noise.spreads) > 1 else ""
+    yield f"noise floor {noise.floor:.6f} (standard deviation{about}); an effect counts above"
+    yield f"threshold   {noise.threshold:.6f} {noise.note}".rstrip()
 
 
 def measure_noise(lab: Lab, tag: str, seeds: int = 3, watch: Watch | None = None) -> Noise:

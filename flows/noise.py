@@ -13,7 +13,7 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from flows.errors import RefTaken
 from flows.lab import Campaign, Lab
@@ -27,6 +27,7 @@ PLACE = "exp/noise.json"
 FIRST_SEED = 1001  # far from the 42 and 137 people write into a train.py
 FLOORS = 2.0  # standard deviations that make the threshold
 WITHIN = "within-noise"
+T = TypeVar("T")
 
 
 class Conditions(NamedTuple):
@@ -72,9 +73,22 @@ class Noise:
     failed: tuple[SeedRun, ...] = ()
 
     @property
+    def spreads(self) -> dict[str, tuple[SeedRun, ...]]:
+        """Return the runs of each version that was run more than once: one alone shows nothing."""
+        found: dict[str, list[SeedRun]] = {}
+        for run in self.runs:
+            found.setdefault(run.version, []).append(run)
+        return {version: tuple(runs) for version, runs in found.items() if len(runs) > 1}
+
+    @property
+    def counted(self) -> int:
+        """Return how many runs the floor rests on."""
+        return sum(map(len, self.spreads.values()))
+
+    @property
     def freedom(self) -> int:
-        """Return the degrees of freedom: runs with a value minus versions."""
-        return len(self.runs) - len({run.version for run in self.runs})
+        """Return the degrees of freedom: runs that count minus their versions."""
+        return self.counted - len(self.spreads)
 
     @property
     def floor(self) -> float | None:
@@ -82,7 +96,8 @@ class Noise:
         if self.freedom < 1:
             return None
         squares = 0.0
-        for values in by_version(self.runs).values():
+        for runs in self.spreads.values():
+            values = [run.value for run in runs if run.value is not None]
             mean = math.fsum(values) / len(values)
             squares += math.fsum((value - mean) ** 2 for value in values)
         return math.sqrt(squares / self.freedom)
@@ -108,19 +123,20 @@ class Noise:
             **self.conditions._asdict(),
             "floor": self.floor,
             "threshold": self.threshold,
-            "values": {str(run.seed): run.value for run in self.runs},
+            "runs": self.counted,
+            "freedom": self.freedom,
+            "values": by_version((run, run.value) for run in self.runs),
             "versions": sorted({run.version for run in self.runs}),
-            "failed": {str(run.seed): run.problem for run in self.failed},
+            "failed": by_version((run, run.problem) for run in self.failed),
             "note": self.note,
         }
 
 
-def by_version(runs: Iterable[SeedRun]) -> dict[str, list[float]]:
-    """Return the values of each version."""
-    found: dict[str, list[float]] = {}
-    for run in runs:
-        if run.value is not None:
-            found.setdefault(run.version, []).append(run.value)
+def by_version(told: Iterable[tuple[SeedRun, T]]) -> dict[str, dict[str, T]]:
+    """Return what is told of runs, by version and seed: every version is run with the same ones."""
+    found: dict[str, dict[str, T]] = {}
+    for run, what in told:
+        found.setdefault(run.version, {})[str(run.seed)] = what
     return found
 
 
@@ -142,7 +158,7 @@ def marked(reason: str, delta: float | None, noise: Noise | None) -> str:
     threshold = noise.threshold if noise is not None else None
     if noise is None or threshold is None or not within_noise(delta, threshold):
         return reason
-    return f"{reason}; {WITHIN}: {FLOORS:g} floors are {threshold:.6f} over {len(noise.runs)} runs"
+    return f"{reason}; {WITHIN}: {FLOORS:g} floors are {threshold:.6f} over {noise.counted} runs"
 
 
 def confirmed(
@@ -269,7 +285,7 @@ def floors_of(lab: Lab, tag: str) -> list[NoiseFloor]:
             noise.conditions.profile,
             noise.floor,
             noise.threshold,
-            len(noise.runs),
+            noise.counted,
         )
         for noise in noises_of(lab, tag)
         if noise.floor is not None and noise.threshold is not None

@@ -17,7 +17,7 @@ from flows.errors import CampaignError
 from flows.experiment import Proposal
 from flows.lab import Lab, Wishes, open_campaign, open_lab
 from flows.ledger import Entry
-from flows.measure import measure_noise
+from flows.measure import lines_of, measure_noise
 from flows.noise import (
     FIRST_SEED,
     REFS,
@@ -120,7 +120,8 @@ def test_a_seed_that_fails_is_recorded_and_left_out(make: Callable[[str], Lab]) 
     assert [one.seed for one in found.runs] == [1001, 1003]
     assert [one.seed for one in found.failed] == [1002]
     assert "bad luck" in found.failed[0].problem
-    assert found.to_json()["failed"] == {"1002": found.failed[0].problem}
+    failed = {found.failed[0].version: {"1002": found.failed[0].problem}}
+    assert found.to_json()["failed"] == failed
     with pytest.raises(CampaignError, match="no noise floor from 2 seeds"):
         measure_noise(make_other(lab), "other", 2)
 
@@ -167,6 +168,36 @@ def test_versions_are_pooled_about_their_own_means() -> None:
     assert found.floor == pytest.approx(statistics.stdev([1.0, 1.2]))
     assert noise(run(1, 1.0), run(1, 5.0, "b")).floor is None
     assert noise(run(1, 1.0), run(2, 1.2)).note.startswith("two runs tell little")
+
+
+def test_what_is_told_keeps_versions_apart_and_counts_what_shows_a_spread() -> None:
+    found = noise(
+        run(1, 1.0, "a" * 40),
+        run(2, 1.2, "a" * 40),
+        run(1, 5.0, "b" * 40),
+        run(2, 5.2, "b" * 40),
+        run(1, 9.0, "c" * 40),  # the second seed of a keep that was confirmed
+    )
+    assert (found.counted, found.freedom) == (4, 2)
+    assert list(lines_of(found)) == [
+        "val_bpb of aaaaaaa over 2 seeds: 1.000000, 1.200000",
+        "val_bpb of bbbbbbb over 2 seeds: 5.000000, 5.200000",
+        "not counted: 1 of versions that were run with one seed alone",
+        "noise floor 0.141421 (standard deviation, each version about its own mean);"
+        " an effect counts above",
+        "threshold   0.282843",
+    ]
+    told = found.to_json()
+    assert told["values"] == {
+        "a" * 40: {"1": 1.0, "2": 1.2},
+        "b" * 40: {"1": 5.0, "2": 5.2},
+        "c" * 40: {"1": 9.0},
+    }
+    assert (told["runs"], told["freedom"]) == (4, 2)
+    assert marked("lower by 0.1", -0.1, found).endswith("are 0.282843 over 4 runs")
+    alone = noise(run(1, 1.0), run(2, 1.2))
+    assert next(lines_of(alone)) == "val_bpb of a over 2 seeds: 1.000000, 1.200000"
+    assert "own mean" not in " ".join(lines_of(alone))
 
 
 def test_a_reason_is_marked_only_inside_the_noise() -> None:
@@ -216,7 +247,9 @@ def test_a_lucky_seed_is_not_kept_where_keeps_are_confirmed(root: Path) -> None:
     entry = tried(lucky.replace("DEPTH = 4", "DEPTH = 5"))
     assert entry.status.value == "discard"
     assert entry.metrics["reason"].endswith("; not confirmed: 1.520000 with a second seed")
-    assert tried(TRAIN.replace("DEPTH = 4", "DEPTH = 5")).status.value == "keep"
+    kept = tried(TRAIN.replace("DEPTH = 4", "DEPTH = 5"))
+    assert kept.status.value == "keep"
+    assert kept.metrics["reason"] == ("lower by 0.030000; confirmed: 1.020000 with a second seed")
 
 
 def test_a_verdict_inside_the_noise_says_so(root: Path) -> None:
