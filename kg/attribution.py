@@ -6,17 +6,19 @@ enough experiments, a ridge regression of the deltas on indicators (knob and dir
 each edit an estimate with an interval: the posterior of a linear model with a normal prior
 around zero (Hoerl and Kennard 1970), its two variances chosen by maximum marginal likelihood
 (MacKay 1992). It assumes that effects add up, which interactions break: an estimate, not a
-finding.
+finding. Where what was made together is known not to be the sum of what was made alone, the row
+says so (kg.additivity).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from kg.additivity import unsummed
 from kg.answering import Rows, best_trial, campaign_by_campaign, mean_delta, within_noise
 from kg.board import SEED, Board, EvidenceKey, Row, Trial
 from kg.conflict import Tried, tried_of
@@ -108,6 +110,8 @@ def credited(board: Board, found: list[Row]) -> list[Credit]:
             tried.setdefault(tried_of(key), []).append((key, trial))
     fitted = fit(board, found)
     rows = [credit(edit, pairs, tried, fitted, board.noise) for edit, pairs in tried.items()]
+    apart = unsummed(board, found)
+    rows = [caveat(row, apart.get(edit, ())) for edit, row in zip(tried, rows, strict=True)]
     return sorted(rows, key=lambda row: (-row.n, row.knob, row.direction, row.to or ""))
 
 
@@ -239,6 +243,12 @@ def credit(
     )
 
 
+def caveat(row: Credit, others: tuple[str, ...]) -> Credit:
+    """Return a row that says with which knobs its effect does not add up."""
+    said = f"{row.label}; does not add up with {', '.join(others)}"
+    return replace(row, label=said) if others else row
+
+
 def inseparable(
     edit: Tried, tried: dict[Tried, list[tuple[EvidenceKey, Trial]]]
 ) -> tuple[str, ...]:
@@ -263,7 +273,8 @@ def label_of(
     if confounded:
         return f"{first}; inseparable from {', '.join(confounded)}"
     if value is not None and fitted is not None:
-        return f"{first}; estimate: ridge over {fitted.experiments} experiments, 95 % interval"
+        fit_ = f"ridge over {fitted.experiments} experiments"
+        return f"{first}; estimate: {fit_}, 95 % interval if effects add up"
     why = f"{n} of its attempts" if fitted else f"fewer than {ENOUGH} experiments of repeated edits"
     return f"{first}; no estimate from {why}"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kg.attribution import ENOUGH, NEVER, Credit, credits_of, ridge, robust
 from kg.memory import Memory
-from kg.model import ExperimentRecord, Status
+from kg.model import ExperimentRecord, NoiseFloor, Status
 
 KEEP, DISCARD, CRASH = Status.KEEP, Status.DISCARD, Status.CRASH
 KNOBS = {"embedding LR": (0.8, 0.9), "depth": (8, 9), "softcap": (15, 20), "warmdown": (0.5, 0.7)}
@@ -89,7 +89,7 @@ def test_estimates_find_the_effects_of_edits_that_were_mostly_combined(tmp_path:
         assert row.low is not None
         assert row.high is not None
         assert row.low < row.estimate < row.high
-        assert "estimate: ridge over 60 experiments, 95 % interval" in row.label
+        assert "estimate: ridge over 60 experiments, 95 % interval if effects add up" in row.label
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say(tmp_path: Path) -> None:
@@ -202,3 +202,30 @@ def test_without_outliers_the_robust_fit_is_the_plain_one() -> None:
     plain, tough = ridge(design, deltas), robust(design, deltas)
     assert tough[0].tolist() == plain[0].tolist()
     assert tough[1].tolist() == plain[1].tolist()
+
+
+def test_what_does_not_add_up_says_with_what(tmp_path: Path) -> None:
+    edits: list[tuple[str, ...]] = [
+        ("depth",),  # +0.006
+        ("softcap",),  # +0.004
+        ("warmdown",),  # +0.002
+        ("depth", "softcap"),  # the sum would be +0.010
+        ("softcap", "warmdown"),  # +0.006 would
+    ]
+    records = told(edits, [1.006, 1.004, 1.002, 0.994, 1.0055])
+    made = Memory(tmp_path / "graph")
+    made.add_all(records)
+
+    def labels() -> dict[str, str]:
+        rows = made.ask("attribution", campaign="t").rows
+        return {row["knob"]: row["label"].rpartition("; ")[2] for row in rows}
+
+    assert not any("add up" in label for label in labels().values())  # the noise is not known
+    # three deviations of a sum of three deltas, sqrt(6) of 0.001 each: 0.0073 is chance
+    made.measure("t", [NoiseFloor("t", "val_bpb", "", "", "", 0.001, 0.002, 3)])
+    found = labels()
+    assert found["model.depth"] == "does not add up with head.softcap"
+    assert found["head.softcap"] == "does not add up with model.depth"
+    assert "add up" not in found["schedule.warmdown_ratio"]
+    made.measure("t", [NoiseFloor("t", "val_bpb", "", "", "", 0.004, 0.008, 3)])
+    assert not any("add up" in label for label in labels().values())  # 0.016 is inside 0.029
