@@ -10,11 +10,13 @@ from typing import Final
 
 from kg.changes_compare import compare
 from kg.changes_message import is_announced
-from kg.changes_undone import COMMENT, Past, code_lines, named, says_restored
+from kg.changes_undone import COMMENT, Past, code_lines, named, only_restores, says_restored
 from kg.model import Change, ChangeType, OptimizerScope
 
 # Says so as well, if there is such a version: not of a kernel to fall back to.
 BACK: Final = re.compile(r"(?<!fall )(?<!falls )(?<!falling )\bback to\b", re.I)
+
+REVERTS: Final = re.compile(r"^This reverts commit", re.M)  # as git itself writes
 
 
 def judge(found: list[Change], message: str, past: Past) -> list[Change]:
@@ -29,7 +31,7 @@ def judge(found: list[Change], message: str, past: Past) -> list[Change]:
         return reset(found)
     base = real_base(past.before, past.after, past.history, restores(message))
     if base is None:
-        if says_restored(message):
+        if says_restored(message) and is_subject(message):
             return [as_revert(change, silent=False) for change in found]
         return aside(strays(found, message, past), message)
     ideas = named(compare(base, past.after), message)
@@ -48,7 +50,14 @@ def judge(found: list[Change], message: str, past: Past) -> list[Change]:
         for knob, change in undone.items()
         if knob not in known and knob not in ideas
     ]
+    if only_restores(message):
+        return [as_revert(c, silent=False) if past.was_edited(c) else c for c in judged]
     return strays(judged, message, past)
+
+
+def is_subject(message: str) -> bool:
+    """Tell whether a message is about restoring: its first line, or git's own words."""
+    return says_restored(message.partition("\n")[0]) or REVERTS.search(message) is not None
 
 
 def restores(message: str) -> bool:

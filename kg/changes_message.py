@@ -193,7 +193,9 @@ def has_value(change: Change, text: str, beside: Iterable[Change]) -> bool:
     if number is None or number in (0, 1):
         return False
     others = {number_in(v) for c in beside if c.knob != change.knob for v in (c.old, c.new)}
-    return number not in others and any(float(n) == number for n in NUMBERS.findall(text))
+    return number not in others and any(
+        float(n) == number for n in NUMBERS.findall(COUNTED.sub("", text))
+    )
 
 
 def number_in(value: str | None) -> float | None:
@@ -201,6 +203,8 @@ def number_in(value: str | None) -> float | None:
     return number_of(fold(value)) if value else None
 
 
+# The number of an experiment says nothing of a value.
+COUNTED: Final = re.compile(r"\b(exp\w*|runs?|iter\w*|try|trial|round)\W*#?\d+|#\d+")
 NUMBERS: Final = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.]*\w)")
 
 

@@ -82,10 +82,17 @@ class Past:
         if says_restored(said):
             return True
         edits = [edit for edit in compare(earlier, later) if edit.knob != change.knob]
-        if is_announced(change, said, edits):
+        if is_announced(undo(change), said, edits):
             return False
         known = map(code_lines, self.history[place + 1 :])
         return code_lines(later) in known or any(is_announced(edit, said) for edit in edits)
+
+    def was_edited(self, change: Change) -> bool:
+        """Tell whether an earlier version had not yet what a change removes."""
+        gone, come = self.traces(change)
+        if gone:
+            return any(not gone <= code_parts(version) for version in self.history)
+        return any(come <= code_parts(version) for version in self.history)
 
     def traces(self, change: Change) -> tuple[frozenset[str], frozenset[str]]:
         """Return the pieces of code that a change removes and puts in.
@@ -100,12 +107,20 @@ class Past:
             gone, come = old - new, new - old
         if change.old is None or change.new is None:
             return gone, come
-        return with_value(gone, change.old), with_value(come, change.new)
+        sets = holding(gone, change.old), holding(come, change.new)
+        return sets[0] or rivals(gone, sets[1]) or gone, sets[1] or rivals(come, sets[0]) or come
 
 
-def with_value(parts: frozenset[str], value: str) -> frozenset[str]:
-    """Return the pieces that hold a value, all if none does: others share their line."""
-    return frozenset(part for part in parts if value in part) or parts
+def holding(parts: frozenset[str], value: str) -> frozenset[str]:
+    """Return the pieces of code that have a value."""
+    alone = re.compile(rf"(?<![\w.]){re.escape(value)}(?![\w.])")
+    return frozenset(part for part in parts if alone.search(part))
+
+
+def rivals(parts: frozenset[str], others: frozenset[str]) -> frozenset[str]:
+    """Return the pieces of code that set a name which other pieces set."""
+    names = {part.partition("=")[0] for part in others}
+    return frozenset(part for part in parts if part.partition("=")[0] in names)
 
 
 def has(version: str, parts: frozenset[str], others: frozenset[str]) -> bool:
@@ -138,9 +153,22 @@ RESTORES: Final = re.compile(
 )
 
 
+# A subject that announces nothing but that.
+ONLY: Final = re.compile(
+    r"\W*(revert|restor|undo|discard|roll(ed|ing)?[ -]?back|back to)"
+    r"(?!.*([,;+]|\b(and|try|then|with|instead|but)\b))",
+    re.I,
+)
+
+
 def says_restored(message: str) -> bool:
     """Tell whether a message says that an earlier state is put back."""
     return RESTORES.search(message) is not None and not message.startswith("Reapply ")
+
+
+def only_restores(message: str) -> bool:
+    """Tell whether the subject of a message is that an earlier state is put back."""
+    return ONLY.match(message.partition("\n")[0]) is not None
 
 
 @lru_cache(maxsize=256)

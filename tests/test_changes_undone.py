@@ -134,3 +134,19 @@ def test_a_reapplied_idea_is_no_revert() -> None:
     message = 'Reapply "softcap 30"\n\nThis reverts commit 0123456.'
     line = [GPT, edited(CAP), GPT, edited(CAP)]
     assert told(line, message) == [("head.softcap", "increase", False)]
+
+
+def test_a_restore_that_lands_on_no_earlier_version_still_reverts_what_was_edited() -> None:
+    higher = ("MATRIX_LR = 0.02", "MATRIX_LR = 0.04")
+    between = ("MATRIX_LR = 0.02", "MATRIX_LR = 0.025")
+    line = [GPT, edited(higher), edited(higher, SMOOTH), edited(between)]
+    assert told(line, "Restore a lower matrix LR") == [
+        ("optimizer.matrix_lr", "revert", False),
+        ("loss.label_smoothing", "revert", False),
+    ]
+    assert ("optimizer.matrix_lr", "decrease", False) in told(line, "revert, matrix LR 0.025")
+
+
+def test_a_word_of_restoring_deep_in_a_message_makes_no_revert() -> None:
+    message = "fix the learning rate\n\nThe loader is restored from its checkpoint."
+    assert told([GPT, edited(RATE)], message) == [("optimizer.matrix_lr", "increase", False)]
