@@ -78,7 +78,7 @@ def describe_kg(parser: argparse.ArgumentParser) -> None:
     changes.add_argument("revision", nargs="?", help="REV or A..B")
     changes.add_argument("--revs", metavar="FILE", help="a file with one revision a line")
     changes.add_argument("--repo", default=".", help="path of the repository")
-    changes.add_argument("--target", default="train.py")
+    changes.add_argument("--target", help="the file (default: nightlab.toml's, else train.py)")
     changes.add_argument("--jsonl", action="store_true", help="the only form, and the default")
     config = add(below, "config", "source_commands:config", "effective configuration of a file")
     config.add_argument("file", help="FILE or REV:FILE")

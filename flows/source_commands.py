@@ -22,7 +22,7 @@ def changes(options: argparse.Namespace) -> int:
     """`nightlab kg changes`: one JSON line a commit.
 
     Raises:
-        FlowError: No revision is given.
+        FlowError: No revision is given, or nightlab.toml is wrong.
     """
     from flows.history import revision_changes
 
@@ -32,14 +32,28 @@ def changes(options: argparse.Namespace) -> int:
         revisions = [options.revision]
     else:
         raise FlowError("kg changes: no revision given; give REV, A..B or --revs FILE")
-    failed = 0
-    for line in revision_changes(Path(options.repo), revisions, options.target):
+    failed, repo = 0, Path(options.repo)
+    for line in revision_changes(repo, revisions, options.target or target_of(repo)):
         if "error" in line:
             failed = 1
             notes().print(f"error: {line['error']}")
         else:
             emit(line)
     return failed
+
+
+def target_of(repo: Path) -> str:
+    """Return the target of a repository by its nightlab.toml, train.py where it has none.
+
+    Raises:
+        ConfigError: Its nightlab.toml is wrong.
+    """
+    if not (repo / "nightlab.toml").is_file():
+        return "train.py"
+    from flows.config import load_config
+
+    found = load_config(repo)
+    return found.tasks[found.task].target
 
 
 def config(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import CONFIG, TRAIN, git
 
 from flows.cli import main
 from flows.errors import sentence
@@ -48,3 +49,25 @@ def test_an_error_of_the_operating_system_says_what_it_is_about(tmp_path: Path) 
         (tmp_path / "gone").read_text()
     assert sentence(caught.value) == f"{tmp_path}/gone: no such file or directory; check the path"
     assert sentence(OSError("disk on fire")) == "disk on fire"
+
+
+def test_changes_take_the_target_from_nightlab_toml(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(root, "mv", "train.py", "net.py")
+    (root / "nightlab.toml").write_text(CONFIG.replace('"train.py"', '"net.py"'))
+    git(root, "commit", "-qam", "Another name")
+    (root / "net.py").write_text(TRAIN.replace("DEPTH = 4", "DEPTH = 5"))
+    git(root, "commit", "-qam", "Deeper")
+
+    def knobs(*words: str) -> list[str]:
+        assert main(["kg", "changes", "HEAD", *words]) == 0
+        return [one["knob"] for one in json.loads(capsys.readouterr().out)["records"]]
+
+    monkeypatch.chdir(root)
+    assert knobs() == knobs("--target", "net.py") == ["model.depth"]
+    assert knobs("--target", "train.py") == []
+    monkeypatch.chdir(root.parent)
+    assert knobs("--repo", str(root)) == ["model.depth"]
+    (root / "nightlab.toml").unlink()
+    assert knobs("--repo", str(root)) == []  # train.py, where nothing says another
