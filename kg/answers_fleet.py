@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from kg import vocab
@@ -49,18 +50,29 @@ def begun_by(asked: Asked, board: Board) -> Board:
     """
     text = asked.text("date")
     try:
-        date = datetime.fromisoformat(text)
+        until = moment(text)
     except ValueError:
         where = f"question {asked.question.name!r}"
         raise BadArgument(
             f"{where}: date={text!r} is none; write 2026-03-08 or 2026-03-08T23:00:00Z"
         ) from None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
     for row in reversed(board.rows):
         begun = asked.graph.value(vocab.experiment(row.name), PROV.startedAtTime)
-        if begun is not None and datetime.fromisoformat(begun) <= date:
+        if begun is not None and datetime.fromisoformat(begun) <= until:
             return cut(board, row.entry.seq)
     return Board(board.campaign)
+
+
+def moment(text: str) -> datetime:
+    """Return the moment a text means, of a bare day its last one; UTC where it names no zone.
+
+    >>> str(moment("2026-03-08")), str(moment("2026-03-08T23:00"))
+    ('2026-03-08 23:59:59.999999+00:00', '2026-03-08 23:00:00+00:00')
+    """
+    found = datetime.fromisoformat(text)
+    with suppress(ValueError):  # it has a time of day
+        found = datetime.combine(date.fromisoformat(text), time.max)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def rank(row: dict[str, Any]) -> tuple[str, float, str]:

@@ -46,6 +46,9 @@ def test_best_at_a_date_counts_what_had_begun_by_then():
     rows = asked(dated, "best", campaign="t", date="2026-03-08T05:30:00Z").rows
     assert [(row["experiment"], row["value"]) for row in rows] == [("t-0005", 0.989)]
     assert asked(dated, "best", date="2026-03-07").rows == []
+    for day in ("2026-03-08", "20260308"):  # to its end
+        assert column(asked(dated, "best", date=day), "experiment") == ["t-0006"]
+    assert column(asked(dated, "best", date="2026-03-08T00:00"), "experiment") == ["t-0000"]
     with pytest.raises(BadArgument, match="date='yesterday' is none"):
         asked(dated, "best", date="yesterday")
 
