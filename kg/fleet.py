@@ -21,6 +21,7 @@ from kg.entries import ATTEMPTED, Edits, EvidenceKey, Outcome, Trial, edit_of
 from kg.load import pairs
 from kg.packed import evidence_key, unpack_trials
 from kg.terms import LAB
+from kg.totals import settled
 from kg.vocab import Value, python, value_order
 
 Integers = NDArray[np.int64]
@@ -50,6 +51,7 @@ class Fleet:
         self.old = [trial.old for trial in trials]
         numbers = np.array([numbers_of(trial) for trial in trials], dtype=np.float64)
         self.numbers: Floats = numbers.reshape(-1, 4).T  # rows in the order of Conditioned's sums
+        self.largest = float(np.abs(self.numbers[3]).max(initial=0.0))  # delta
         self.commits = {trial.name: trial.commit for trial in trials}
         self.gains = Gains(self, trials)
         self.settings: dict[str, Settings] = {}
@@ -190,7 +192,8 @@ class Conditioned(NamedTuple):
     def mean(self, edit: int) -> float | None:
         """Return the mean delta of one edit."""
         n = self.measured[edit]
-        return float(f"{self.deltas[edit] / n:.9g}") if n else None
+        deltas = settled(float(self.deltas[edit]), self.fleet.largest)
+        return float(f"{deltas / n:.9g}") if n else None
 
     def improvements(self, edit: int) -> Improvements:
         """Return the trials of one edit that improved, the best first."""

@@ -13,6 +13,8 @@ from kg.entries import Outcome, Trial
 
 End = tuple[float, str] | None
 
+ROUNDING = 1e-12  # of the largest number: what decimal fractions are off by in binary
+
 SIGNS = (1, -1, 0, 0)
 """What makes each of `Sum.ends` the smallest; 0 wants the largest size."""
 
@@ -91,5 +93,16 @@ def far(delta: float, sign: int) -> float:
 
 
 def total(numbers: Iterable[float]) -> float:
-    """Add numbers so that their order does not matter, to 12 digits."""
-    return float(f"{math.fsum(sorted(numbers)):.12g}")
+    """Add numbers so that their order does not matter, to 12 digits of the largest.
+
+    >>> total([0.1, 0.2, -0.3]), total([0.1, 0.2])
+    (0.0, 0.3)
+    """
+    found = sorted(numbers)
+    largest = max(map(abs, found), default=0.0)
+    return settled(float(f"{math.fsum(found):.12g}"), largest)
+
+
+def settled(number: float, largest: float) -> float:
+    """Return a sum, 0.0 where numbers cancelled and only their last digits are left of it."""
+    return 0.0 if abs(number) < ROUNDING * largest else number

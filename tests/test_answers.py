@@ -193,3 +193,17 @@ def test_a_conflict_lists_what_stood_differently():
     same = line([(source(), 1.0, KEEP), (source(9), 1.1, DISCARD), (source(9), 0.9, KEEP)])
     (row,) = asked(same, "conflicts").rows
     assert row["verdict"] in ("same context: suspect noise", "inside the noise")
+
+
+def test_effects_that_cancel_are_zero_in_every_mean():
+    decay = [(source(decay=value), 1.0 + cost, DISCARD)
+             for value, cost in ((0.001, -0.1), (0.002, -0.2), (0.003, 0.3))]  # fmt: skip
+    told = line([(source(), 1.0, KEEP), *decay])
+    begun = line([(source(), 1.0, KEEP)], tag="begun")
+    for history in (told, [*told, *begun]):
+        (row,) = asked(history, "dead-ends", component="regularization").rows
+        assert (row["n"], row["mean_delta"]) == (3, 0.0)
+    won = line([(source(), 1.0, KEEP), *decay[1:], (source(decay=0.004), 0.9, KEEP)])
+    for history in (won, [*won, *begun]):
+        (row,) = asked(history, "improved-while", knob="model.depth", value="8").rows
+        assert (row["n"], row["mean_delta"]) == (3, 0.0)
