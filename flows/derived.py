@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from filelock import Timeout
 
 from flows import ledger, results, tracking
-from flows.errors import FlowError
+from flows.errors import CampaignError, FlowError
 from flows.experiment import Clock
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
@@ -123,10 +123,18 @@ def row(entry: Entry) -> results.Row:
 
 
 def plot(lab: Lab, campaign: Campaign) -> None:
-    """Draw a campaign's progress."""
+    """Draw a campaign's progress.
+
+    Raises:
+        CampaignError: There is no such campaign.
+    """
     from flows.plot import Point, progress_plot
 
     found = list(ledger.entries(lab.repository, campaign.tag))
+    if not found and lab.repository.resolve(campaign.ref) is None:
+        tag = campaign.tag
+        raise CampaignError(f"campaign {tag}: does not exist; run `nightlab start {tag}`")
+    campaign.directory.mkdir(parents=True, exist_ok=True)  # derived: a fresh clone has none
     points = [Point(e.facts.name, e.status.value, e.value, e.facts.subject) for e in found]
     progress_plot(
         points,

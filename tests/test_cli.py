@@ -135,3 +135,30 @@ def test_completion_scripts_name_the_commands(capsys: pytest.CaptureFixture[str]
     assert main(["completion", "bash"]) == 0
     assert "rebuild" in capsys.readouterr().out
     assert build_parser().prog == "nightlab"
+
+
+def test_a_plot_of_no_campaign_says_which_one_is_missing(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plot", "zz"]) == 1
+    assert capsys.readouterr().err == (
+        "error: campaign zz: does not exist; run `nightlab start zz`\n"
+    )
+
+
+def test_where_nothing_runs_nobody_says_that_it_runs_directly(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "no `nightlab serve` is running: the experiment runs directly"
+    main(["start", "t"])
+    target = here / ".nightlab/campaigns/t/work/train.py"
+    capsys.readouterr()
+    for source, code, runs in (
+        (TRAIN, 1, False),  # the accepted version
+        (TRAIN.replace("DEPTH = 4", "DEPTH = 1"), 0, True),
+        (TRAIN.replace("DEPTH = 4", "DEPTH = 1"), 0, False),  # identical
+        (TRAIN.replace("DEPTH = 4", "DEPTH = 2 - 1"), 4, False),  # a repeat
+    ):
+        target.write_text(source)
+        assert main(["try", "-m", "shallow"]) == code
+        assert (said in capsys.readouterr().err) is runs
