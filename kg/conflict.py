@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyoxigraph import Literal, NamedNode, Quad
 
@@ -55,7 +55,7 @@ def conflict_of(board: Board, tried: Tried, noise: float | None = None) -> Confl
     if not good or not bad:
         return None
     (helped, improved), (hurt, worsened) = min(
-        product(good, bad), key=lambda found: telling(found[0], found[1], noise)
+        product(most_telling(good, noise), most_telling(bad, noise)), key=closeness
     )
     mine, other = context(board, improved), context(board, worsened)
     differs = sorted(
@@ -72,13 +72,17 @@ def conflict_of(board: Board, tried: Tried, noise: float | None = None) -> Confl
     )
 
 
-def telling(helped: Made, hurt: Made, noise: float | None) -> tuple[Any, ...]:
-    """Return what pairs of a good and a bad attempt are ordered by, the most telling first."""
-    good, bad = helped[1], hurt[1]
-    combined = (not helped[0].isolated) + (not hurt[0].isolated)
-    inside = sum(noise is not None and abs(trial.delta or 0.0) <= noise for trial in (good, bad))
+def most_telling(pairs: list[Made], noise: float | None) -> list[Made]:
+    """Return the isolated attempts if there are any, and of those the ones beyond the noise."""
+    alone = [pair for pair in pairs if pair[0].isolated] or pairs
+    return [p for p in alone if noise is None or abs(p[1].delta or 0.0) > noise] or alone
+
+
+def closeness(pair: tuple[Made, Made]) -> tuple[bool, int, tuple[int, str], tuple[int, str]]:
+    """Return how far apart a good and a bad attempt are, the smallest first."""
+    (_, good), (_, bad) = pair
     apart = (good.old, good.new) != (bad.old, bad.new)
-    return combined, inside, apart, abs(good.seq - bad.seq), good.order, bad.order
+    return apart, abs(good.seq - bad.seq), good.order, bad.order
 
 
 def trials_about(board: Board, tried: Tried) -> list[Made]:
