@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from kg.answering import within_noise
@@ -59,22 +60,27 @@ def beside(case: Case) -> list[Reason]:
     """Return attempts at neighbouring values, and at the same knob where no value is told."""
     found = []
     for idea in (idea for idea in case.ideas if idea.knob != SEED):  # no seed is near another
-        for pair in reversed(case.tried(idea.knob)):
-            key, trial = pair
-            if not case.failed(pair):
-                continue
-            told = trial.new is not None and idea.new is not None
-            near = told and near_value(idea.new, trial.new, trial.old)
-            untold = not told and key.direction == idea.direction
-            if near and not case.same(idea, pair):
-                found.append(reason(case, pair, "tried a neighbouring value"))
-            elif passes(case, idea, pair):
-                found.append(reason(case, pair, "failed going less far"))
-            elif untold:
-                found.append(reason(case, pair, f"tried to {idea.direction} it"))
+        told = ((pair, likeness(case, idea, pair)) for pair in reversed(case.tried(idea.knob)))
+        passed = overtaken(case, idea)
+        leads = (
+            (pair, lead or ("failed going less far" if pair in passed else ""))
+            for pair, lead in told
+        )
+        some = islice(((pair, lead) for pair, lead in leads if lead), SHOWN)
+        found += [reason(case, pair, lead) for pair, lead in some]
     if [idea.knob for idea in case.ideas] == [SEED]:
         found += reseeded(case)
     return found
+
+
+def likeness(case: Case, idea: Idea, pair: Tried) -> str:
+    """Say how a failed attempt is like an idea and not the same, "" if it is not."""
+    key, trial = pair
+    if trial.new is None or idea.new is None:
+        like = key.direction == idea.direction and case.failed(pair)
+        return f"tried to {idea.direction} it" if like else ""
+    near = near_value(idea.new, trial.new, trial.old) and not case.same(idea, pair)
+    return "tried a neighbouring value" if near and case.failed(pair) else ""
 
 
 def reseeded(case: Case) -> list[Reason]:
@@ -84,11 +90,13 @@ def reseeded(case: Case) -> list[Reason]:
     return told or [Reason("", "", "another seed is noise and no improvement", SEED)]
 
 
-def passes(case: Case, idea: Idea, pair: Tried) -> bool:
-    """Tell whether an idea goes further than an attempt from the present value that failed."""
-    valued = number(pair.trial.new) is not None and number(idea.new) is not None
-    away = valued and not case.same(idea, pair) and pair in ahead(case, idea)
-    return away and clearly_failed(case, pair) and beyond(idea, [pair])
+def overtaken(case: Case, idea: Idea) -> list[Tried]:
+    """Return the attempts from the present value that failed and that an idea goes beyond."""
+    if number(idea.new) is None:
+        return []
+    valued = (pair for pair in ahead(case, idea) if number(pair.trial.new) is not None)
+    failed = (pair for pair in valued if clearly_failed(case, pair) and not case.same(idea, pair))
+    return [pair for pair in failed if beyond(idea, [pair])]
 
 
 def ahead(case: Case, idea: Idea) -> list[Tried]:
