@@ -15,7 +15,7 @@ from pathlib import Path
 from flows import campaign
 from flows.experiment import Proposal
 from flows.lab import Lab, Wishes, open_lab
-from tests.conftest import TRAIN, make_repository
+from tests.laboratory import TRAIN, make_repository
 
 NIGHT = int(os.environ.get("NIGHTLAB_BENCH_NIGHT", "300"))
 STEPS = ("git", "dvc", "results", "graph")

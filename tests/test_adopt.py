@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import git
+from laboratory import git
 
 from flows import campaign
 from flows.cli import main

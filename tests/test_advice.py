@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TRAIN
+from laboratory import TRAIN
 from told import STORY
 
 from flows.cli import main

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import PIPELINE, git
+from laboratory import PIPELINE, git
 
 from flows import campaign, ledger, tracking
 from flows.errors import CampaignError, FlowError, TrackingError

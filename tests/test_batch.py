@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from conftest import FILES, TRAIN, git
+from laboratory import FILES, TRAIN, git
 
 from flows import campaign, ledger
 from flows.agents import History

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import TRAIN, git
+from laboratory import TRAIN, git
 
 from flows import campaign, derived, ledger
 from flows.campaign import Done

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import CONFIG, TRAIN, git
 from histories import asked, line
+from laboratory import CONFIG, TRAIN, git
 from told import DISCARD, KEEP, column, source
 
 from flows import campaign, derived

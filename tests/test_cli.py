@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TRAIN
+from laboratory import TRAIN
 
 from flows.cli import build_parser, main, parsed
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TRAIN
+from laboratory import TRAIN
 
 from flows import semantic_table
 from flows.cli import main

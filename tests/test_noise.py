@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, TRAIN, git
 from hypothesis import given
 from hypothesis import strategies as st
+from laboratory import CONFIG, TRAIN, git
 
 from flows import campaign, derived
 from flows.campaign import held

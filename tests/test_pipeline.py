@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import git
+from laboratory import git
 
 HERE = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import git
+from laboratory import git
 
 from flows import campaign, ledger
 from flows.errors import RefTaken

@@ -2,7 +2,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from conftest import git
+from laboratory import git
 
 from flows import ledger
 from flows.errors import RefTaken, RepositoryError

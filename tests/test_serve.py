@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import FILES, TRAIN, git
+from laboratory import FILES, TRAIN, git
 
 from flows import ledger
 from flows.lab import Lab, open_lab

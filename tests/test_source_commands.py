@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, TRAIN, git
+from laboratory import CONFIG, TRAIN, git
 
 from flows.cli import main
 from flows.errors import sentence
