@@ -67,7 +67,11 @@ def judge(
     delta = value - best
     if seed_alone:
         return Verdict(Status.DISCARD, SEED_ALONE, delta)
-    gain = -delta if direction == "minimise" else delta
+    return by_gain(delta, -delta if direction == "minimise" else delta, size, rule, direction)
+
+
+def by_gain(delta: float, gain: float, size: Size, rule: VerdictRule, direction: str) -> Verdict:
+    """Decide on a measured result by what it gained and what it did to the program."""
     word = "lower" if direction == "minimise" else "higher"
     if gain > rule.tolerance:
         return Verdict(Status.KEEP, f"{word} by {gain:.6f}", delta)
