@@ -57,8 +57,7 @@ def anew(lab: Lab, campaign: Campaign, tip: str, error: TrackingError) -> str:
 
 def is_ahead(lab: Lab, tip: str, head: str) -> bool:
     """Tell whether the present commit is a later one than a branch's."""
-    bases = lab.repository.run("merge-base", tip, head, check=False)
-    return tip != head and bases == tip
+    return tip != head and lab.repository.is_ancestor(tip, head)
 
 
 def moved(lab: Lab, campaign: Campaign, tip: str, head: str) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.errors import RepositoryError
-from flows.objects import Objects, last_line
+from flows.objects import Objects
+from flows.plumbing import last_line
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:(?://|:)|[\w.-]+@[\w.-]+:", re.I)
 SECRET = re.compile(r"(?<=://)[^/@\s]*@")

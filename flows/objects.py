@@ -7,8 +7,6 @@ Whole histories are read in bulk: 3,054 `commit:path` look-ups take 0.04 s in on
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from flows.errors import RepositoryError
+from flows.plumbing import WHOLE, CatFile, Found, described, last_line, run
 
 MAX_BYTES = 16 * 2**20  # a larger file is no train.py; 10 MB ones have been seen
 # safe.directory: reading a repository of another user is the purpose here; protocol.allow: a
@@ -36,17 +35,7 @@ QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
-WHOLE = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 LINKS = (b"symlink", b"dangling", b"loop", b"notdir")  # answers of --follow-symlinks
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One object as `git cat-file --batch-check` describes it."""
-
-    sha: str
-    kind: str  # blob, tree, commit or tag
-    size: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +60,8 @@ class Objects:
         ours = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
         self.env = ours | QUIET
         settings = [part for key, value in OPTIONS.items() for part in ("-c", f"{key}={value}")]
-        self.command = ["git", *settings, f"--git-dir={git_dir}"]
-        self.reader: subprocess.Popen[bytes] | None = None
+        self.command = ["git", *settings, f"--git-dir={git_dir.resolve()}"]
+        self.files = CatFile(self.command, git_dir, self.env)
 
     def __enter__(self) -> Self:
         return self
@@ -87,9 +76,7 @@ class Objects:
 
     def close(self) -> None:
         """End the `git cat-file` process."""
-        if self.reader is not None:
-            self.reader.communicate()
-            self.reader = None
+        self.files.close()
 
     def git(self, *arguments: str, given: str = "") -> str:
         """Run one reading command; its output.
@@ -105,15 +92,7 @@ class Objects:
         Raises:
             RepositoryError: git failed, or is not installed.
         """
-        try:
-            done = subprocess.run(
-                [*self.command, *arguments],
-                input=given.encode("utf-8", "surrogateescape"),
-                capture_output=True,
-                env=self.env,
-            )
-        except FileNotFoundError:
-            raise RepositoryError("git: is not installed; install git 2.30 or newer") from None
+        done = run([*self.command, *arguments], self.git_dir, self.env, given)
         if done.returncode:
             raise RepositoryError(
                 f"{self.git_dir}: {last_line(done.stderr)}; check it with git fsck"
@@ -139,31 +118,8 @@ class Objects:
         Raises:
             RepositoryError: git ended before its answer, as it does on a damaged object.
         """
-        if self.reader is None:
-            self.reader = subprocess.Popen(
-                [*self.command, "cat-file", "--batch"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=self.env,
-            )
-        stdin, stdout = self.reader.stdin, self.reader.stdout
-        if stdin is None or stdout is None or not WHOLE.fullmatch(sha):
-            return None
-        try:
-            stdin.write(sha.encode() + b"\n")
-            stdin.flush()
-            head = stdout.readline().split()
-        except BrokenPipeError:
-            head = []
-        if not head:
-            raise RepositoryError(
-                f"{self.git_dir}: object {sha} is damaged; check it with git fsck"
-            )
-        if len(head) != 3:
-            return None
-        data = stdout.read(int(head[2]) + 1)[:-1]
-        return data if len(data) <= most else None
+        found = self.files.get(sha) if WHOLE.fullmatch(sha) else None
+        return found[1] if found and found[0].size <= most else None
 
     def commit(self, sha: str) -> Commit:
         """Return author, time and message of a commit."""
@@ -193,15 +149,13 @@ def answers(output: bytes) -> Iterator[Found | None]:
     at = 0
     while at < len(output):
         end = output.index(b"\n", at)
-        words = output[at:end].split(b" ")
-        at = end + 1
+        line, at = output[at:end], end + 1
+        words = line.split(b" ")
         if words[0] in LINKS and len(words) == 2 and words[1].isdigit():
             at += int(words[1]) + 1  # where the link points to, and a newline
             yield None
-        elif len(words) == 3 and words[2].isdigit() and WHOLE.fullmatch(words[0].decode()):
-            yield Found(words[0].decode(), words[1].decode(), int(words[2]))
-        else:  # `<name> missing`, `<name> ambiguous`
-            yield None
+        else:
+            yield described(line)
 
 
 def signature(line: bytes, coding: str) -> tuple[str, str | None]:
@@ -222,9 +176,3 @@ def decode(data: bytes, coding: str) -> str:
         return data.decode(coding, "replace")
     except LookupError:
         return data.decode("utf-8", "replace")
-
-
-def last_line(output: bytes) -> str:
-    """Return the last line of what git complained about, without its prefix."""
-    lines = output.decode("utf-8", "replace").strip().splitlines() or ["git failed"]
-    return lines[-1].removeprefix("fatal: ")

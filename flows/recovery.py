@@ -62,7 +62,7 @@ def read_attempt(lab: Lab, name: str) -> Attempt:
     commit = lab.repository.resolve(PENDING + name)
     assert commit is not None  # the name comes from the list of refs
     raw = json.loads(lab.repository.read(commit, ledger.FACTS) or b"{}")
-    parent = str(lab.repository.git.commit(commit).parents[0].hexsha)
+    parent = lab.repository.parents(commit)[0]
     return Attempt(commit, parent, Facts(**raw))
 
 

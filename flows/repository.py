@@ -1,31 +1,27 @@
 """The user's git repository, touched by plumbing only: objects and refs, nothing else.
 
-No checkout, index, hook, filter or reset: an agent that can write `.git` gets code run in the
-runner through any of those (a planted post-checkout hook and a clean filter both did), and a
-dirty tree or a stale index.lock must not matter. Objects are written by gitdb in process; refs
-by `git update-ref` with the value it must find (compare-and-swap), with hooks off.
+Refs are moved by `git update-ref` with the value it must find (compare-and-swap), with hooks off.
+Commits are written by flows/trees.py, which says why nothing else is used.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from io import BytesIO
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import git
-from git.objects.fun import tree_entries_from_data, tree_to_stream
-from git.objects.tree import Tree
-from git.objects.util import Actor
-from gitdb import IStream
+from typing import TYPE_CHECKING
 
 from flows.errors import RefTaken, RepositoryError
+from flows.plumbing import CatFile, last_line, run
+
+if TYPE_CHECKING:
+    from flows.trees import Trees
 
 ZERO = "0" * 40
 SAFE = ["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.useReplaceRefs=false"]
-TREE, FILE = 0o040000, 0o100644
-Entry = tuple[bytes, int, str]  # (object, mode, name), as in a tree object
+GIT = ["git", *(part for option in SAFE for part in ("-c", option))]
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE")  # a hook sets them
 
 
 class Repository:
@@ -37,27 +33,27 @@ class Repository:
         Raises:
             RepositoryError: There is none, it is bare, or it has no commit yet.
         """
-        try:
-            self.git = git.Repo(place, search_parent_directories=True)
-        except git.NoSuchPathError:
-            raise RepositoryError(f"{place}: no such directory; give an existing one") from None
-        except git.InvalidGitRepositoryError:
-            raise RepositoryError(
-                f"{place}: not inside a git repository; run `git init` and commit your files"
-            ) from None
-        if self.git.working_tree_dir is None:
-            raise RepositoryError(f"{place}: is a bare repository; use a clone of it")
-        self.root = Path(self.git.working_tree_dir)
+        self.env = {key: text for key, text in os.environ.items() if key not in ELSEWHERE}
+        self.env["LC_ALL"] = "C"
+        self.root = top_of(place, self.env)
+        self.objects = CatFile(GIT, self.root, self.env)
         self.head()
 
+    @cached_property
+    def trees(self) -> Trees:
+        """What walks and writes trees."""
+        from flows.trees import Trees
+
+        return Trees(self.root)
+
     def close(self) -> None:
-        """End the `git cat-file` helper processes."""
-        self.git.close()
+        """End the `git cat-file` processes."""
+        self.objects.close()
+        if "trees" in self.__dict__:
+            self.trees.close()
 
     def head(self) -> str:
         """Return the commit the user has checked out.
-
-        Asked of git: GitPython reads all of packed-refs, 25 ms at 10,000 experiments.
 
         Raises:
             RepositoryError: There is none yet.
@@ -70,33 +66,29 @@ class Repository:
         return found
 
     def resolve(self, name: str) -> str | None:
-        """Return the commit of a ref or a full hash, None if it does not exist."""
-        found = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False)
-        return found or None
+        """Return the commit of a ref or of a hash, None if it does not exist."""
+        found = self.objects.get(f"{name}^{{commit}}")
+        return found[0].sha if found else None
+
+    def parents(self, commit: str) -> list[str]:
+        """Return the parents of a commit as it names them, [] of the first or a missing one."""
+        _, data = self.objects.get(f"{commit}^{{commit}}") or (None, b"")
+        lines = data.partition(b"\n\n")[0].split(b"\n")
+        return [line[7:].decode() for line in lines if line.startswith(b"parent ")]
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Tell whether a commit is another one or comes before it."""
+        command = [*GIT, "merge-base", "--is-ancestor", old, new]
+        return run(command, self.root, self.env).returncode == 0
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of a file at a commit, None if it is not there or not a file."""
-        try:
-            entry = self.git.commit(commit).tree / path
-        except (KeyError, ValueError, git.BadName):
-            return None
-        return bytes(entry.data_stream.read()) if isinstance(entry, git.Blob) else None
+        found = self.objects.get(f"{commit}:{path}")
+        return found[1] if found and found[0].kind == "blob" else None
 
     def hashes(self, commit: str, path: str, *, without: str) -> list[tuple[str, str]]:
-        """Return a file or directory of a commit with its hash, [] if it is not there.
-
-        Of a directory that holds the file to leave out, every other file of it.
-        """
-        try:
-            entry = self.git.commit(commit).tree / path
-        except (KeyError, ValueError, git.BadName):
-            return []
-        if isinstance(entry, Tree) and without.startswith(f"{path}/"):
-            inside = (item for item in entry.traverse() if isinstance(item, git.Blob))
-            found = [(str(item.path), str(item.hexsha)) for item in inside]
-        else:
-            found = [(path, str(entry.hexsha))]
-        return sorted(pair for pair in found if pair[0] != without)
+        """Return a file or directory of a commit with its hash, as `Trees.hashes` does."""
+        return self.trees.hashes(commit, path, without=without)
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Return the refs below a prefix, or of a pattern, with their commits, sorted by name."""
@@ -106,75 +98,18 @@ class Repository:
 
     def export(self, commit: str, directory: Path) -> None:
         """Write the files of a commit below a directory, without filters or an index."""
-        for path, mode, data in self.files(commit):
-            target = directory / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if mode == git.Blob.link_mode:
-                target.unlink(missing_ok=True)
-                target.symlink_to(os.fsdecode(data))
-                continue
-            target.write_bytes(data)
-            if mode == git.Blob.executable_mode:
-                target.chmod(0o755)
-
-    def files(self, commit: str) -> Iterator[tuple[str, int, bytes]]:
-        """Yield path, mode and bytes of every file of a commit; submodules are left out."""
-        for item in self.git.commit(commit).tree.traverse():
-            if isinstance(item, git.Blob):
-                yield str(item.path), int(item.mode), bytes(item.data_stream.read())
+        self.trees.export(commit, directory)
 
     def commit(self, parent: str, files: Mapping[str, bytes], message: str) -> str:
         """Write a commit: the parent's tree with some files replaced or added.
 
         Returns:
             Its hash. No ref points to it yet, so it is not part of any history.
-        """
-        base = self.git.commit(parent)
-        tree = self.graft(base.tree.binsha, {tuple(p.split("/")): d for p, d in files.items()})
-        who = self.actor()
-        made = git.Commit.create_from_tree(
-            self.git, Tree(self.git, tree), message, [base], head=False, author=who, committer=who
-        )
-        return str(made.hexsha)
-
-    def actor(self) -> Actor:
-        """Return the user's git identity, or ours where none is configured."""
-        reader: Any = self.git.config_reader()
-        name = str(reader.get_value("user", "name", "nightlab"))
-        return Actor(name, str(reader.get_value("user", "email", "nightlab@localhost")))
-
-    def graft(self, tree: bytes | None, files: Mapping[tuple[str, ...], bytes]) -> bytes:
-        """Write a tree with files put in; the hash of the new tree, as 20 bytes.
 
         Raises:
             RepositoryError: What a file would replace is no regular file.
         """
-        entries: dict[str, Entry] = {}
-        if tree is not None:
-            data = self.git.odb.stream(tree).read()
-            entries = {entry[2]: entry for entry in tree_entries_from_data(data)}
-        below: dict[str, dict[tuple[str, ...], bytes]] = {}
-        for path, content in files.items():
-            name = path[0]
-            if len(path) > 1:
-                below.setdefault(name, {})[path[1:]] = content
-                continue
-            mode = entries[name][1] if name in entries else FILE
-            if mode not in (FILE, git.Blob.executable_mode):
-                raise RepositoryError(f"{name}: is not a regular file in git; commit a plain file")
-            entries[name] = (self.store("blob", content), mode, name)
-        for name, inner in below.items():
-            old = entries.get(name)
-            inside = old[0] if old and old[1] == TREE else None
-            entries[name] = (self.graft(inside, inner), TREE, name)
-        stream = BytesIO()
-        tree_to_stream(sorted(entries.values(), key=tree_order), stream.write)
-        return self.store("tree", stream.getvalue())
-
-    def store(self, kind: str, data: bytes) -> bytes:
-        """Write one object; its hash as 20 bytes."""
-        made = self.git.odb.store(IStream(kind.encode(), len(data), BytesIO(data)))
-        return bytes(made.binsha)
+        return self.trees.commit(parent, files, message)
 
     def create_ref(self, ref: str, commit: str) -> None:
         """Create a ref that must not exist: the atomic act that makes something real.
@@ -190,23 +125,44 @@ class Repository:
         Raises:
             RefTaken: It is not where it was expected.
         """
-        try:
-            self.run("update-ref", ref, commit, expected)
-        except git.GitCommandError as error:
-            raise RefTaken(ref, str(error.stderr).strip()) from error
+        done = run([*GIT, "update-ref", ref, commit, expected], self.root, self.env)
+        if done.returncode:
+            raise RefTaken(ref, last_line(done.stderr))
 
     def delete_ref(self, ref: str) -> None:
         """Delete a ref; no matter if it is gone already."""
         self.run("update-ref", "-d", ref)
 
-    def run(self, command: str, *arguments: str, check: bool = True) -> str:
-        """Run one plumbing command with hooks off; its output."""
-        words = ["git", *(part for option in SAFE for part in ("-c", option)), command]
-        output = self.git.git.execute([*words, *arguments], with_exceptions=check)
-        return str(output)
+    def run(self, command: str, *arguments: str) -> str:
+        """Run one plumbing command with hooks off; its output.
+
+        Raises:
+            RepositoryError: It failed.
+        """
+        done = run([*GIT, command, *arguments], self.root, self.env)
+        if done.returncode:
+            raise RepositoryError(
+                f"{self.root}: git {command}: {last_line(done.stderr)}; check it with git fsck"
+            )
+        return done.stdout.decode("utf-8", "surrogateescape")
 
 
-def tree_order(entry: Entry) -> bytes:
-    """Sort key of git's trees: a directory's name sorts as if it ended in a slash."""
-    _, mode, name = entry
-    return os.fsencode(name) + (b"/" if mode == TREE else b"")
+def top_of(place: Path, env: Mapping[str, str]) -> Path:
+    """Return the top of the checkout that holds a directory.
+
+    Raises:
+        RepositoryError: There is none.
+    """
+    if not place.is_dir():
+        raise RepositoryError(f"{place}: no such directory; give an existing one")
+    done = run([*GIT, "rev-parse", "--show-toplevel"], place, env)
+    if done.returncode == 0:
+        return Path(os.fsdecode(done.stdout.removesuffix(b"\n")))
+    told = done.stderr.decode("utf-8", "replace")
+    if "not a git repository" in told:
+        what = "not inside a git repository; run `git init` and commit your files"
+    elif "must be run in a work tree" in told:
+        what = "is a bare repository or a git directory; go to a checkout or a clone of it"
+    else:  # another user's directory: git names the command that allows it
+        what = f"git refuses: {' '.join(told.removeprefix('fatal: ').split())}"
+    raise RepositoryError(f"{place}: {what}")

@@ -86,6 +86,52 @@ def test_what_is_no_repository_is_one_sentence(tmp_path: Path) -> None:
         Repository(tmp_path / "nowhere")
 
 
+def test_a_bare_repository_and_a_git_directory_are_one_sentence(root: Path) -> None:
+    git(root, "clone", "-q", "--bare", ".", "bare.git")
+    for place in (root / "bare.git", root / ".git"):
+        with pytest.raises(RepositoryError, match="go to a checkout or a clone of it"):
+            Repository(place)
+
+
+def test_the_repository_around_counts_whatever_a_hook_has_set(root: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GIT_DIR", str(root / "elsewhere"))
+    (root / "deep").mkdir()
+    repository = Repository(root / "deep")
+    assert repository.root == root
+    made = repository.commit(repository.head(), {"train.py": b"x = 3\n"}, "Try\n")
+    repository.create_ref("refs/exps/aa/bb/t-0000", made)
+    assert repository.read("refs/exps/aa/bb/t-0000", "train.py") == b"x = 3\n"
+    assert repository.parents(made) == [repository.head()]
+    assert repository.parents("0" * 40) == []
+
+
+def test_only_files_are_read(root: Path) -> None:
+    repository = Repository(root)
+    made = repository.commit(repository.head(), {"a/b.py": b"", "big": b"n\n" * 9_000_000}, "Try\n")
+    for path in ("a", "", "a/c.py", "a/b.py\n", "a/b.py blob 0"):
+        assert repository.read(made, path) is None
+    assert repository.read(made, "a/b.py") == b""
+    assert len(repository.read(made, "big") or b"") == 18_000_000
+
+
+def test_a_damaged_object_is_one_sentence_and_what_is_whole_is_still_read(root: Path) -> None:
+    repository = Repository(root)
+    made = repository.commit(repository.head(), {"new.py": bytes(range(256)) * 99}, "Try\n")
+    sha = git(root, "rev-parse", f"{made}:new.py").strip()
+    damaged = root / ".git" / "objects" / sha[:2] / sha[2:]
+    damaged.chmod(0o644)
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    with pytest.raises(RepositoryError, match="check it with git fsck"):
+        repository.read(made, "new.py")
+    assert repository.read(made, "notes.md") == b"What I think.\n"
+
+
+def test_without_git_there_is_one_sentence(root: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(root))
+    with pytest.raises(RepositoryError, match="git: is not installed"):
+        Repository(root)
+
+
 def test_a_repository_without_a_commit_is_one_sentence(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     with pytest.raises(RepositoryError, match="no usable commit; commit your files first"):
