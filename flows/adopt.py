@@ -9,7 +9,7 @@ from posixpath import normpath
 
 import yaml
 
-from flows.config import parse_config
+from flows.config_check import parse_config
 from flows.errors import FlowError
 from flows.output import emit, out
 from flows.repository import Repository

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from flows import ledger
-from flows.config import Config, Task, load_config
+from flows.config import STATE, Config, Task, load_config
 from flows.errors import CampaignError
 from flows.repository import Repository
 
-STATE = ".nightlab"
 MAX_SOURCE_BYTES = 1024 * 1024  # a target is source code; a larger file is a mistake
 BRANCH = "refs/heads/autoresearch/"
 TAG = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|$|lock$)){0,63}$")

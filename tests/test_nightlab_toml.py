@@ -1,8 +1,11 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from flows.config import load_config, parse_config
+from flows.config import load_config
+from flows.config_check import parse_config
 from flows.errors import ConfigError
 
 
@@ -44,3 +47,50 @@ def test_broken_toml_and_a_missing_file_are_one_sentence(tmp_path: Path) -> None
         parse_config("[")
     with pytest.raises(ConfigError, match=r"nightlab\.toml is missing"):
         load_config(tmp_path)
+
+
+TEXT = """
+[tasks.train]
+target = "t.py"
+command = "python t.py"
+metric = "m"
+inputs = ["data.txt"]
+[tasks.train.verdict]
+tolerance = 1
+confirm = true
+[profiles.cpu]
+limit_seconds = 60
+[prefect]
+port = 4300
+"""
+
+
+def test_what_was_checked_once_is_read_back_the_same(tmp_path: Path) -> None:
+    (tmp_path / "nightlab.toml").write_text(TEXT)
+    wanted = load_config(tmp_path)
+    assert [*tmp_path.iterdir()] == [tmp_path / "nightlab.toml"]  # nothing is made for it
+    (tmp_path / ".nightlab").mkdir()
+    assert load_config(tmp_path) == wanted == parse_config(TEXT)
+    code = f"import pathlib, sys; from flows.config import load_config as load; \
+print(load(pathlib.Path({str(tmp_path)!r}))); print('pydantic' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == [repr(wanted), "False"]
+
+
+@pytest.mark.parametrize("kept", [b"", b"[]", b"{}", b'{"of": 1, "config": {}}', b"\xff"])
+def test_what_was_kept_of_another_text_or_broken_is_checked_anew(tmp_path, kept: bytes) -> None:
+    place = tmp_path / ".nightlab" / "config.json"
+    place.parent.mkdir()
+    place.write_bytes(kept)
+    path = tmp_path / "nightlab.toml"
+    path.write_text(TEXT)
+    first = load_config(tmp_path)
+    assert first == parse_config(TEXT)
+    path.write_text(TEXT.replace("4300", "4301"))
+    assert load_config(tmp_path).prefect.port == 4301
+    path.write_text(TEXT.replace("4300", "0"))
+    with pytest.raises(ConfigError, match=r"prefect\.port: input should be greater than"):
+        load_config(tmp_path)
+    path.write_text(TEXT)
+    place.write_bytes(place.read_bytes().replace(b"tolerance", b"tolerant"))
+    assert load_config(tmp_path) == first
