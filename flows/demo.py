@@ -15,7 +15,6 @@ from flows.lab import Lab, open_campaign, open_lab
 from flows.output import notes, out, show_results
 from flows.recovery import was_interrupted
 from flows.tables import answer_table
-from kg.memory import open_memory
 
 BUDGET_SECONDS = 20.0
 EXPERIMENTS = 5  # after the baseline
@@ -59,7 +58,7 @@ def show(lab: Lab, tag: str) -> None:
     console = out()
     console.print(f"\nresults of {place.branch}")
     show_results(list(ledger.entries(lab.repository, tag)))
-    memory = open_memory(lab.graph)
+    memory = lab.memory
     for question, arguments in QUESTIONS:
         words = " ".join(f"{key}={value}" for key, value in arguments.items())
         console.print(f"\n$ nightlab ask {question} {words} --campaign {tag}".replace("  ", " "))

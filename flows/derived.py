@@ -14,7 +14,6 @@ from flows.lab import Campaign, Lab
 from flows.ledger import Entry
 from flows.noise import floors_of
 from kg.errors import KgError
-from kg.memory import Memory, open_memory
 from kg.model import ExperimentRecord
 
 log = logging.getLogger(__name__)
@@ -39,11 +38,11 @@ def update(lab: Lab, campaign: Campaign, entry: Entry, clock: Clock) -> None:
 
 def remember(lab: Lab, entry: Entry) -> None:
     """Add one experiment to the graph; whatever the graph had missed is added with it."""
-    memory = open_memory(lab.graph)
+    memory = lab.memory
     previous = ledger.name_of(entry.facts.campaign, entry.facts.seq - 1)
     try:
-        if entry.facts.seq and previous not in memory.names():
-            catch_up(lab, memory)
+        if entry.facts.seq and not memory.holds(previous):
+            catch_up(lab)
         else:
             memory.add(record_of(lab, entry))
     except Exception as error:  # derived: no fault in it may end a night
@@ -58,13 +57,14 @@ def expected(error: Exception) -> bool:
 def remember_noise(lab: Lab, tag: str) -> None:
     """Tell the graph the noise of a campaign that was just measured."""
     try:
-        open_memory(lab.graph).measure(tag, floors_of(lab, tag))
+        lab.memory.measure(tag, floors_of(lab, tag))
     except (KgError, OSError, Timeout) as error:
         log.warning("graph: %s; run `nightlab kg rebuild`", error)
 
 
-def catch_up(lab: Lab, memory: Memory) -> int:
+def catch_up(lab: Lab) -> int:
     """Add every experiment the graph does not have; the number added."""
+    memory = lab.memory
     known = set(memory.names())
     new = [entry for entry in ledger.entries(lab.repository) if entry.facts.name not in known]
     memory.add_all([record_of(lab, entry) for entry in new])
@@ -78,7 +78,7 @@ def rebuild(lab: Lab) -> int:
     found = list(all_records(lab))
     tags = sorted({record.campaign for record in found})
     floors = [floor for tag in tags for floor in floors_of(lab, tag)]
-    open_memory(lab.graph).rebuild(found, floors=floors)
+    lab.memory.rebuild(found, floors=floors)
     for tag in tags:
         write_results(lab, tag)
     return len(found)

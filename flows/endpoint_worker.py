@@ -54,11 +54,11 @@ def confine(heap_bytes: int) -> bool:
 
 def serve(directory: Path, requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer each line, always over the snapshot that is published at that moment."""
-    opened: tuple[Path | str | None, Any] = ("nothing yet", None)
+    opened: tuple[store.Edition | str | None, Any] = ("nothing yet", None)
     for line in requests:
         request = json.loads(line)
         signal.setitimer(signal.ITIMER_REAL, request["seconds"] + GRACE_SECONDS)
-        latest = store.snapshot(directory)
+        latest = store.edition(directory)
         try:
             if latest != opened[0]:
                 opened = latest, store.reading(directory)

@@ -34,7 +34,7 @@ def complete_memory(lab: Lab) -> Memory:
     """Return the memory with every experiment of the ledger in it: a run costs more than that."""
     memory = lab_memory(lab)
     if not ledger.names(lab.repository).keys() <= set(memory.names()):
-        derived.catch_up(lab, memory)
+        derived.catch_up(lab)
     return memory
 
 

@@ -16,6 +16,7 @@ from flows import ledger
 from flows.config import STATE, Config, Task, load_config
 from flows.errors import CampaignError
 from flows.repository import Repository
+from kg.memory import Memory, open_memory
 
 MAX_SOURCE_BYTES = 1024 * 1024  # a target is source code; a larger file is a mistake
 BRANCH = "refs/heads/autoresearch/"
@@ -48,6 +49,11 @@ class Lab:
     def graph(self) -> Path:
         """The memory shared by every campaign of this repository."""
         return self.state / "graph"
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What is in it; a process that keeps this has read a campaign's board only once."""
+        return open_memory(self.graph)
 
     @property
     def aliases(self) -> Path:

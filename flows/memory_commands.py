@@ -15,7 +15,7 @@ from flows.errors import FlowError
 from flows.mcp_tools import answer_json
 from flows.output import emit, notes, out
 from flows.stores import lab_memory, named_store
-from kg.memory import Memory, open_memory
+from kg.memory import Memory
 
 
 def memory_of(options: argparse.Namespace) -> Memory:
@@ -153,7 +153,7 @@ def rebuild(options: argparse.Namespace) -> int:
     begun = time.monotonic()
     lab = open_lab()
     number = derived.rebuild(lab)
-    data = open_memory(lab.graph).dump()
+    data = lab.memory.dump()
     found = {
         "experiments": number,
         "quads": data.count(b"\n"),

@@ -43,7 +43,6 @@ from flows.records import (
     summary,
     verdict,
 )
-from kg.memory import open_memory
 from trainer.run import Watch
 
 __all__ = ["follow", "graph", "research", "run_recorded"]
@@ -196,7 +195,7 @@ async def graph(rebuild: bool = False) -> State[None]:
         rebuild: Make the whole graph anew instead of adding what it lacks.
     """
     lab = session().lab
-    added = derived.rebuild(lab) if rebuild else derived.catch_up(lab, open_memory(lab.graph))
+    added = derived.rebuild(lab) if rebuild else derived.catch_up(lab)
     rows = [
         {"campaign": tag, "experiments": len(names), "in the graph": len(names & known)}
         for tag, names, known in counts(lab)
@@ -207,7 +206,7 @@ async def graph(rebuild: bool = False) -> State[None]:
 
 def counts(lab: Lab) -> list[tuple[str, set[str], set[str]]]:
     """Return each campaign's experiments, and all that the graph knows."""
-    known = set(open_memory(lab.graph).names())
+    known = set(lab.memory.names())
     found: dict[str, set[str]] = {}
     for name in ledger.names(lab.repository):
         parts = ledger.name_parts(name)

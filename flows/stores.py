@@ -29,7 +29,7 @@ def lab_memory(lab: Lab) -> Memory:
 
         number = derived.rebuild(lab)
         notes().print(f"the memory was gone: made anew from git, {number} experiments")
-    return open_memory(lab.graph)
+    return lab.memory
 
 
 def open_store(store: str | Path | None) -> tuple[Memory, Lab | None]:

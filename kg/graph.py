@@ -14,7 +14,7 @@ from kg import vocab
 from kg.board import Board
 from kg.components import GROUPS
 from kg.errors import BadArgument
-from kg.load import cut, load_board, load_settings, pairs, subjects
+from kg.load import cut, load_board, load_settings, pairs, subjects, texts
 from kg.terms import DCT, LAB, RDF
 from kg.vocab import Value, name_of, python
 
@@ -43,6 +43,10 @@ class Graph:
         """Return the names of all experiments."""
         nodes = {quad.subject for quad in self.store.quads_for_pattern(None, LAB.digest, None)}
         return sorted(name_of(node) for node in nodes)  # type: ignore[arg-type]
+
+    def holds(self, name: str) -> bool:
+        """Tell whether there is an experiment of this name."""
+        return bool(texts(self.store, vocab.experiment(name), LAB.digest))
 
     def campaigns(self) -> list[str]:
         """Return the names of all campaigns."""

@@ -40,7 +40,7 @@ class Memory:
     def __init__(self, directory: Path, reader: Reader | None = None) -> None:
         self.directory = directory
         self.reader = reader
-        self.opened: tuple[Path, Graph] | None = None
+        self.opened: tuple[store.Edition, Graph] | None = None
         self.writer = WriterBoards()
 
     def add(self, record: ExperimentRecord) -> None:
@@ -67,11 +67,12 @@ class Memory:
             if fresh:
                 store.announce(self.directory)
                 found = ingest.understand(fresh, self.reader, ingest.workers_for(len(fresh)))
-                boards = self.writer.take(store.snapshot(self.directory))
+                boards = self.writer.take(store.edition(self.directory))
                 ingest.add_facts(graph, counted(found, progress), boards)
                 self.writer.keep(boards)
             if fresh or store.behind(self.directory):
-                self.writer.of = store.publish(self.directory, graph)
+                store.publish(self.directory, graph)
+                self.writer.of = store.edition(self.directory)
             return len(fresh)
 
     def rebuild(
@@ -120,7 +121,7 @@ class Memory:
         Raises:
             MemoryBroken: It cannot be opened, or is of another format.
         """
-        latest = store.snapshot(self.directory)
+        latest = store.edition(self.directory)
         if latest is None:
             return Graph(Store())
         if self.opened is None or self.opened[0] != latest:
@@ -130,6 +131,15 @@ class Memory:
     def dump(self) -> bytes:
         """Return the whole graph as sorted N-Quads: equal graphs are equal bytes."""
         return store.canonical(self.graph().store)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether an experiment is in the graph.
+
+        Raises:
+            MemoryBroken: It cannot be opened, or is of another format.
+        """
+        latest = store.edition(self.directory)
+        return self.writer.holds(name, latest) or self.graph().holds(name)
 
     def names(self) -> list[str]:
         """Return the names of all experiments."""
@@ -208,13 +218,18 @@ class WriterBoards:
     """The boards of the campaigns a process writes to, valid while nobody else has written."""
 
     def __init__(self) -> None:
-        self.of: Path | None = None  # the snapshot they are the state of
+        self.of: store.Edition | None = None  # the snapshot they are the state of
         self.boards: dict[str, Board] = {}
 
-    def take(self, snapshot: Path | None) -> dict[str, Board]:
+    def take(self, latest: store.Edition | None) -> dict[str, Board]:
         """Return the boards of a snapshot; they are given away until `keep`."""
         boards, self.boards = self.boards, {}
-        return boards if snapshot is not None and snapshot == self.of else {}
+        return boards if latest is not None and latest == self.of else {}
+
+    def holds(self, name: str, latest: store.Edition | None) -> bool:
+        """Tell whether an experiment is known to be in a snapshot, without opening it."""
+        known = any(name in board.names for board in self.boards.values())
+        return known and latest == self.of
 
     def keep(self, boards: dict[str, Board]) -> None:
         """Keep boards for the next time, cut off from the store they were read from."""

@@ -21,6 +21,7 @@ FORMAT = "7"  # of the graph; another one is rebuilt from the ledger
 ANEW = "make it anew with `nightlab kg rebuild`, an imported one with `nightlab import`"
 KEPT_SNAPSHOTS = 3  # a reader may still have the one before open
 PATIENCE_SECONDS = 60.0
+Edition = tuple[Path, int]
 CHUNK = 100_000  # quads a bulk load holds in memory at once
 
 
@@ -154,6 +155,17 @@ def snapshot(directory: Path) -> Path | None:
         return directory / link.readlink()
     except OSError:
         return None
+
+
+def edition(directory: Path) -> Edition | None:
+    """Return what tells the latest snapshot from any other, None for an empty memory.
+
+    A memory that was deleted and made again has the same numbers, and another stamp.
+    """
+    latest, stamp = snapshot(directory), directory / "format"
+    if latest is None:
+        return None
+    return latest, stamp.stat().st_mtime_ns if stamp.exists() else 0
 
 
 def reading(directory: Path) -> Store:

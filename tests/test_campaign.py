@@ -85,7 +85,7 @@ def test_every_kind_of_failure_is_a_crash_with_its_reason_and_the_night_goes_on(
     rows = place.results.read_text().splitlines()
     assert rows[1].endswith("\t1.050000\t1.0\tkeep\tbaseline")
     assert rows[2].split("\t")[1:] == ["0.000000", "0.0", "crash", "syntax"]
-    asked = derived.open_memory(lab.graph).sparql(
+    asked = lab.memory.sparql(
         "SELECT ?e ?r { ?e lab:status ?s ; lab:reason ?r FILTER(CONTAINS(STR(?s), 'rash')) }"
     )
     assert len(asked.rows) == 5
@@ -102,7 +102,7 @@ def test_ledger_dvc_table_and_memory_name_the_same_experiments(
     assert shown == known
     rows = [line.split("\t") for line in place.results.read_text().splitlines()[1:]]
     assert [(r[0], float(r[1])) for r in rows] == [(c[:7], v) for c, v in known.values()]
-    answer = derived.open_memory(lab.graph).ask("progress", {}, campaign="t")
+    answer = lab.memory.ask("progress", {}, campaign="t")
     kept = {row["experiment"]: row["commit"] for row in answer.rows}
     assert kept == {name: known[name][0][:7] for name in kept}
     assert {"t-0000", "t-0001"} <= set(kept)
@@ -131,13 +131,13 @@ def test_what_is_derived_comes_back_byte_for_byte(
     place, _ = campaign.start(lab, "t", Wishes())
     tried(lab, edit(("MATRIX_LR = 0.04", "MATRIX_LR = 0.05")), "tabs\tand\nlines")
     tried(lab, edit(("DEPTH = 4", "DEPTH = (")))
-    memory = derived.open_memory(lab.graph)
+    memory = lab.memory
     table, graph = place.results.read_bytes(), memory.dump()
     place.results.unlink()
     subprocess.run(["rm", "-r", str(lab.graph)], check=True)
     assert derived.rebuild(lab) == 3
     assert place.results.read_bytes() == table
-    assert derived.open_memory(lab.graph).dump() == graph
+    assert lab.memory.dump() == graph
 
 
 def test_dvc_applies_and_compares_our_experiments(

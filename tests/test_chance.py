@@ -9,7 +9,7 @@ from histories import asked, line
 from laboratory import CONFIG, TRAIN, git
 from told import DISCARD, KEEP, column, source
 
-from flows import campaign, derived
+from flows import campaign
 from flows.experiment import Proposal
 from flows.lab import Lab, Wishes, open_lab
 from flows.ledger import Entry
@@ -46,7 +46,7 @@ def test_a_lucky_seed_alone_is_discarded_and_ledger_and_graph_agree(lab: Lab, ro
     assert entry.value == 1.03
     assert (entry.status.value, entry.metrics["reason"]) == ("discard", SEED_ALONE)
     assert lab.repository.resolve("refs/heads/autoresearch/t") == entry.parent_commit
-    (told,) = derived.open_memory(lab.graph).ask("attempts", {"knob": "other.seed"}).rows
+    (told,) = lab.memory.ask("attempts", {"knob": "other.seed"}).rows
     assert told["outcome"] == "equal"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,21 @@ def test_what_is_added_is_read_back_and_adding_again_publishes_nothing(tmp_path:
     assert store.snapshot(tmp_path) == latest
     assert memory.names() == [record.name for record in found]
     assert memory.dump() == dump(built(found))
+
+
+def test_a_memory_that_was_deleted_and_made_again_is_not_mistaken_for_the_old_one(tmp_path: Path):
+    found = records(size=4)
+    memory, other = open_memory(tmp_path / "graph"), open_memory(tmp_path / "graph")
+    memory.add_all(found[:2])
+    assert memory.names() == [record.name for record in found[:2]]
+    assert memory.holds(found[1].name)
+    shutil.rmtree(tmp_path / "graph")
+    assert not memory.holds(found[1].name)
+    other.add(found[0])
+    assert memory.names() == [found[0].name]
+    assert [memory.holds(record.name) for record in found] == [True, False, False, False]
+    memory.add(found[1])
+    assert memory.dump() == dump(built(found[:2]))
 
 
 def test_adding_one_by_one_on_disk_is_a_rebuild(tmp_path: Path):
