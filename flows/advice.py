@@ -53,6 +53,7 @@ def advise(
         campaign=subject.campaign,
         message=message,
         as_of=as_of,
+        scorer=subject.scorer,
     )
     return replace(found, notes=(*found.notes, *subject.notes))
 

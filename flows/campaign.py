@@ -13,11 +13,11 @@ from filelock import FileLock, Timeout
 
 from flows import derived, ledger
 from flows.baseline import anew, branch_of
+from flows.comparable import accepted_entry, scorer_now
 from flows.errors import CampaignError, TrackingError
 from flows.experiment import (
     Clock,
     Proposal,
-    accepted_entry,
     begin,
     finish,
     run_attempt,
@@ -138,7 +138,7 @@ def attempt(
         assert tip is not None  # a branch is never deleted by us
         accepted = read_target(lab, campaign, tip)
         proposal = propose(campaign, accepted)
-        if proposal.source == accepted:
+        if proposal.source == accepted and scorer_now(lab, campaign) is None:
             raise CampaignError(
                 f"{campaign.target}: is the accepted version, there is nothing to try; "
                 "edit it first"

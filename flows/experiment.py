@@ -18,6 +18,7 @@ from typing import Any
 
 from flows import ledger, tracking
 from flows.chance import is_seed_alone
+from flows.comparable import ANEW, accepted_entry, best_to_beat, same_data
 from flows.errors import FlowError
 from flows.lab import Campaign, Lab
 from flows.layout import lay_out
@@ -101,7 +102,7 @@ def begin(lab: Lab, campaign: Campaign, proposal: Proposal, budget: float | None
         agent=proposal.agent,
         started=now(),
         ended="",
-        best_before=accepted.best if accepted else None,
+        best_before=best_to_beat(lab, campaign, accepted, parent),
         lines_added=edit.lines_added,
         lines_removed=edit.lines_removed,
         nodes_added=edit.nodes,
@@ -151,7 +152,10 @@ def finish(lab: Lab, campaign: Campaign, attempt: Attempt, clock: Clock) -> Entr
         RefTaken: The branch was moved by someone else; the experiment is recorded all the same.
     """
     metrics = sealed(campaign)
-    facts = replace(attempt.facts, ended=attempt.facts.ended or now())
+    accepted = accepted_entry(lab, campaign, attempt.parent)
+    best = attempt.facts.best_before if same_data(accepted, metrics.get("manifest")) else None
+    facts = replace(attempt.facts, ended=attempt.facts.ended or now(), best_before=best)
+    attempt = replace(attempt, facts=facts)
     with clock("confirm"):
         verdict = verdict_of(lab, campaign, attempt, metrics)
     metrics = {
@@ -221,6 +225,8 @@ def verdict_of(lab: Lab, campaign: Campaign, attempt: Attempt, metrics: dict[str
         else:
             reason = f"{verdict.reason}; confirmed: {again.value:.6f} with a second seed"
             verdict = replace(verdict, reason=reason)
+    elif verdict.status is Status.KEEP and best is None and facts.parent is not None:
+        verdict = replace(verdict, reason=ANEW)
     reason = marked(verdict.reason, verdict.delta, noise_of(lab, campaign.tag))
     return replace(verdict, reason=reason)
 
@@ -246,12 +252,6 @@ def pipeline_settings(
     if lab.repository.read(parent, "params.yaml") is None:
         return {}
     return {"params.yaml": f"profile: {profile}\nbudget_seconds: {budget or 0:g}\n".encode()}
-
-
-def accepted_entry(lab: Lab, campaign: Campaign, tip: str) -> Entry | None:
-    """Return the experiment the accepted branch is at, None before the first kept one."""
-    entry = ledger.read_entry(lab.repository, tip)
-    return entry if entry and entry.facts.campaign == campaign.tag else None
 
 
 def pending_names(lab: Lab, tag: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows import derived, ledger
+from flows.comparable import scorer_now
 from flows.errors import NotAdvised
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
@@ -23,7 +24,8 @@ def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str
     """
     memory = complete_memory(lab)
     new, old = ledger.text(source), ledger.text(accepted)
-    advice = check(memory, new, old, campaign=place.tag, message=message)
+    scorer = scorer_now(lab, place)
+    advice = check(memory, new, old, campaign=place.tag, message=message, scorer=scorer)
     known = advice.verdict is Advised.IDENTICAL
     if advice.verdict is Advised.REPEAT or (known and not wins(memory.graph(), place.tag, advice)):
         raise NotAdvised(advice.summary, advice.exit_code, advice.to_json())

@@ -132,6 +132,12 @@ def read_entry(repository: Repository, commit: str) -> Entry | None:
     return Entry(commit, parents[0] if parents else "", entry_facts, numbers)
 
 
+def is_experiment(repository: Repository, entry: Entry) -> bool:
+    """Tell whether an entry was read at its own commit, not at a user's on top of it."""
+    ref = ref_of(entry.parent_commit, entry.facts.name)
+    return repository.resolve(ref) == entry.commit
+
+
 def entries(repository: Repository, tag: str | None = None) -> Iterator[Entry]:
     """Yield the finished experiments of one campaign or of all, in order."""
     for name, commit in names(repository, tag).items():

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows import ledger
+from flows.comparable import scorer_now
 from flows.errors import CampaignError
-from flows.lab import Lab, current_tag, edited, open_campaign, read_target, tags
+from flows.lab import BRANCH, Lab, current_tag, edited, open_campaign, read_target, tags
 from kg.config import configuration
 from kg.memory import Memory
 
@@ -23,6 +24,7 @@ class Subject:
     accepted: str | None  # what it was edited from, where there is a campaign
     campaign: str | None  # None: all of the memory
     notes: list[str] = field(default_factory=list)
+    scorer: str | None = None  # hash of what scores a run now, where that was just changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,15 @@ def subject_of(
     source, accepted = sources(place.lab, mine)
     if as_of is not None and accepted is not None:
         accepted = accepted_then(place, mine, as_of) or accepted
+    scorer = None if as_of is not None else scorer_of(place.lab, mine)
     if file is not None:
-        return Subject(read(file), accepted, campaign)
+        return Subject(read(file), accepted, campaign, scorer=scorer)
     if message and (place.named or source == accepted):
         return Subject(None, accepted, campaign)
     if message:
         note = "the edited target was judged; the message only says what it is about"
-        return Subject(source, accepted, campaign, [note])
-    return Subject(source, accepted, campaign)
+        return Subject(source, accepted, campaign, [note], scorer)
+    return Subject(source, accepted, campaign, scorer=scorer)
 
 
 def check_known(place: Place, tag: str) -> None:
@@ -81,11 +84,18 @@ def last_campaign(lab: Lab) -> str | None:
 
 def sources(lab: Lab | None, tag: str | None) -> tuple[str | None, str | None]:
     """Return the target as it is edited and as it was accepted, None without a campaign."""
-    tip = None if lab is None else lab.repository.resolve(f"refs/heads/autoresearch/{tag}")
+    tip = None if lab is None else lab.repository.resolve(f"{BRANCH}{tag}")
     if lab is None or tag is None or tip is None:
         return None, None
     place, _ = open_campaign(lab, tag)
     return ledger.text(edited(place)), ledger.text(read_target(lab, place, tip))
+
+
+def scorer_of(lab: Lab | None, tag: str | None) -> str | None:
+    """Return what would score a run of a campaign, None unless it was changed just now."""
+    if lab is None or tag is None or lab.repository.resolve(BRANCH + tag) is None:
+        return None
+    return scorer_now(lab, open_campaign(lab, tag)[0])
 
 
 def accepted_then(place: Place, tag: str | None, as_of: int) -> str | None:

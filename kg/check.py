@@ -71,6 +71,7 @@ def check(
     as_of: int | None = None,
     noise: float | None = None,
     aliases: Path | None = None,
+    scorer: str | None = None,
 ) -> Advice:
     """Say whether an edit is worth a run, with the experiments that say so.
 
@@ -85,6 +86,7 @@ def check(
         as_of: Judge as after experiment N of the campaign.
         noise: Measured noise floor in the metric's units; default: what the memory saw.
         aliases: The user's aliases.toml, for messages.
+        scorer: Hash of what would score a run; default: what scored the latest result.
 
     Raises:
         MemoryBroken: The memory cannot be opened.
@@ -92,7 +94,9 @@ def check(
     """
     graph, source = memory.graph(), source or None
     campaign = campaign or graph.lone()
-    same = Same() if source is None else same_program(graph, source, accepted, campaign, as_of)
+    same = Same()
+    if source is not None:
+        same = same_program(graph, source, accepted, campaign, as_of, scorer)
     if same.here or same.unchanged:
         return identical(same, campaign)
     home = graph.board(campaign, as_of) if campaign else None

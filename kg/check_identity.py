@@ -31,13 +31,18 @@ class Same:
 
 
 def same_program(
-    graph: Graph, source: str, accepted: str | None, campaign: str | None, as_of: int | None
+    graph: Graph,
+    source: str,
+    accepted: str | None,
+    campaign: str | None,
+    as_of: int | None,
+    scorer: str | None = None,
 ) -> Same:
     """Return the earlier runs of a program.
 
     A run in another campaign counts as one here if metric, data, scorer, device and training time
     are not known to differ; one in the campaign itself if it was not scored by another evaluation
-    than its latest result. Without a campaign every run counts.
+    than its latest result, or than ``scorer``. Without a campaign every run counts.
     """
     print_of = fingerprint(source)
     unchanged = accepted is not None and fingerprint(accepted) == print_of
@@ -48,6 +53,7 @@ def same_program(
         here, others = known, []
     else:
         last = latest(graph, campaign, as_of) if known else None
+        last = last._replace(scorer=scorer) if last and scorer else last
         own = [one for one in known if one.campaign == campaign]
         here = [one for one in own if last is None or not other_scale(one, last)]
         unchanged = unchanged and bool(here or not own)

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from laboratory import git
@@ -103,3 +104,43 @@ def test_another_scorer_makes_values_incomparable(
     capsys.readouterr()
     assert main(["kg", "dump"]) == 0
     assert capsys.readouterr().out == before
+
+
+def test_another_scorer_on_a_campaigns_own_branch_begins_the_comparison_anew(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (foreign / "model.py").write_text("ALPHA = 0.5\n")
+    (foreign / "measure.py").write_text(MEASURE.format(factor=100))
+    git(foreign, "add", "-A")
+    git(foreign, "commit", "-qm", "Measure apart")
+    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise"]
+    assert main(["init", *words, "--command", "python measure.py"]) == 0
+    git(foreign, "add", "-A")
+    git(foreign, "commit", "-qm", "Adopt")
+    assert main(["start", "a", "--json"]) == 0
+    work = Path(json.loads(capsys.readouterr().out.splitlines()[-1])["target"])
+
+    def tried(alpha: float) -> dict[str, Any]:
+        work.write_text(f"ALPHA = {alpha}\n")
+        main(["try", "-m", f"alpha {alpha}", "--tag", "a", "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    def checked(alpha: float) -> str:
+        work.write_text(f"ALPHA = {alpha}\n")
+        main(["check", "--tag", "a", "--json"])
+        return json.loads(capsys.readouterr().out)["verdict"]
+
+    assert tried(0.4)["status"] == "keep"
+    assert tried(0.9)["status"] == "discard"
+    assert (checked(0.4), checked(0.9)) == ("identical", "identical")
+    git(foreign, "checkout", "-q", "autoresearch/a")
+    (foreign / "measure.py").write_text(MEASURE.format(factor=1))
+    git(foreign, "commit", "-qam", "Measure between 0 and 1")
+    assert (checked(0.4), checked(0.9)) == ("near", "near")
+    again = tried(0.4)  # the accepted program itself: lower than before, and the first of its kind
+    assert (again["experiment"], again["status"], again["best_before"]) == ("a-0003", "keep", None)
+    assert again["reason"].startswith("first result with this evaluation")
+    assert (checked(0.4), checked(0.9)) == ("identical", "near")
+    worse = tried(0.9)
+    assert (worse["status"], worse["best_before"]) == ("discard", pytest.approx(0.99))
+    assert main(["log", "--tag", "a", "--json"]) == 0
