@@ -32,6 +32,7 @@ from kg.check_model import (
     Reason,
     shown,
 )
+from kg.check_near import RESEEDED, only_seed
 from kg.check_values import ROUNDED, same_edit
 from kg.graph import Graph
 from kg.vocab import Value
@@ -190,7 +191,8 @@ def related(graph: Graph, ideas: Iterable[Idea]) -> list[Board]:
 def weigh(found: list[tuple[Finding, Case]], proposal: Proposal, now: dict[str, Value]) -> Advice:
     """Return the gravest finding; where campaigns disagree, all there is to read."""
     if not found:
-        return Advice(Advised.NEW, ideas=proposal.ideas, notes=proposal.notes)
+        told = Advice(Advised.NEW, ideas=proposal.ideas, notes=proposal.notes)
+        return raised(told, (RESEEDED,) if only_seed(proposal.ideas) else ())
     ranked = sorted(found, key=lambda pair: GRAVITY.index(pair[0].verdict))
     (worst, case), verdict = ranked[0], ranked[0][0].verdict
     reasons = list(worst.reasons)

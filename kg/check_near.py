@@ -14,6 +14,7 @@ from kg.check_model import Idea, Reason, shown
 from kg.check_values import near_value, number, same_value
 from kg.vocab import Value
 
+RESEEDED: Final = Reason("", "", "another seed is noise and no improvement", SEED)
 SHOWN: Final = 3  # edits and attempts a proposal that is new is told of
 
 
@@ -68,7 +69,7 @@ def beside(case: Case) -> list[Reason]:
         )
         some = islice(((pair, lead) for pair, lead in leads if lead), SHOWN)
         found += [reason(case, pair, lead) for pair, lead in some]
-    if [idea.knob for idea in case.ideas] == [SEED]:
+    if only_seed(case.ideas):
         found += reseeded(case)
     return found
 
@@ -83,11 +84,16 @@ def likeness(case: Case, idea: Idea, pair: Tried) -> str:
     return "tried a neighbouring value" if near and case.failed(pair) else ""
 
 
+def only_seed(ideas: Iterable[Idea]) -> bool:
+    """Tell whether a proposal is another seed and nothing else."""
+    return [idea.knob for idea in ideas] == [SEED]
+
+
 def reseeded(case: Case) -> list[Reason]:
     """Say of a proposal that is only another seed what it is, whether or not one was tried."""
     lead = "tried another seed, which is noise and no improvement"
     told = [reason(case, pair, lead) for pair in case.tried(SEED)[-1:]]
-    return told or [Reason("", "", "another seed is noise and no improvement", SEED)]
+    return told or [RESEEDED]
 
 
 def overtaken(case: Case, idea: Idea) -> list[Tried]:

@@ -113,6 +113,10 @@ def test_another_seed_is_told_what_it_is_before_anyone_tried_one(tmp_path: Path)
         assert advice.summary == "near: another seed is noise and no improvement"
         assert advice.alternative is None  # not yet another one
     assert asked(made, source(seed=7, matrix=0.08), campaign="t").verdict is Advised.NEW
+    many = memory(tmp_path / "many", night(FAILED), line([(source(depth=12), 0.9, KEEP)], "o"))
+    everywhere = asked(many, source(seed=7))
+    assert everywhere.summary == "near: another seed is noise and no improvement"
+    assert asked(many, source(seed=7, matrix=0.08)).verdict is Advised.NEW
 
 
 def test_another_seed_is_told_of_the_one_that_was_tried(tmp_path: Path) -> None:
