@@ -52,7 +52,7 @@ def subject_of(
         check_known(place, tag)
     mine = tag if tag or place.lab is None else last_campaign(place.lab)
     campaign = mine if mine in place.memory.graph().campaigns() else tag
-    source, accepted = sources(place.lab, mine)
+    source, accepted = sources(place, mine, edit=file is None)
     if as_of is not None and accepted is not None:
         accepted = accepted_then(place, mine, as_of) or accepted
     scorer = None if as_of is not None else scorer_of(place.lab, mine)
@@ -82,13 +82,26 @@ def last_campaign(lab: Lab) -> str | None:
         return None
 
 
-def sources(lab: Lab | None, tag: str | None) -> tuple[str | None, str | None]:
-    """Return the target as it is edited and as it was accepted, None without a campaign."""
+def sources(place: Place, tag: str | None, *, edit: bool) -> tuple[str | None, str | None]:
+    """Return the target as it is edited, if asked for, and as it was accepted.
+
+    Both are None without a campaign, and where a named memory is asked and one is missing.
+
+    Raises:
+        CampaignError: The edited target is missing, or the accepted one.
+    """
+    lab = place.lab
     tip = None if lab is None else lab.repository.resolve(f"{BRANCH}{tag}")
     if lab is None or tag is None or tip is None:
         return None, None
-    place, _ = open_campaign(lab, tag)
-    return ledger.text(edited(place)), ledger.text(read_target(lab, place, tip))
+    campaign, _ = open_campaign(lab, tag)
+    try:
+        source = ledger.text(edited(campaign)) if edit else None
+        return source, ledger.text(read_target(lab, campaign, tip))
+    except CampaignError:
+        if place.named:
+            return None, None
+        raise
 
 
 def scorer_of(lab: Lab | None, tag: str | None) -> str | None:

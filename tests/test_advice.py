@@ -123,6 +123,21 @@ def test_an_imported_memory_advises_outside_a_repository_and_inside_another(
     assert said == "store 'nowhere': does not exist; give the directory of an import"
 
 
+def test_a_missing_target_does_not_keep_a_named_memory_or_a_named_file_from_being_asked(
+    night: Night, tmp_path: Path
+) -> None:
+    other = Memory(tmp_path / "imported")
+    other.add_all(STORY)
+    night.target.rename(tmp_path / "edited.py")
+    said = night.answer("check", code=1)["error"]
+    assert said.endswith("train.py: is not a plain file; put the edited file there")
+    told = night.answer("check", "--file", str(tmp_path / "edited.py"), code=3)
+    assert told["verdict"] == "identical"
+    words = ("embedding LR 0.8 to 0.9", "--store", str(other.directory))
+    assert night.answer("check", "-m", *words)["verdict"] == "near"
+    assert "t-0006" in night.answer("recall", *words)["text"]
+
+
 def test_words_about_another_memory_are_judged_and_not_the_edited_target(
     night: Night, tmp_path: Path
 ) -> None:
