@@ -1,0 +1,61 @@
+"""Modules known by what they are made of: gates, convolutions, experts, a second attention."""
+
+import pytest
+
+from kg.changes import changes
+from tests.gpt_source import GPT, edited
+from tests.test_changes import short
+from tests.test_changes_structural import ATTEND, HEADS
+
+K = "        k = self.c_k(x).view(B, T, self.n_head, -1)\n"
+RUN = "            x = block(x, self.cos, self.sin, self.windows[i])\n"
+OUT = "        return self.c_proj(y.reshape(B, T, C))\n"
+ROTATED = "        q, k = rotary(q, cos, sin), rotary(k, cos, sin)\n"
+INIT = "            nn.init.zeros_(block.attn.c_proj.weight)\n"
+SECOND = (
+    "        self.c_q2 = nn.Linear(config.n_embd, config.n_embd, bias=False)\n"
+    "        self.c_k2 = nn.Linear(config.n_embd, config.n_embd, bias=False)\n"
+    "        self.share = nn.Parameter(torch.tensor(0.3))\n"
+)
+SWITCH = (
+    "class Switch(nn.Module):\n    def __init__(self, config, n=4):\n        super().__init__()\n"
+    "        self.choose = nn.Linear(config.n_embd, n, bias=False)\n"
+    "        self.parts = nn.ModuleList([FeedForward(config) for _ in range(n)])\n\n"
+    "    def forward(self, x):\n        share, pick = self.choose(x).softmax(-1).max(-1, True)\n"
+    "        return sum(p(x) * share * (pick == i) for i, p in enumerate(self.parts))\n\n\n"
+    "class Block(nn.Module):\n"
+)
+MODULES = [
+    (
+        [(HEADS, HEADS + SECOND),
+         (ATTEND, ATTEND + "        q2 = norm(rotary(self.c_q2(x).view_as(q), cos, sin))\n"
+          "        k2 = norm(rotary(self.c_k2(x).view_as(k), cos, sin))\n"
+          "        y = y - self.share * flash_attn_func(q2, k2, v, causal=True)\n")],
+        "attention.differential add none None -> True",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pairs", "wanted"), MODULES)
+def test_a_module_is_known_by_what_it_is_made_of(pairs, wanted):
+    assert short(changes(GPT, edited(*pairs))) == [wanted]
+
+
+def test_a_part_of_one_map_taken_from_itself_is_no_second_map():
+    after = edited((ATTEND, ATTEND + "        y = y - (y * v).sum(-1, keepdim=True) * v\n"))
+    assert "attention.differential" not in [c.knob for c in changes(GPT, after)]
+
+
+def test_a_rotation_left_out_for_the_keys_is_another_encoding():
+    (change,) = changes(GPT, edited((ROTATED, "        q = rotary(q, cos, sin)\n")))
+    assert (change.knob, str(change.change_type)) == ("position.encoding", "replace")
+
+
+def test_a_number_that_is_learned_from_now_on_is_replaced():
+    fixed = edited((ATTEND, "        q = q * 1.2\n" + ATTEND))
+    learned = edited(
+        (HEADS, HEADS + "        self.sharpness = nn.Parameter(torch.ones(()))\n"),
+        (ATTEND, "        q = q * self.sharpness\n" + ATTEND),
+    )
+    (change,) = changes(fixed, learned)
+    assert (change.knob, str(change.change_type)) == ("attention.temperature", "replace")
