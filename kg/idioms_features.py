@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kg.canonical import canonical
+from kg.claimed import convolutions, retold, unclaimed
 from kg.config_names import Names, callee
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
 from kg.nodes import SEEN
@@ -142,11 +143,12 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
     found: dict[tuple[str, bool], list[Place]] = {}  # by knob, those set aside apart
     whole: set[str] = set()
     ranked: set[str] = set()
+    own = convolutions(program.statements)
     for statement in program.statements:
         role = roles.of(statement.scope)
         if role in (Role.CONFIG, Role.NORM) or isinstance(statement.node, NO_CODE):
             continue
-        for rule, value in matching(statement, role):
+        for rule, value in unclaimed(matching(statement, role), statement, own):
             value = rate_given(statement, rule.argument) if rule.argument else value
             aside = bool(rule.aside and rule.aside.search(statement.text))
             place = (statement, value, own_text(statement, rule))
@@ -156,7 +158,7 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
             if rule.aside:
                 ranked.add(rule.knob)
     for knob, aside, places in by_function(found, roles):
-        setting = feature_setting(names, knob, places, knob in whole)
+        setting = retold(feature_setting(names, knob, places, knob in whole), places, roles)
         yield behind(setting, aside) if knob in ranked else setting
 
 

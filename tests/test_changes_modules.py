@@ -5,7 +5,7 @@ import pytest
 from kg.changes import changes
 from tests.gpt_source import GPT, edited
 from tests.test_changes import short
-from tests.test_changes_structural import ATTEND, HEADS
+from tests.test_changes_structural import ATTEND, HEADS, MLP
 
 K = "        k = self.c_k(x).view(B, T, self.n_head, -1)\n"
 RUN = "            x = block(x, self.cos, self.sin, self.windows[i])\n"
@@ -27,11 +27,32 @@ SWITCH = (
 )
 MODULES = [
     (
+        [(HEADS, HEADS + "        self.k_mix = nn.Conv1d(config.n_embd, config.n_embd, 3)\n"),
+         (K, K + "        k = self.k_mix(F.pad(k.flatten(2).mT, (2, 0))).mT.view_as(k)\n"),
+         (INIT, INIT + "            nn.init.zeros_(block.attn.k_mix.weight)\n")],
+        "attention.short_conv add none None -> True",
+    ),
+    (
         [(HEADS, HEADS + SECOND),
          (ATTEND, ATTEND + "        q2 = norm(rotary(self.c_q2(x).view_as(q), cos, sin))\n"
           "        k2 = norm(rotary(self.c_k2(x).view_as(k), cos, sin))\n"
           "        y = y - self.share * flash_attn_func(q2, k2, v, causal=True)\n")],
         "attention.differential add none None -> True",
+    ),
+    (
+        [(HEADS, HEADS + "        self.c_gate = nn.Linear(config.n_embd, config.n_embd)\n"),
+         (OUT, "        y = y.reshape(B, T, C) * torch.sigmoid(self.c_gate(x))\n"
+          "        return self.c_proj(y)\n")],
+        "attention.head_scale add none None -> True",
+    ),
+    (
+        [(HEADS, HEADS + "        self.tap = nn.Linear(16, config.n_head)\n"),
+         (ATTEND, ATTEND + "        y = y * torch.sigmoid(self.tap(x[..., :16])).unsqueeze(-1)\n")],
+        "attention.head_scale add none None -> True",
+    ),
+    (
+        [("class Block(nn.Module):\n", SWITCH), (MLP, MLP.replace("FeedForward", "Switch"))],
+        "mlp.moe add none None -> 4",
     ),
 ]  # fmt: skip
 
@@ -59,3 +80,18 @@ def test_a_number_that_is_learned_from_now_on_is_replaced():
     )
     (change,) = changes(fixed, learned)
     assert (change.knob, str(change.change_type)) == ("attention.temperature", "replace")
+
+
+def test_another_rate_for_the_weights_of_a_module_is_no_other_module():
+    before = edited(
+        ("class Block(nn.Module):\n", SWITCH.replace("choose", "router")),
+        (MLP, MLP.replace("FeedForward", "Switch")),
+        ("        matrices = list(self.h.parameters())\n",
+         "        matrices = list(self.h.parameters())\n"
+         "        routers = [block.mlp.router.weight for block in self.h]\n"),
+        ('            {"kind": "adamw", "params": [self.x0',
+         '            dict(kind="adamw", params=routers, lr=0.01, betas=adam_betas),\n'
+         '            {"kind": "adamw", "params": [self.x0'),
+    )  # fmt: skip
+    found = changes(before, before.replace("params=routers, lr=0.01", "params=routers, lr=0.02"))
+    assert "mlp.moe" not in [c.knob for c in found]
