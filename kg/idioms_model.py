@@ -130,6 +130,10 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
             extra = repeated_loop(loops, names, scope) if runs else None
             if extra is None and loops and AROUND.search(statement.text):
                 extra = loops[-1]
+            if extra is None and runs and loops and runs_again(statement, program.by_scope[scope]):
+                site = Site(f"{scope} > again", scope, statement.span, Rank.IDIOM)
+                heads = [program.span(p) for p in statement.parents if isinstance(p, ast.If)]
+                yield replace(make_value("model.layer_loops", "2", site), covers=tuple(heads))
             if extra is not None:
                 site = Site(f"{scope} > loops", scope, statement.span, Rank.IDIOM)
                 count = extra.iter.args[-1] if isinstance(extra.iter, ast.Call) else extra.iter
@@ -137,6 +141,31 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
                 setting = make_setting(program, names, "model.layer_loops", number or count, site)
                 head = program.span(extra)[0], program.span(extra.iter)[1]
                 yield replace(setting, covers=(head,))
+
+
+def runs_again(statement: Statement, body: list[Statement]) -> bool:
+    """Tell whether the block of a layer loop has run before in the same pass through the loop."""
+    loop = next((p for p in reversed(statement.parents) if isinstance(p, ast.For)), None)
+    called = RUN.search(statement.text)
+    if loop is None or called is None or called.group(1) not in named_in(loop.target):
+        return False
+    return any(
+        other.span < statement.span
+        and loop in other.parents
+        and not hasattr(other.node, "body")
+        and (run := RUN.search(other.text)) is not None
+        and run.group(1) == called.group(1)
+        and not excludes(other, statement)
+        for other in body
+    )
+
+
+RUN = re.compile(r"=\(?(?:\w+\.)*(?:checkpoint\()?(\w*(?:block|layer)\w*)[(,]")
+
+
+def named_in(target: ast.expr) -> set[str]:
+    """Return the names a loop sets."""
+    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
 
 
 def in_either(statement: Statement, part: str, body: list[Statement]) -> bool:

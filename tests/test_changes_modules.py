@@ -54,12 +54,22 @@ MODULES = [
         [("class Block(nn.Module):\n", SWITCH), (MLP, MLP.replace("FeedForward", "Switch"))],
         "mlp.moe add none None -> 4",
     ),
+    (
+        [(RUN, RUN + "            if i in (2, 3):\n    " + RUN)],
+        "model.layer_loops add none None -> 2",
+    ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("pairs", "wanted"), MODULES)
 def test_a_module_is_known_by_what_it_is_made_of(pairs, wanted):
     assert short(changes(GPT, edited(*pairs))) == [wanted]
+
+
+def test_a_block_that_runs_in_one_of_two_cases_runs_once():
+    either = RUN.replace("            x", "                x")
+    after = edited((RUN, f"            if i > 2:\n{either}            else:\n{either}"))
+    assert "model.layer_loops" not in [c.knob for c in changes(GPT, after)]
 
 
 def test_a_part_of_one_map_taken_from_itself_is_no_second_map():
