@@ -105,3 +105,17 @@ def test_another_rate_for_the_weights_of_a_module_is_no_other_module():
     )  # fmt: skip
     found = changes(before, before.replace("params=routers, lr=0.01", "params=routers, lr=0.02"))
     assert "mlp.moe" not in [c.knob for c in found]
+
+
+@pytest.mark.parametrize("name", ["value_emb", "value_embeds", "ve", "value_embedding"])
+def test_a_group_of_value_embeddings_has_one_name(name):
+    table = f"        self.{name} = nn.Embedding(config.vocab_size, config.n_embd)\n"
+    group = (
+        f'            dict(kind="adamw", params=list(self.{name}.parameters()), lr=0.3,\n'
+        "                 betas=adam_betas, eps=1e-10, weight_decay=0.0),\n"
+    )
+    start = '            {"kind": "adamw", "params": [self.x0'
+    before = edited(("        self.x0_lambdas = nn", table + "        self.x0_lambdas = nn"),
+                    (start, group + start))  # fmt: skip
+    (change,) = changes(before, before.replace("lr=0.3,\n", "lr=0.2,\n"))
+    assert (change.knob, change.old, change.new) == ("optimizer.value_embeds_lr", "0.3", "0.2")
