@@ -14,6 +14,7 @@ from kg.idioms_activation import activation_settings
 from kg.idioms_attention import attention_settings
 from kg.idioms_features import feature_settings
 from kg.idioms_init import init_settings
+from kg.idioms_layers import layer_kind_settings
 from kg.idioms_loop import run_settings
 from kg.idioms_loss import loss_settings
 from kg.idioms_model import model_settings
@@ -130,6 +131,7 @@ def idiom_settings(
         *run_settings(program, names, roles, optimizers),
         *attention_settings(program, names, roles),
         *model_settings(program, names, roles),
+        *layer_kind_settings(program, roles),
         *norm_settings(program, roles),
         *residual_settings(program, names, roles),
         *output_settings(program, names, roles),

@@ -138,14 +138,14 @@ def named_role(name: str) -> Role | None:
     return next((role for pattern, role in FUNCTION_ROLES if pattern.search(name)), None)
 
 
+BLOCK: Final = re.compile(r"(?:block|layer)$", re.I)
+
+
 def class_role(name: str, node: ast.ClassDef) -> Role:
     """Return the role of a class, by its bases, its name, then by the modules it holds."""
     if any("optimizer" in canonical(base).lower() for base in node.bases):
         return Role.OPTIMIZER
     last = name.rpartition(".")[2]
-    for pattern, role in CLASS_ROLES:
-        if pattern.search(last):
-            return role
     held = {
         target.attr
         for inner in under(node)
@@ -153,6 +153,11 @@ def class_role(name: str, node: ast.ClassDef) -> Role:
         for target in inner.targets
         if isinstance(target, ast.Attribute)
     }
+    if BLOCK.search(last) and held & {"attn", "mlp", "ffn", "moe"}:
+        return Role.BLOCK  # `MLPOnlyBlock` is a block that has an MLP
+    for pattern, role in CLASS_ROLES:
+        if pattern.search(last):
+            return role
     if "lm_head" in held or "transformer" in held:
         return Role.MODEL
     if {"attn", "mlp"} <= held:

@@ -1,0 +1,59 @@
+"""Layers of several kinds, tables they share, and settings that stand where few look for them."""
+
+import pytest
+
+from kg.changes import changes
+from tests.gpt_source import GPT, edited
+from tests.test_changes import short
+from tests.test_changes_structural import JOINS
+
+BLOCKS = "        self.h = nn.ModuleList([Block(config, i) for i in range(config.n_layer)])\n"
+MODEL = "class GPT(nn.Module):\n"
+RUN = "            x = block(x, self.cos, self.sin, self.windows[i])\n"
+SCALARS = "        self.x0_lambdas = nn.Par"
+EMBED = "        x = norm(self.wte(idx))\n        x0 = x\n"
+BARE = (
+    "class MLPOnlyBlock(nn.Module):\n    def __init__(self, config):\n"
+    "        super().__init__()\n        self.mlp = FeedForward(config)\n"
+    "        self.has_attn = False\n\n"
+    "    def forward(self, x, cos, sin, window_size):\n        return x + self.mlp(norm(x))\n\n\n"
+)
+PICKED = BLOCKS.replace(
+    "Block(config, i) for", "Block(config, i) if i % 2 else MLPOnlyBlock(config) for"
+)
+APPENDED = (
+    "        blocks = []\n        for i in range(config.n_layer):\n            if i % 2 == 1:\n"
+    "                blocks.append(MLPOnlyBlock(config))\n            else:\n"
+    "                blocks.append(Block(config, i))\n        self.h = nn.ModuleList(blocks)\n"
+)
+CARRY = JOINS.replace(
+    "        x = x + self.attn(norm(x), cos, sin, window_size)\n",
+    "        a = self.attn(norm(x), cos, sin, window_size)\n"
+    "        x = x + a if last is None else x + a + 0.5 * last\n",
+)
+NORM = (
+    "class RMSNorm(nn.Module):\n    def __init__(self, width, eps=1e-5):\n"
+    "        super().__init__()\n        self.eps = eps\n"
+    "        self.weight = nn.Parameter(torch.ones(width))\n\n    def forward(self, x):\n"
+    "        return x * x.pow(2).mean(-1, True).add(self.eps).rsqrt() * self.weight\n\n\n"
+)
+LAYERS = [
+    ([(MODEL, BARE + MODEL), (BLOCKS, PICKED)], "attention.every_n_layers add none None -> i % 2"),
+    (
+        [(MODEL, BARE + MODEL), (BLOCKS, APPENDED)],
+        "attention.every_n_layers add none None -> not i % 2 == 1",
+    ),
+    (
+        [(JOINS, CARRY), ("    def forward(self, x, cos, sin, window_size):\n        a =",
+          "    def forward(self, x, cos, sin, window_size, last=None):\n        a ="),
+         (CARRY + "        return x\n", CARRY + "        return x, a\n"),
+         ("        for i, block", "        last = None\n        for i, block"),
+         (RUN, RUN.replace("x = block(", "x, last = block(").replace("])\n", "], last)\n"))],
+        "residual.attn_skip add none None -> True",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pairs", "wanted"), LAYERS)
+def test_one_idea_about_layers_is_one_record(pairs, wanted):
+    assert short(changes(GPT, edited(*pairs))) == [wanted]
