@@ -16,7 +16,6 @@ from kg.knobs import knob_named, unknown_knob
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_literal, make_setting
-from kg.stream import is_norm
 
 # Calls whose arguments are messages, shapes or plumbing, never settings.
 PLUMBING: Final = re.compile(
@@ -32,6 +31,8 @@ NEVER_SETTINGS: Final = re.compile(
     r"^(t\d*|t_\w+|dt|step|epoch|x|y|loss|[A-Z]?|\w+_time|total_\w+|repo|cap|prompt\w*"
     r"|\w*(path|file|filename|_dir|DIR|PATH|url|URL))$"
 )
+
+NORM: Final = re.compile(r"norm|(?:^|_)ln", re.I)
 
 
 def literal_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
@@ -69,7 +70,7 @@ def default_settings(
     scope = f"{statement.scope}.{function.name}".lstrip(".")
     called = scope.split(".")[-2] if function.name == "__init__" and "." in scope else function.name
     for name, value in defaults(function).items():
-        if not is_literal(value) or is_switch(value):
+        if not is_literal(value) or is_switch(value) or (name == "eps" and NORM.search(scope)):
             continue
         knob = knob_named(name, scope)
         site = Site(f"{scope}({name})", scope, statement.span, Rank.DEFAULT)
@@ -115,6 +116,8 @@ def name_settings(
     opaque = False
     if not is_literal(value) and (is_timed(statement, value) or is_gate(knob, scope)):
         return  # differs from step to step, or is a gate of another kind
+    if scope and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(value)):
+        return  # an argument cut to what is used here
     if not is_literal(value):
         known = knob is not None or name.isupper()
         opaque = not is_computed(names, value, scope)
@@ -222,7 +225,7 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
             angles = knob == "position.rope_base" and not is_set(keyword.value, names, statement)
             if (keyword.arg in NOT_ARGUMENTS and not angles) or is_switch(keyword.value):
                 continue
-            if keyword.arg == "eps" and is_norm(call):
+            if keyword.arg == "eps" and NORM.search(called):
                 continue  # keeps a norm from dividing by zero
             literal = is_literal(keyword.value)
             if not (literal or angles) and (knob is None or not called[:1].isupper()):

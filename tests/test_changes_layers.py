@@ -4,7 +4,7 @@ import pytest
 
 from kg.changes import changes
 from tests.gpt_source import GPT, edited
-from tests.test_changes import short
+from tests.test_changes import STEP, short
 from tests.test_changes_structural import JOINS
 
 BLOCKS = "        self.h = nn.ModuleList([Block(config, i) for i in range(config.n_layer)])\n"
@@ -51,9 +51,38 @@ LAYERS = [
          (RUN, RUN.replace("x = block(", "x, last = block(").replace("])\n", "], last)\n"))],
         "residual.attn_skip add none None -> True",
     ),
+    (
+        [("            nn.init.zeros_(block.attn.c_proj.weight)\n",
+          "            out_std = self.config.n_embd**-0.5\n"
+          "            nn.init.normal_(block.attn.c_proj.weight, std=out_std)\n")],
+        "init.c_proj replace none zeros -> 1",
+    ),
+    (
+        [("    def rotary_tables(self, length, head_dim, base=10000):\n",
+          "    def rotary_tables(self, length, head_dim, base=10000):\n"
+          "        head_dim = head_dim // 2\n")],
+        "position.encoding replace none None -> None",
+    ),
+    (
+        [(STEP, STEP + "    if step % 200 == 0:\n        for block in model.h:\n"
+          "            w = block.mlp.up.weight.data\n"
+          "            cut = w.abs().float().quantile(0.1)\n            w[w.abs() < cut] = 0\n")],
+        "regularization.pruning add none None -> True",
+    ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("pairs", "wanted"), LAYERS)
 def test_one_idea_about_layers_is_one_record(pairs, wanted):
     assert short(changes(GPT, edited(*pairs))) == [wanted]
+
+
+def test_the_eps_of_a_norm_is_not_adam_s():
+    made = "        self.windows = "
+    capped = "        x = norm(x)\n        softcap"
+    after = edited(
+        (MODEL, NORM + MODEL),
+        (made, "        self.final = RMSNorm(config.n_embd)\n" + made),
+        (capped, capped.replace("norm(x)", "self.final(x)")),
+    )
+    assert "optimizer.adam_eps" not in [c.knob for c in changes(GPT, after)]
