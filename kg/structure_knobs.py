@@ -44,7 +44,8 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
     for pattern, roles, knob in (
         (r"^(cross_entropy|_?loss\w*|\w+_loss|targets)$", (Role.MODEL,), "loss.function"),
         (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
-        (r"value_embed", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "embedding.value_embeds"),
+        (r"value_(?:emb|table|proj)", (Role.MODEL, Role.BLOCK, Role.ATTENTION),
+         "embedding.value_embeds"),
         (r"^(wte|idx|embed\w*)$", (Role.MODEL,), "embedding.structure"),
         (r"rotary|rope|^(cos|sin)$", (Role.INIT,), "position.encoding"),
         (r"^(x0_lambdas?|resid_lambdas?|x0)$", (Role.MODEL, Role.BLOCK), "residual.stream"),
@@ -85,8 +86,9 @@ BY_ROLE: Final = {
 
 
 # What a script always has in some form: edited code is another form of it.
+RECOMPUTED: Final = "precision.activation_checkpointing"
 LAYOUTS: Final = frozenset(
-    {"norm.kind", "position.encoding", "attention.window_sizes", "schedule.lr_shape",
+    {RECOMPUTED, "norm.kind", "position.encoding", "attention.window_sizes", "schedule.lr_shape",
      "schedule.muon_momentum", "schedule.weight_decay", "embedding.value_embeds.placement",
      "init.scheme", "loss.function", "data.loader", "evaluation.protocol", "mlp.activation"}
 )  # fmt: skip
@@ -162,7 +164,7 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
     if role is Role.SCRIPT and RATE_SCALED.match(statement.text):
         return "schedule.lr_shape"
     known = [rule.knob for rule, _ in matching(statement, role) if not rule.whole]
-    if known and role is Role.SCRIPT:
+    if known and (role is Role.SCRIPT or RECOMPUTED in known):
         return known[0]  # one more place of a feature the script has already
     if any(NORM_MADE.search(callee(call)) for call in statement.calls):
         return "norm.kind"

@@ -86,3 +86,13 @@ def test_the_eps_of_a_norm_is_not_adam_s():
         (capped, capped.replace("norm(x)", "self.final(x)")),
     )
     assert "optimizer.adam_eps" not in [c.knob for c in changes(GPT, after)]
+
+
+def test_recomputing_less_of_a_block_is_another_way_of_recomputing():
+    whole = edited((RUN, RUN.replace("block(x,", "torch_checkpoint(block, x,")))
+    part = edited(
+        (JOINS, JOINS.replace("self.mlp(norm(x))", "torch_checkpoint(self.mlp, norm(x))"))
+    )
+    (change,) = changes(whole, part)
+    assert change.knob == "precision.activation_checkpointing"
+    assert str(change.change_type) == "replace"
