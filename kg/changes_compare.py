@@ -107,7 +107,10 @@ REZERO = "residual.rezero"
 def as_rewritten(change: Change, old: Analysis, new: Analysis) -> Change:
     """Call code put beside a feature that both versions have a change of it, not a new one."""
     both = change.knob not in NAMELESS and all(
-        any(p.knob == change.knob and not p.hidden for p in side.configuration.places)
+        any(
+            (p.knob == change.knob or p.knob.startswith(f"{change.knob}.")) and not p.hidden
+            for p in side.configuration.places
+        )
         for side in (old, new)
     )
     one_side = change.change_type in (ChangeType.ADD, ChangeType.REMOVE)

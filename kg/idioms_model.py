@@ -37,12 +37,14 @@ def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterat
             yield make_value("embedding.value_embeds.placement", text, site, token=token)
     for statement in program.statements:
         for target, value in assignments(statement.node):
-            yield from table_layers(program, statement, target, value)
+            if not is_shared_table(target, value):
+                yield from table_layers(program, statement, target, value)
             if is_shared_table(target, value):
                 path = f"{statement.scope} > value_embeds"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
-                yield make_value("embedding.value_embeds.sharing", "True", site)
-            if "value_embed" in statement.text and shares_tables(names, value, statement.scope):
+                knob, count = "embedding.value_embeds.sharing", tables_in(value)
+                yield replace(make_value(knob, "True", site), token=f"True{count}", exact=True)
+            if "value_" in statement.text and shares_tables(names, value, statement.scope):
                 path = f"{statement.scope} > value_embeds key"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
                 yield make_value("embedding.value_embeds.sharing", "True", site)
@@ -67,7 +69,9 @@ def table_layers(
 ) -> Iterator[Setting]:
     """Yield which layers get a table of value embeddings, by the comprehension that makes them."""
     made = value.args[0] if isinstance(value, ast.Call) and value.args else value
-    named = isinstance(target, ast.Attribute) and re.match(r"value_embed\w*$", target.attr)
+    named = isinstance(target, ast.Attribute) and re.match(
+        r"value_(?:emb\w*|tables?)$", target.attr
+    )
     if not named or not isinstance(made, ast.DictComp | ast.ListComp):
         return
     source = made.generators[0]
@@ -90,7 +94,7 @@ def shares_tables(names: Names, value: ast.expr, scope: str) -> bool:
     return False
 
 
-TABLES = re.compile(r"value_embed\w*$")
+TABLES = re.compile(r"value_(?:emb\w*|tables?)$")
 
 
 def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
@@ -102,12 +106,19 @@ def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
     if isinstance(made, ast.DictComp):
         return isinstance(made.value, ast.Name | ast.Attribute)
     if isinstance(made, ast.ListComp):
-        return isinstance(made.elt, ast.Name | ast.Attribute)
+        few = "layer" not in canonical(made.generators[0].iter)  # tables than layers
+        return few or isinstance(made.elt, ast.Name | ast.Attribute)
     return callee(value) == "Embedding"
 
 
+def tables_in(value: ast.expr) -> str:
+    """Return what a list of shared tables is made over, "" for a single table."""
+    lists = (node for node in ast.walk(value) if isinstance(node, ast.ListComp))
+    return next((canonical(made.generators[0].iter) for made in lists), "")
+
+
 SHARED_TABLE = re.compile(
-    r"value_embed\w*$|(?:shared|common|single)_(?:ve|value)\w*$|ve_(?:shared|table)$"
+    r"value_(?:emb\w*|tables?)$|(?:shared|common|single)_(?:ve|value)\w*$|ve_(?:shared|table)$"
 )
 
 

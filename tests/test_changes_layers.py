@@ -96,3 +96,31 @@ def test_recomputing_less_of_a_block_is_another_way_of_recomputing():
     (change,) = changes(whole, part)
     assert change.knob == "precision.activation_checkpointing"
     assert str(change.change_type) == "replace"
+
+
+ONE = SCALARS.replace("x0_lambdas = nn.Par", "value_table = nn.Embedding(config.vocab_size, 64)\n")
+LOOK = EMBED + "        ve = self.value_table(idx)\n"
+
+
+def test_one_table_for_all_layers_is_shared_by_any_name():
+    own = edited(
+        (SCALARS, "        self.value_embeds = nn.ModuleList(\n"
+         "            [nn.Embedding(config.vocab_size, 64) for _ in range(config.n_layer)])\n"
+         + SCALARS),
+    )  # fmt: skip
+    after = edited((SCALARS, ONE + SCALARS), (EMBED, LOOK))
+    (change,) = changes(own, after)
+    assert (change.knob, str(change.change_type)) == ("embedding.value_embeds.sharing", "enable")
+
+
+def test_two_tables_for_all_layers_share_otherwise():
+    two = ONE.replace(
+        "value_table = nn.Embedding(config.vocab_size, 64)",
+        "value_tables = nn.ModuleList([nn.Embedding(config.vocab_size, 64) for _ in range(2)])",
+    )
+    before = edited((SCALARS, ONE + SCALARS), (EMBED, LOOK))
+    after = edited(
+        (SCALARS, two + SCALARS), (EMBED, LOOK.replace("value_table(", "value_tables[0]("))
+    )
+    (change,) = changes(before, after)
+    assert (change.knob, str(change.change_type)) == ("embedding.value_embeds.sharing", "replace")
