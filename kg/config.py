@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from kg.config_arguments import command_line_settings
 from kg.config_literals import literal_settings
 from kg.config_names import Names
 from kg.config_optimizer import Scopes, group_settings
@@ -108,7 +109,10 @@ def all_settings(
     if kind:
         known = idiom_settings(program, names, optimizers, roles)
     read = {setting.span for setting in known}
-    for setting in literal_settings(program, names, roles):
+    for setting in (
+        *literal_settings(program, names, roles),
+        *command_line_settings(program, names),
+    ):
         # An unknown literal in a line that an idiom has read is no knob of its own.
         if not (is_unknown(setting.knob) and setting.span in read):
             known.append(setting)

@@ -19,6 +19,7 @@ from kg.settings import (
     Rank,
     Setting,
     Site,
+    base_of,
     coefficient,
     make_setting,
     make_value,
@@ -144,6 +145,7 @@ def rate_setting(
     return replace(
         whole,
         value=shown,
+        long=base_of(names, value, site.scope) if number is None else "",
         folded=1.0 if factor is None else factor,
         token=f"{factor} * {rest}",
         literal=False,

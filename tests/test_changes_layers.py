@@ -124,3 +124,37 @@ def test_two_tables_for_all_layers_share_otherwise():
     )
     (change,) = changes(before, after)
     assert (change.knob, str(change.change_type)) == ("embedding.value_embeds.sharing", "replace")
+
+
+def test_a_group_s_rate_from_another_constant_is_as_much_more_as_the_constant():
+    after = edited(
+        ("MATRIX_LR = 0.02\n", "MATRIX_LR = 0.02\nTABLE_LR = 0.2\n"),
+        ("lr=embedding_lr * scale", "lr=TABLE_LR * scale"),
+    )
+    found = {c.knob: c for c in changes(GPT, after)}
+    change = found["optimizer.embedding_lr"]
+    assert (str(change.change_type), change.old, change.new) == ("decrease", "0.3", "0.2")
+
+
+ARGUMENTS = (
+    "import argparse\nparser = argparse.ArgumentParser()\n"
+    'parser.add_argument("--matrix-lr", type=float, default=0.02)\nargs = parser.parse_args()\n'
+    "BASE_MATRIX_LR = args.matrix_lr\nBASE_EMBEDDING_LR = 0.3\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("default=0.02", "default=0.01", "optimizer.matrix_lr decrease muon 0.02 -> 0.01"),
+        ("BASE_EMBEDDING_LR = 0.3", "BASE_EMBEDDING_LR = 0.4",
+         "optimizer.embedding_lr increase adamw 0.3 -> 0.4"),
+    ],
+)  # fmt: skip
+def test_a_default_of_the_command_line_is_the_setting(old, new, wanted):
+    before = edited(
+        ("EMBEDDING_LR = 0.3\nUNEMBEDDING_LR = 0.005\nMATRIX_LR = 0.02\n",
+         ARGUMENTS + "UNEMBEDDING_LR = 0.005\n"),
+        ("=MATRIX_LR", "=BASE_MATRIX_LR"), ("=EMBEDDING_LR", "=BASE_EMBEDDING_LR"),
+    )  # fmt: skip
+    assert short(changes(before, before.replace(old, new))) == [wanted]
