@@ -187,6 +187,19 @@ def is_announced(change: Change, message: str, beside: Iterable[Change] = ()) ->
     return bool(own) and not within(own, taken)
 
 
+def names_only_old(change: Change, message: str) -> bool:
+    """Tell whether a message has the word for what is given up, and none for what takes its place.
+
+    Of numbers only words count: a number may be another knob's.
+    """
+    old, new = (str(value or "").lower().strip("'\"") for value in (change.old, change.new))
+    text = message.lower()
+    return WORD_VALUE.match(old) is not None and stands_in(old, text) and not stands_in(new, text)
+
+
+WORD_VALUE: Final = re.compile(r"[a-z][\w^+-]{2,}$")
+
+
 def has_value(change: Change, text: str, beside: Iterable[Change]) -> bool:
     """Tell whether a text has the number that a knob is set to, and no other change has."""
     number = number_in(change.new)
