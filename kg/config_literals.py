@@ -10,7 +10,7 @@ from typing import Final
 
 from kg.clocked import in_loop, is_timed
 from kg.config_names import Names, assignments, callee, defaults, is_computed
-from kg.given import default_given
+from kg.given import default_given, is_handed
 from kg.idioms_features import knob_of_name
 from kg.knobs import knob_named, unknown_knob
 from kg.program import Program, Statement
@@ -31,8 +31,6 @@ NEVER_SETTINGS: Final = re.compile(
     r"^(t\d*|t_\w+|dt|step|epoch|x|y|loss|[A-Z]?|\w+_time|total_\w+|repo|cap|prompt\w*"
     r"|\w*(path|file|filename|_dir|DIR|PATH|url|URL))$"
 )
-
-NORM: Final = re.compile(r"norm|(?:^|_)ln", re.I)
 
 
 def literal_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
@@ -70,7 +68,7 @@ def default_settings(
     scope = f"{statement.scope}.{function.name}".lstrip(".")
     called = scope.split(".")[-2] if function.name == "__init__" and "." in scope else function.name
     for name, value in defaults(function).items():
-        if not is_literal(value) or is_switch(value) or (name == "eps" and NORM.search(scope)):
+        if not is_literal(value) or is_switch(value) or is_handed(name, scope):
             continue
         knob = knob_named(name, scope)
         site = Site(f"{scope}({name})", scope, statement.span, Rank.DEFAULT)
@@ -225,8 +223,8 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
             angles = knob == "position.rope_base" and not is_set(keyword.value, names, statement)
             if (keyword.arg in NOT_ARGUMENTS and not angles) or is_switch(keyword.value):
                 continue
-            if keyword.arg == "eps" and NORM.search(called):
-                continue  # keeps a norm from dividing by zero
+            if is_handed(keyword.arg or "", called):
+                continue
             literal = is_literal(keyword.value)
             if not (literal or angles) and (knob is None or not called[:1].isupper()):
                 continue

@@ -102,7 +102,7 @@ class Roles:
 
         `self.act = Bend()` in a block is part of its MLP, `self.gate = Bend()` in attention of it.
         """
-        found: dict[str, Role] = {}
+        found: dict[str, set[Role]] = {}
         for attribute, bound in names.attributes.items():
             for value, scope in bound:
                 made = callee(value) if isinstance(value, ast.Call) else ""
@@ -110,8 +110,9 @@ class Roles:
                 if self.known.get(made) is not Role.OTHER or owner not in HOLDERS:
                     continue
                 named = next((r for p, r in HELD_ROLES if p.search(attribute)), owner)
-                found.setdefault(made, named)
-        return found
+                found.setdefault(made, set()).add(named)
+        # a linear layer of one's own, in attention and MLP alike, is neither
+        return {made: roles.pop() for made, roles in found.items() if len(roles) == 1}
 
     def function_role(self, name: str) -> Role:
         """Return the role of a function: by its name, else that of what it stands in."""

@@ -3,8 +3,10 @@
 import pytest
 
 from kg.changes import changes
+from kg.config import analysis
 from tests.gpt_source import GPT, edited
-from tests.test_changes import short
+from tests.test_changes import STEP, short
+from tests.test_changes_inventory import LOSS, SCALARS
 from tests.test_changes_structural import ATTEND, HEADS, MLP
 
 K = "        k = self.c_k(x).view(B, T, self.n_head, -1)\n"
@@ -53,6 +55,10 @@ MODULES = [
     (
         [("class Block(nn.Module):\n", SWITCH), (MLP, MLP.replace("FeedForward", "Switch"))],
         "mlp.moe add none None -> 4",
+    ),
+    (
+        [(K, K + "        k = 0.9 * k + 0.1 * torch.cat([k[:, :1], k[:, :-1]], dim=1)\n")],
+        "attention.short_conv add none None -> True",
     ),
     (
         [(RUN, RUN + "            if i in (2, 3):\n    " + RUN)],
@@ -119,3 +125,60 @@ def test_a_group_of_value_embeddings_has_one_name(name):
                     (start, group + start))  # fmt: skip
     (change,) = changes(before, before.replace("lr=0.3,\n", "lr=0.2,\n"))
     assert (change.knob, change.old, change.new) == ("optimizer.value_embeds_lr", "0.3", "0.2")
+
+
+def test_layers_that_guess_what_comes_next_are_predictive_by_any_name():
+    after = edited(
+        (SCALARS, "        self.hunch = nn.ModuleList(\n"
+         "            nn.Linear(config.n_embd, config.n_embd) for _ in range(config.n_layer))\n"
+         + SCALARS),
+        ("        x0 = x\n", "        x0 = x\n        missed = 0.0\n"),
+        (RUN, "            before = x\n" + RUN
+         + "            missed = missed + (self.hunch[i](before) - x.detach()).square().mean()\n"),
+        (LOSS, LOSS.rstrip() + " + 0.02 * missed\n"),
+    )  # fmt: skip
+    assert [c.knob for c in changes(GPT, after)] == ["residual.predictive_coding"]
+
+
+def test_a_gradient_mixed_with_the_last_one_is_averaged_not_scaled():
+    after = edited(
+        (STEP, "    for p in model.parameters():\n        own = p.grad.clone()\n"
+         "        if p in last:\n            p.grad.mul_(0.8).add_(last[p], alpha=0.2)\n"
+         "        last[p] = own\n" + STEP),
+    )  # fmt: skip
+    assert [c.knob for c in changes(GPT, after)] == ["optimizer.gradient_ema"]
+
+
+def test_a_linear_layer_of_one_s_own_is_not_attention():
+    own = (
+        "class Cast(nn.Linear):\n    def forward(self, x):\n"
+        "        return F.linear(x, self.weight.to(x.dtype))\n\n\nclass Attention("
+    )
+    before = edited(("class Attention(", own), ("c_q = nn.Linear", "c_q = Cast"),
+                    ("self.up = nn.Linear", "self.up = Cast"))  # fmt: skip
+    after = before.replace("self.weight.to(x.dtype))", "self.weight.to(x.dtype), None)")
+    assert "attention.structure" not in [c.knob for c in changes(before, after)]
+
+
+PLAN = (
+    "        x0 = x\n        if self.window_plan is not None:\n"
+    "            phase = self.window_plan[min(int(progress * 3), 2)]\n"
+    "            x0 = x * phase\n"
+)
+
+
+def test_a_schedule_of_windows_is_about_the_windows():
+    after = edited(
+        ("        x0 = x\n", PLAN),
+        ("        self.windows = self.com", "        self.window_plan = None\n"
+         "        self.windows = self.com"),
+        ("idx, targets=None):", "idx, targets=None, progress=0.0):"),
+    )  # fmt: skip
+    assert [c.knob for c in changes(GPT, after)] == ["attention.window_sizes"]
+
+
+def test_how_far_the_run_has_come_is_no_setting_of_the_model():
+    handed = edited(("idx, targets=None):", "idx, targets=None, progress=0.0):"))
+    found = analysis(handed)
+    assert found is not None
+    assert not [p.knob for p in found.configuration.places if "progress" in p.knob]
