@@ -34,7 +34,7 @@ from kg.settings import Setting
 from kg.structure import Cluster, Homes, changed_statements, clusters, is_report
 from kg.structure_knobs import NAMELESS, PORT, UNSPECIFIED, knob_of, structural_changes
 from kg.structure_near import feature_near
-from kg.structure_same import says_the_same
+from kg.structure_same import is_renaming, says_the_same
 
 
 def compare(before: str, after: str) -> list[Change]:
@@ -52,6 +52,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     found = [d for d in found if not is_restated(d, old, new)]
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
+    found = [d for d in found if not is_respelt(d, where)]
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
     found = [of_rezero(difference, old, new) for difference in found]
     read = [difference for difference in found if not is_loose(difference)]
@@ -88,6 +89,17 @@ def is_restated(difference: Difference, old: Analysis, new: Analysis) -> bool:
     places = (old if difference.old is None else new).configuration.places
     groups = [p for p in places if BETA.match(p.knob) and p.knob.endswith(shared.group(1))]
     return bool(groups) and any(p.folded == side.folded for p in groups)
+
+
+def is_respelt(difference: Difference, where: Homes) -> bool:
+    """Tell whether a feature is only written otherwise: an index gets a name, or loses it."""
+    old, new = difference.old, difference.new
+    if old is None or new is None or old.value != new.value:
+        return False
+    if not (old.exact and old.parts and new.parts):
+        return False
+    homes = where.of(*lines_of([difference]))
+    return bool(homes) and all(map(says_the_same, homes))
 
 
 def of_rezero(difference: Difference, old: Analysis, new: Analysis) -> Difference:
@@ -231,9 +243,9 @@ BRANCHES = frozenset({"attention", "mlp", "norm", "residual", "regularization"})
 
 def without_effect(groups: list[Cluster], old: Program, new: Program) -> Change:
     """Return the record of an edit that only moves, renames or reports."""
-    respelt = [group for group in groups if says_the_same(group)]
+    respelt, same = [group for group in groups if says_the_same(group)], is_renaming
     removed, added = (
-        [s for g in groups for s in side(g) if g not in respelt or prints(s)]
+        [s for g in groups for s in side(g) if g not in respelt or (prints(s) and not same(g))]
         for side in (attrgetter("removed"), attrgetter("added"))
     )
     reports = all(only_logs(s, new) for s in added) and all(only_logs(s, old) for s in removed)

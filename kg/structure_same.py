@@ -91,7 +91,7 @@ def without_constants(cluster: Cluster) -> bool:
             target.id: (statement, written(value))
             for statement in statements
             for target, value in assignments(statement.node)
-            if isinstance(target, ast.Name) and target.id in cluster.names and is_literal(value)
+            if isinstance(target, ast.Name) and target.id in cluster.names and is_plain(value)
         }
         texts = [
             put_in_place(statement.text, {name: text for name, (_, text) in values.items()})
@@ -102,8 +102,19 @@ def without_constants(cluster: Cluster) -> bool:
     return sides[0] == sides[1]
 
 
+def is_plain(value: ast.expr) -> bool:
+    """Tell whether a value is the same wherever it is written: a literal, arithmetic on names."""
+    return is_literal(value) or all(isinstance(node, ARITHMETIC) for node in ast.walk(value))
+
+
+ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant, ast.Name,
+              ast.Attribute, ast.expr_context)  # fmt: skip
+
+
 def written(value: ast.expr) -> str:
     """Return the canonical text of a literal."""
+    if not is_literal(value):
+        return canonical(value)
     return ast.unparse(value) if not isinstance(value, ast.Constant) else repr(value.value)
 
 
