@@ -1,5 +1,7 @@
 """Edits that change no program, or a feature's spelling only; and which number is a feature's."""
 
+import pytest
+
 from kg.changes import changes
 from tests.gpt_source import GPT, edited
 from tests.test_changes import STEP, short
@@ -47,3 +49,24 @@ def test_an_index_that_gets_a_name_is_the_same_feature():
         "                place = i - self.half\n                x = x + self.skip_weights[place]",
     )
     assert short(changes(SKIPS, after)) == ["other.refactor no_effect none None -> None"]
+
+
+@pytest.mark.parametrize(
+    ("constants", "update", "wanted"),
+    [
+        ("PRUNE_EVERY = 150\nPRUNE_FRAC = 0.03\n",
+         "    if step % PRUNE_EVERY == 0:\n        for p in model.h.parameters():\n"
+         "            low = p.abs().flatten().quantile(PRUNE_FRAC)\n"
+         "            p.data.masked_fill_(p.abs() <= low, 0.0)\n",
+         "regularization.pruning add none None -> 0.03"),
+        ("NOISE_SIGMA = 0.02\n",
+         "    spread = NOISE_SIGMA / (1 + step) ** 0.55\n    for p in model.parameters():\n"
+         "        p.grad.add_(torch.randn_like(p.grad), alpha=spread)\n",
+         "regularization.gradient_noise add both None -> 0.02"),
+    ],
+)  # fmt: skip
+def test_of_a_feature_s_constants_the_one_that_says_how_much_is_its_value(
+    constants, update, wanted
+):
+    after = edited(("DEPTH = 6  ", constants + "DEPTH = 6  "), (STEP, update + STEP))
+    assert short(changes(GPT, after)) == [wanted]
