@@ -16,7 +16,7 @@ from kg.program import Statement
 # What a group holds, by the attribute its parameters are taken from; a first match wins.
 HOLDERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"^(lm_?head|unembed\w*|output_proj|out_head)$"), "lm_head"),
-    (re.compile(r"^(value_emb(?:ed|edding)?s?|value_tables?|ves?)$"), "value_embeds"),
+    (re.compile(r"^(value_(?:emb\w*|tables?)|ves?)$"), "value_embeds"),
     (re.compile(r"^(resid_lambdas?|resid_scales?)$"), "resid_lambda"),
     (re.compile(r"^(x0_lambdas?|x0_scales?)$"), "x0_lambda"),
     (re.compile(r"^(wte|wpe|embed|embeds|embedding|tok_emb\w*|token_emb\w*)$"), "embedding"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kg.canonical import canonical
-from kg.claimed import convolutions, retold, unclaimed
+from kg.claimed import owners, retold, unclaimed
 from kg.config_names import Names, callee
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
 from kg.nodes import SEEN
@@ -143,7 +143,7 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
     found: dict[tuple[str, bool], list[Place]] = {}  # by knob, those set aside apart
     whole: set[str] = set()
     ranked: set[str] = set()
-    own = convolutions(program.statements)
+    own = owners(program.statements, roles)
     for statement in program.statements:
         role = roles.of(statement.scope)
         if role in (Role.CONFIG, Role.NORM) or isinstance(statement.node, NO_CODE):

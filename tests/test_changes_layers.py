@@ -158,3 +158,79 @@ def test_a_default_of_the_command_line_is_the_setting(old, new, wanted):
         ("=MATRIX_LR", "=BASE_MATRIX_LR"), ("=EMBEDDING_LR", "=BASE_EMBEDDING_LR"),
     )  # fmt: skip
     assert short(changes(before, before.replace(old, new))) == [wanted]
+
+
+def test_a_loop_in_a_function_that_computes_its_rate_has_a_schedule():
+    flat = (
+        "import math, time, torch\nimport torch.nn as nn\n\n\nclass Model(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.head = nn.Linear(8, 8)\n\n\n"
+        "def main():\n    model = Model()\n"
+        "    opt = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.95))\n"
+        "    start = time.time()\n    while True:\n"
+        "        loss = model(torch.ones(8)).sum()\n        loss.backward()\n        opt.step()\n"
+    )
+    curved = flat.replace(
+        "    opt =", "    lr_max, lr_min = 3e-3, 3e-4\n    opt ="
+    ).replace("lr=3e-3", "lr=lr_max").replace(
+        "        loss =", "        t_elapsed = time.time() - start\n"
+        "        lr = lr_min + 0.5 * (lr_max - lr_min) * (1 + math.cos(t_elapsed))\n"
+        "        for g in opt.param_groups:\n            g['lr'] = lr\n        loss =",
+    )  # fmt: skip
+    assert short(changes(flat, curved)) == ["schedule.lr_shape replace adamw None -> cosine"]
+
+
+def test_a_group_s_own_beta_is_compared_with_the_one_it_shared():
+    rate = "[self.wte.weight], lr=embedding_lr * scale,\n                 "
+    before = edited((rate + "betas=adam_betas, ", rate))
+    after = edited((rate + "betas=adam_betas, ", rate + "betas=(0.9, 0.95), "))
+    (change,) = changes(before, after)
+    assert (change.old, change.new) == ("0.8", "0.9")
+
+
+def test_a_gate_made_within_attention_scales_no_branch():
+    gated = [
+        ("        self.n_head = config.n_head\n", "        self.n_head = config.n_head\n"
+         "        self.attn_gate = nn.Linear(12, config.n_head, bias=False)\n"),
+        ("        return self.c_proj(y.resh",
+         "        y = y * torch.sigmoid(self.attn_gate(x[..., :12])).unsqueeze(-1)\n"
+         "        return self.c_proj(y.resh"),
+        ("        matrices = list(self.h.parameters())\n",
+         "        gates = [block.attn.attn_gate.weight for block in self.h]\n"
+         "        own = {id(p) for p in gates}\n"
+         "        matrices = [p for p in self.h.parameters() if id(p) not in own]\n"),
+    ]  # fmt: skip
+    assert [c.knob for c in changes(GPT, edited(*gated))] == ["attention.head_scale"]
+
+
+def test_rotation_in_the_place_of_a_table_is_another_encoding():
+    head, tail = GPT.index("def rotary("), GPT.index("class Attention(")
+    turned = GPT[:head] + GPT[tail:]
+    first, last = turned.index("    def rotary_tables("), turned.index("    def compute_windows(")
+    bare = turned[:first] + turned[last:]
+    before = bare.replace("        q, k = rotary(q, cos, sin), rotary(k, cos, sin)\n", "")
+    before = before.replace(SCALARS, "        self.pos_emb = nn.Embedding(1024, 64)\n" + SCALARS)
+    before = before.replace(
+        "norm(self.wte(idx))", "norm(self.wte(idx) + self.pos_emb(torch.arange(idx.size(1))))"
+    )
+    (change,) = changes(before, GPT)
+    assert (change.knob, str(change.change_type)) == ("position.encoding", "replace")
+
+
+def test_code_of_both_cases_said_once_is_a_refactoring():
+    tail = "        if targets is None:\n            return logits\n"
+    twice = edited(
+        ("        logits = self.lm_head(x).float()\n"
+         "        logits = softcap * torch.tanh(logits / softcap)\n" + tail,
+         "        if targets is None:\n            logits = self.lm_head(x).float()\n"
+         "            logits = softcap * torch.tanh(logits / softcap)\n            return logits\n"
+         "        logits = self.lm_head(x).float()\n"
+         "        logits = softcap * torch.tanh(logits / softcap)\n"),
+    )  # fmt: skip
+    assert [c.knob for c in changes(twice, GPT)] == ["other.refactor"]
+
+
+def test_windows_of_attention_are_not_the_system_of_that_name():
+    after = edited((STEP, "    phase = min(step // 100, 2)\n    model.phase = phase\n" + STEP))
+    found = changes(GPT, after, message="wider attention windows as training goes on")
+    assert "other.environment" not in [c.knob for c in found]
