@@ -237,7 +237,12 @@ def change_type(found: Difference) -> ChangeType:
 
 # What every script has in some form, if not in one that is read: a constant, a plain projection.
 STANDING: Final = frozenset(
-    {"schedule.grad_accum", "schedule.adam_momentum", "attention.qkv_projection"}
+    {
+        "schedule.grad_accum",
+        "schedule.lr_shape",
+        "schedule.adam_momentum",
+        "attention.qkv_projection",
+    }
 )
 CLOCK: Final = re.compile(r"\b(?:progress|step|frac|elapsed|epoch|iteration)\b")
 

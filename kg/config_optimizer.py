@@ -138,7 +138,8 @@ def rate_setting(
     knob = holder(group.holder).lr
     whole = expanded(names, make_setting(program, names, knob, value, site), value)
     number, rest = coefficient(value)
-    if not rest:
+    local = names.locals.get((site.scope, value.id), ()) if isinstance(value, ast.Name) else ()
+    if not rest or (whole.number is not None and len(local) == 1 and not value.id.isupper()):  # type: ignore[attr-defined]
         return whole
     shown = program.source(number) if number is not None else "1"
     factor = number_of(make_setting(program, names, knob, number, site).folded) if number else 1.0
