@@ -54,7 +54,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     where = Homes(groups)
     found = [d for d in found if not is_respelt(d, where)]
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
-    found = [of_rezero(difference, old, new) for difference in found]
+    found = [of_rezero(from_shared(difference, old), old, new) for difference in found]
     read = [difference for difference in found if not is_loose(difference)]
     found = [valued(one, where) for one in tidy(without_followers(found, where))]
     known = [difference for difference in found if not is_loose(difference)]
@@ -84,6 +84,10 @@ def is_restated(difference: Difference, old: Analysis, new: Analysis) -> bool:
     """Tell whether a shared beta is only said by each group for itself, or the reverse."""
     side = difference.new or difference.old
     shared = re.match(r"optimizer\.adam_beta(\d)$", difference.knob)
+    own = re.match(r"optimizer\.(?!muon|adam_)\w+_beta(\d)$", difference.knob)
+    if own is not None and side is not None and difference.old is None:
+        common = old.configuration.settings.get(f"optimizer.adam_beta{own.group(1)}")
+        return common is not None and common.folded == side.folded
     if shared is None or side is None or not one_sided(difference):
         return False
     places = (old if difference.old is None else new).configuration.places
@@ -100,6 +104,15 @@ def is_respelt(difference: Difference, where: Homes) -> bool:
         return False
     homes = where.of(*lines_of([difference]))
     return bool(homes) and all(map(says_the_same, homes))
+
+
+def from_shared(difference: Difference, old: Analysis) -> Difference:
+    """Compare a beta that a group has for itself from now on with the one it shared."""
+    own = re.match(r"optimizer\.(?!muon|adam_)\w+_beta(\d)$", difference.knob)
+    if own is None or difference.old is not None:
+        return difference
+    shared = old.configuration.settings.get(f"optimizer.adam_beta{own.group(1)}")
+    return replace(difference, old=shared and replace(shared, knob=difference.knob))
 
 
 def of_rezero(difference: Difference, old: Analysis, new: Analysis) -> Difference:
@@ -140,7 +153,7 @@ def one_position(records: list[Change]) -> list[Change]:
     ):
         return records
     side = {"new": "absolute"} if turned.new == "none" else {"old": "absolute"}
-    both = replace(turned, **side)  # type: ignore[arg-type]
+    both = replace(turned, change_type=ChangeType.REPLACE, **side)  # type: ignore[arg-type]
     return [both if r is turned else r for r in records if r is not table]
 
 
@@ -216,7 +229,9 @@ def loads_kernel(statement: Statement) -> bool:
     """Tell whether a statement only fetches an attention kernel, or says which one it is."""
     if isinstance(statement.node, ast.Try):
         return True  # what is tried, its statements say
-    return is_report(statement) or any(KERNEL.search(name) for name in statement.names)
+    if is_report(statement) or "HF_HUB" in statement.text:
+        return True
+    return any(KERNEL.search(name) for name in statement.names)
 
 
 KERNEL = re.compile(r"^(fa\d|get_kernel|kernels|repo|cap)$|flash|fa3|flex_?att|sdpa", re.I)

@@ -22,7 +22,7 @@ PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
      "other.refactor", ChangeType.NO_EFFECT),
     (re.compile(r"\b(docs?|comments?|docstrings?|readme|typo)\b", re.I), "other.docs",
      ChangeType.NO_EFFECT),
-    (re.compile(r"\b(gpus?|cuda|mps|rocm|windows|macos|port(ed|ing)?|support|fallback|environment"
+    (re.compile(r"\b(gpus?|cuda|mps|rocm|(?-i:Windows)|macos|port(ed|ing)?|support|fallback|environment"
                 r"|setup|hardware|vram|oom|compat\w*)\b", re.I),
      "other.environment", ChangeType.NO_EFFECT),
 )  # fmt: skip
@@ -60,7 +60,7 @@ def named_by(change: Change, message: str) -> Change:
         return replace(
             change, knob="other.refactor", component="other", change_type=ChangeType.NO_EFFECT
         )
-    elif is_nameless(change.knob) and FIXES.match(message):
+    elif (is_nameless(change.knob) or is_place(change)) and FIXES.match(message):
         return replace(
             change, knob="other.bugfix", component="other", change_type=ChangeType.NO_EFFECT
         )
@@ -79,6 +79,11 @@ def is_tidying(change: Change, message: str) -> bool:
     rewritten = change.old_span is not None and change.new_span is not None
     plain = rewritten and change.old is None and is_nameless(change.knob)
     return plain and TIDIES.match(message) is not None
+
+
+def is_place(change: Change) -> bool:
+    """Tell whether a change of the windows only says where code was rewritten, not to what."""
+    return change.knob == "attention.window_sizes" and change.old is None and change.new is None
 
 
 FIXES: Final = re.compile(r"\W*(?:\w+(?:\([\w-]+\))?:?\s+)?(?:bug\s?)?fix(?:es)?\b", re.I)

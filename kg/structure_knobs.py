@@ -87,6 +87,7 @@ BY_ROLE: Final = {
 
 
 # What a script always has in some form: edited code is another form of it.
+RUN: Final = frozenset({Role.MODEL, Role.BLOCK, Role.MLP, Role.ATTENTION})
 RECOMPUTED: Final = "precision.activation_checkpointing"
 LAYOUTS: Final = frozenset(
     {RECOMPUTED, "norm.kind", "position.encoding", "attention.window_sizes", "schedule.lr_shape",
@@ -165,7 +166,7 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
     if role is Role.SCRIPT and RATE_SCALED.match(statement.text):
         return "schedule.lr_shape"
     known = [rule.knob for rule, _ in matching(statement, role) if not rule.whole]
-    if known and (role is Role.SCRIPT or RECOMPUTED in known):
+    if known and (role is Role.SCRIPT or (role in RUN and RECOMPUTED in known)):
         return known[0]  # one more place of a feature the script has already
     if any(NORM_MADE.search(callee(call)) for call in statement.calls):
         return "norm.kind"
