@@ -15,7 +15,7 @@ from kg.settings import Rank, Setting, Site, is_literal, make_setting
 def command_line_settings(program: Program, names: Names) -> Iterator[Setting]:
     """Yield `parser.add_argument("--matrix-lr", default=0.04)` as the constant it stands for."""
     for statement in program.statements:
-        for call in statement.calls:
+        for call in statement.calls if "add_argument" in statement.names else ():
             given = {keyword.arg: keyword.value for keyword in call.keywords}
             default = given.get("default")
             name = argument_name(call, given.get("dest"))

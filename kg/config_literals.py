@@ -13,6 +13,7 @@ from kg.config_names import Names, assignments, callee, defaults, is_computed
 from kg.given import default_given, is_handed
 from kg.idioms_features import knob_of_name
 from kg.knobs import knob_named, unknown_knob
+from kg.nodes import under
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_literal, make_setting
@@ -114,9 +115,9 @@ def name_settings(
     opaque = False
     if not is_literal(value) and (is_timed(statement, value) or is_gate(knob, scope)):
         return  # differs from step to step, or is a gate of another kind
-    if scope and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(value)):
-        return  # an argument cut to what is used here
     if not is_literal(value):
+        if scope and any(isinstance(n, ast.Name) and n.id == name for n in under(value)):
+            return  # an argument cut to what is used here
         known = knob is not None or name.isupper()
         opaque = not is_computed(names, value, scope)
         in_the_open = constant and not scope and knob is not None and not in_loop(statement)

@@ -24,6 +24,8 @@ def layer_kind_settings(program: Program, roles: Roles) -> Iterator[Setting]:
     mixed = {name for name, held in parts.items() if held}
     for scope in roles.scopes(Role.MODEL):
         for statement in program.by_scope.get(scope, []) if mixed else ():
+            if not (isinstance(statement.node, ast.If) or mixed & statement.names):
+                continue  # makes no layer
             for test, body, other in choices(statement):
                 if COUNTER.search(canonical(test)):
                     yield from lacking(

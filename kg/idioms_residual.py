@@ -225,7 +225,7 @@ def differential_settings(program: Program, scope: str) -> Iterator[Setting]:
                 maps.add(target.id)
             taken = [
                 (maps_in(node.left, maps), maps_in(node.right, maps))
-                for node in ast.walk(value)
+                for node in (ast.walk(value) if maps else ())
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
             ]
             # `y - (y * v).sum() * v` takes from one map a part of itself

@@ -147,23 +147,28 @@ def class_role(name: str, node: ast.ClassDef) -> Role:
     if any("optimizer" in canonical(base).lower() for base in node.bases):
         return Role.OPTIMIZER
     last = name.rpartition(".")[2]
-    held = {
+    if BLOCK.search(last) and held_in(node) & {"attn", "mlp", "ffn", "moe"}:
+        return Role.BLOCK  # `MLPOnlyBlock` is a block that has an MLP
+    for pattern, role in CLASS_ROLES:
+        if pattern.search(last):
+            return role
+    held = held_in(node)
+    if "lm_head" in held or "transformer" in held:
+        return Role.MODEL
+    if {"attn", "mlp"} <= held:
+        return Role.BLOCK
+    return Role.ATTENTION if {"c_q", "c_k"} <= held else Role.OTHER
+
+
+def held_in(node: ast.ClassDef) -> set[str]:
+    """Return the attributes that a class sets."""
+    return {
         target.attr
         for inner in under(node)
         if isinstance(inner, ast.Assign)
         for target in inner.targets
         if isinstance(target, ast.Attribute)
     }
-    if BLOCK.search(last) and held & {"attn", "mlp", "ffn", "moe"}:
-        return Role.BLOCK  # `MLPOnlyBlock` is a block that has an MLP
-    for pattern, role in CLASS_ROLES:
-        if pattern.search(last):
-            return role
-    if "lm_head" in held or "transformer" in held:
-        return Role.MODEL
-    if {"attn", "mlp"} <= held:
-        return Role.BLOCK
-    return Role.ATTENTION if {"c_q", "c_k"} <= held else Role.OTHER
 
 
 def scheduled_functions(program: Program, names: Names, optimizers: Optimizers) -> dict[str, Role]:
