@@ -134,6 +134,7 @@ PARTS = {
     "optimizer.lookahead": re.compile(r"regularization\.weight_ema$"),
     "precision.compile_mode": re.compile(r"precision\.compile$"),
     "position.encoding": re.compile(r"position\.rope_base$"),
+    "residual.branch_scale": re.compile(r"residual\.layer_scale$"),  # a number, not learned
     "residual.rezero": re.compile(r"residual\.(?:layer|branch)_scale$"),
 }
 GATE = re.compile(r"embedding\.value_embeds\.gate_")

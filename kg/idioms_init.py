@@ -111,6 +111,8 @@ def looped_target(text: str) -> str | None:
 
 def match_target(text: str) -> str | None:
     """Return the knob of a parameter, by the text that reaches it."""
+    if text.endswith(".bias"):
+        return None
     return next((knob for pattern, knob in TARGETS if pattern.search(text)), None)
 
 

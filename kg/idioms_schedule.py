@@ -11,7 +11,7 @@ from typing import Final
 from kg.anonymous import body_text
 from kg.canonical import canonical
 from kg.clocked import in_loop
-from kg.config_names import Names, assignments
+from kg.config_names import Names, assignments, callee
 from kg.optimizers import Optimizers
 from kg.overwrites import Overwrite
 from kg.program import Program, Statement
@@ -123,7 +123,8 @@ def is_scaled_call(value: ast.expr) -> bool:
     """Tell whether a rate is the schedule's result with only a number on it."""
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
         return False
-    return any(isinstance(side, ast.Call) for side in (value.left, value.right))
+    calls = (side for side in (value.left, value.right) if isinstance(side, ast.Call))
+    return any(callee(call) not in ("min", "max") for call in calls)
 
 
 def decay_shape(

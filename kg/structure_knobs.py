@@ -26,7 +26,7 @@ from kg.structure import (
     merged_spans,
 )
 from kg.structure_links import target_text
-from kg.structure_same import only_casts
+from kg.structure_same import only_casts, weighs
 
 UNSPECIFIED: Final = "other.unspecified"
 PORT: Final = "other.environment"
@@ -132,7 +132,8 @@ def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
     if "schedule.lr_shape" in votes and votes.keys() <= {"schedule.lr_shape", *LOOP}:
         return "schedule.lr_shape"
     if "loss.function" in votes:
-        return "loss.function" if cluster.removed and cluster.added else "loss.auxiliary"
+        both = cluster.removed and cluster.added
+        return "loss.function" if both or not weighs(cluster) else "loss.auxiliary"
     if 2 * votes.get(PORT, 0) >= sum(votes.values()):
         return PORT
     named = {k: n for k, n in votes.items() if component_of(k) != "other"} or votes
@@ -248,7 +249,7 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
         kind = ChangeType.NO_EFFECT
     elif numbers is not None and numbers[0] is not None:
         kind = direction_of(numbers[0], numbers[1])
-    elif knob == "schedule.lr_shape" or knob in STANDING:
+    elif knob in ("schedule.lr_shape", "loss.function") or knob in STANDING:
         kind = ChangeType.REPLACE
     elif not removed:
         kind = ChangeType.ADD

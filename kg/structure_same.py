@@ -132,3 +132,13 @@ def is_renaming(cluster: Cluster) -> bool:
         return False
     old, new = in_order(cluster.removed), in_order(cluster.added)
     return numbered(old, cluster.names) == numbered(new, cluster.names)
+
+
+def weighs(cluster: Cluster) -> bool:
+    """Tell whether an edit computes a loss: targets that are masked only count otherwise."""
+    bound = (t for s in cluster.statements() for t, _ in assignments(s.node))
+    augmented = (s.node.target for s in cluster.statements() if isinstance(s.node, ast.AugAssign))
+    return any(LOSS.search(canonical(target)) for target in (*bound, *augmented))
+
+
+LOSS = re.compile(r"loss|nll|\bce\b|entropy|logits", re.I)

@@ -70,3 +70,49 @@ def test_of_a_feature_s_constants_the_one_that_says_how_much_is_its_value(
 ):
     after = edited(("DEPTH = 6  ", constants + "DEPTH = 6  "), (STEP, update + STEP))
     assert short(changes(GPT, after)) == [wanted]
+
+
+NAMED_APART = [
+    (
+        [("        self.mlp = FeedForward(config)\n", "        self.mlp = FeedForward(config)\n"
+          "        self.res_scale = (2 * config.n_layer) ** -0.5\n"),
+         ("x + self.attn(", "x + self.res_scale * self.attn("),
+         ("x + self.mlp(", "x + self.res_scale * self.mlp(")],
+        "residual.branch_scale add",
+    ),
+    (
+        [(RATE, '        lrm = get_lr_multiplier(progress)\n'
+          '        lrm = lrm * min(1.0, (step + 1) / 40)\n'
+          '        group["lr"] = group["initial_lr"] * lrm\n')],
+        "schedule.lr_shape replace",
+    ),
+    (
+        [(STEP, STEP + "    ring = [*ring, [p.clone() for p in model.parameters()]][-20:]\n"),
+         ('print(f"loss', "for i, p in enumerate(model.parameters()):\n"
+          "    p.data.copy_(torch.stack([old[i] for old in ring]).mean(0))\n"
+          'print(f"loss')],
+        "regularization.weight_ema add",
+    ),
+    (
+        [("        return F.cross_entropy(", "        targets = targets.clone()\n"
+          "        targets[:, :16] = -100\n        return F.cross_entropy(")],
+        "loss.function replace",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pairs", "wanted"), NAMED_APART)
+def test_an_idea_without_a_word_for_it_in_the_code_has_its_knob(pairs, wanted):
+    (change,) = changes(GPT, edited(*pairs))
+    assert f"{change.knob} {change.change_type}" == wanted
+
+
+def test_the_bias_of_a_head_starts_at_zero_and_its_weights_as_before():
+    after = edited(
+        ("self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)",
+         "self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=True)"),
+        ("        for block in self.h:\n            nn.init.uniform_(block.attn.c_q",
+         "        nn.init.zeros_(self.lm_head.bias)\n"
+         "        for block in self.h:\n            nn.init.uniform_(block.attn.c_q"),
+    )  # fmt: skip
+    assert "init.lm_head_std" not in [c.knob for c in changes(GPT, after)]
