@@ -69,18 +69,23 @@ def test_a_pipeline_that_cannot_save_a_run_is_refused_before_one_is_spent(root: 
 MEASURE = "from model import ALPHA\nprint('score:', {factor} * (1 - (ALPHA - 0.3) ** 2))\n"
 
 
+def adopt_measured_apart(root: Path, factor: int) -> None:
+    """Give a repository a target, a file of its own that scores it, and our pipeline."""
+    (root / "model.py").write_text("ALPHA = 0.5\n")
+    (root / "measure.py").write_text(MEASURE.format(factor=factor))
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "Measure apart")
+    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise"]
+    assert main(["init", *words, "--command", "python measure.py"]) == 0
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "Adopt")
+
+
 def test_another_scorer_makes_values_incomparable(
     foreign: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (foreign / "model.py").write_text("ALPHA = 0.5\n")
-    (foreign / "measure.py").write_text(MEASURE.format(factor=1))
-    git(foreign, "add", "-A")
-    git(foreign, "commit", "-qm", "Measure apart")
-    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise"]
-    assert main(["init", *words, "--command", "python measure.py"]) == 0
+    adopt_measured_apart(foreign, 1)
     assert "- measure.py\n" in (foreign / "dvc.yaml").read_text()
-    git(foreign, "add", "-A")
-    git(foreign, "commit", "-qm", "Adopt")
 
     def campaign_of(tag: str) -> tuple[str, float]:
         """Start a campaign and try the same edit; what became of it, and its value."""
@@ -109,14 +114,7 @@ def test_another_scorer_makes_values_incomparable(
 def test_another_scorer_on_a_campaigns_own_branch_begins_the_comparison_anew(
     foreign: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (foreign / "model.py").write_text("ALPHA = 0.5\n")
-    (foreign / "measure.py").write_text(MEASURE.format(factor=100))
-    git(foreign, "add", "-A")
-    git(foreign, "commit", "-qm", "Measure apart")
-    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise"]
-    assert main(["init", *words, "--command", "python measure.py"]) == 0
-    git(foreign, "add", "-A")
-    git(foreign, "commit", "-qm", "Adopt")
+    adopt_measured_apart(foreign, 100)
     assert main(["start", "a", "--json"]) == 0
     work = Path(json.loads(capsys.readouterr().out.splitlines()[-1])["target"])
 
