@@ -6,6 +6,7 @@ import ast
 import hashlib
 from functools import lru_cache
 
+from kg.nodes import walk
 from kg.parsing import digest, parse
 from kg.program import Unit
 
@@ -61,8 +62,8 @@ def size(source: str) -> tuple[int, int]:
 def unit_size(unit: Unit) -> tuple[int, frozenset[int]]:
     """Return the AST nodes of a unit, and which of its lines are docstrings and bare texts."""
     nodes, texts = 0, set[int]()
-    # Contexts and operators are left out: they say nothing that their parents do not.
-    for node in (inner for outer in unit.body for inner in ast.walk(outer)):
+    # Operators are left out, as contexts are by the walk: their parents say it all.
+    for node in (inner for outer in unit.body for inner in walk(outer)):
         if isinstance(node, LIGHT):
             continue
         nodes += 1
@@ -73,4 +74,4 @@ def unit_size(unit: Unit) -> tuple[int, frozenset[int]]:
     return nodes, frozenset(texts)
 
 
-LIGHT = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+LIGHT = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)

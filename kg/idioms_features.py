@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from kg.canonical import canonical
 from kg.config_names import Names, callee
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
-from kg.nodes import SEEN
+from kg.nodes import SEEN, under
 from kg.overwrites import node_names
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
@@ -289,7 +289,7 @@ def shown_definition(node: ast.expr, scope: str) -> str:
     """Return what a name stands for: the file of a path, else the expression of a local."""
     if isinstance(node, ast.IfExp) and "training" in canonical(node.test):
         return ast.unparse(node.body)  # what it is as long as the model is trained
-    texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    texts = [part.value for part in under(node) if isinstance(part, ast.Constant)]
     files = [text for text in texts if isinstance(text, str) and FILE.search(text)]
     return files[-1] if files else ast.unparse(node) if scope else ""
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from kg.canonical import canonical
 from kg.config_names import Names, assignments
+from kg.nodes import under
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_plain_number, make_setting, make_value
@@ -52,7 +53,7 @@ def term_settings(
     """Yield the weight of one term; that of `loss + aux` stands where `aux` is made."""
     if is_plain_number(term):
         return
-    mentioned = {n.id for n in ast.walk(term) if isinstance(n, ast.Name)} - {"loss"}
+    mentioned = {n.id for n in under(term) if isinstance(n, ast.Name)} - {"loss"}
     made = [
         (canonical(target), value, other)
         for other in body

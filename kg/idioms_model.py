@@ -12,6 +12,7 @@ from kg.branching import excludes
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
 from kg.fold import number_of
+from kg.nodes import under
 from kg.program import Program, Statement, is_forward
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
@@ -80,12 +81,12 @@ def table_layers(
 
 def shares_tables(names: Names, value: ast.expr, scope: str) -> bool:
     """Tell whether several layers look into one table: `value_embeds[str(i // 2)]`."""
-    for node in ast.walk(value):
+    for node in under(value):
         if not isinstance(node, ast.Subscript) or not TABLES.search(canonical(node.value)):
             continue
         bound = names.definition(node.slice, scope)
         key = bound[0] if bound is not None else node.slice
-        if any(isinstance(n, ast.FloorDiv | ast.Mod) for n in ast.walk(key)):
+        if any(isinstance(n, ast.FloorDiv | ast.Mod) for n in under(key)):
             return True
     return False
 
@@ -208,7 +209,7 @@ def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
             continue
         if role is Role.MODEL and any(isinstance(p, ast.For) for p in statement.parents):
             continue  # of what goes from layer to layer, not of the logits
-        for node in ast.walk(statement.node):
+        for node in under(statement.node):
             cap = cap_of(node)
             if cap is not None:
                 knob = "head.softcap" if role is Role.MODEL else "attention.softcap"
