@@ -102,7 +102,7 @@ def comes_with(
         return False
     if difference.knob == head.knob or (difference.knob == MOE and MIXTURE.match(head.knob)):
         return False
-    if sorts_parameters(own) and " > group " in path_of(difference) and brings_weights(groups):
+    if " > group " in path_of(difference) and sorts_parameters(own) and brings_weights(groups):
         return True
     if head.knob == MOE and MIXTURE.match(difference.knob):
         if one_sided(difference) and one_sided(head):
