@@ -33,7 +33,7 @@ class Statement:
     names: frozenset[str]
     calls: tuple[ast.Call, ...]
     decorators: tuple[str, ...] = ()
-    key: tuple[str, str] = ("", "")  # what identifies it: scope and text, decorators included
+    key: str = ""  # what identifies it: scope and text, decorators included
 
     def moved(self, shift: int) -> Statement:
         """Return the statement as it stands some lines further down."""
@@ -58,7 +58,7 @@ class Unit:
     classes: list[tuple[str, ast.ClassDef]] = field(default_factory=list)
     layout: list[str] = field(default_factory=list)  # depth and text of each statement
     names: frozenset[str] = frozenset()  # that its statements mention
-    size: tuple[int, frozenset[int]] | None = None  # kg.fingerprint's count, once it is asked for
+    size: tuple[int, int] | None = None  # kg.fingerprint's counts, once they are asked for
     placed: tuple[int, list[Statement]] = (0, [])  # where it was asked for last
 
     def __post_init__(self) -> None:
@@ -219,7 +219,7 @@ def add_statement(
     unit.statements.append(
         Statement(
             node, scope, text, (node.lineno, last), parents, frozenset(canon.names),
-            tuple(canon.calls), decorators, (scope, whole),
+            tuple(canon.calls), decorators, f"{scope}:{whole}",
         )
     )  # fmt: skip
 
