@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Final
 
+from kg.features import features
 from kg.fold import fold, number_of
-from kg.idioms_features import features
 from kg.knobs import component_of, is_unknown, rules
 from kg.model import Change, ChangeType
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from kg.clocked import in_loop, is_timed
 from kg.config_names import Names, assignments, callee, defaults, is_computed
+from kg.features import knob_of_name
 from kg.given import default_given
-from kg.idioms_features import knob_of_name
 from kg.knobs import knob_named, unknown_knob
 from kg.program import Program, Statement
 from kg.roles import Role, Roles

@@ -59,6 +59,7 @@ class Unit:
     layout: list[str] = field(default_factory=list)  # depth and text of each statement
     names: frozenset[str] = frozenset()  # that its statements mention
     size: tuple[int, int] | None = None  # kg.fingerprint's counts, once they are asked for
+    hinted: tuple[int, ...] | None = None  # the rules of kg.features that may match, likewise
     placed: tuple[int, list[Statement]] = (0, [])  # where it was asked for last
 
     def __post_init__(self) -> None:
@@ -107,6 +108,14 @@ class Program:
         self.shifts.sort()
         for statement in self.statements:
             self.by_scope.setdefault(statement.scope, []).append(statement)
+
+    def by_unit(self) -> Iterator[tuple[Unit, list[Statement]]]:
+        """Yield the units with their statements as they stand in this file."""
+        start = 0
+        for unit in self.units:
+            end = start + len(unit.statements)
+            yield unit, self.statements[start:end]
+            start = end
 
     def span(self, node: ast.expr | ast.stmt) -> Span:
         """Return the first and the last line of a node in this file, 1-based."""

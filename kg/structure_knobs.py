@@ -11,8 +11,8 @@ from typing import Final
 from kg.changes_settings import STANDING
 from kg.config_names import assignments, callee
 from kg.config_optimizer import Scopes, scope_of
+from kg.features import matching
 from kg.given import default_given
-from kg.idioms_features import matching
 from kg.knobs import component_of, unknown_knob
 from kg.logged import only_logs
 from kg.model import Change, ChangeType, OptimizerScope

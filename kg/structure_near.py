@@ -9,7 +9,7 @@ from typing import Final
 
 from kg.config import Analysis
 from kg.config_names import assignments
-from kg.idioms_features import COMMON_NAMES, feature_knobs
+from kg.features import COMMON_NAMES, feature_knobs
 from kg.knobs import component_of
 from kg.program import Program, Statement
 from kg.roles import Role
