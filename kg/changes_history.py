@@ -13,12 +13,13 @@ from typing import Final
 from kg.changes_compare import compare
 from kg.changes_message import is_announced
 from kg.changes_undone import Past, code_lines, named, only_restores, says_restored, uncommented
+from kg.late import late
 from kg.model import Change, ChangeType, OptimizerScope
 
 # Says so as well, if there is such a version: not of a kernel to fall back to.
-BACK: Final = re.compile(r"(?<!fall )(?<!falls )(?<!falling )\bback to\b", re.I)
+BACK: Final = late(r"(?<!fall )(?<!falls )(?<!falling )\bback to\b", re.I)
 
-REVERTS: Final = re.compile(r"^This reverts commit", re.M)  # as git itself writes
+REVERTS: Final = late(r"^This reverts commit", re.M)  # as git itself writes
 
 
 def judge(found: list[Change], message: str, past: Past) -> list[Change]:
@@ -111,9 +112,9 @@ def is_reset(found: list[Change], after: str, message: str, history: Sequence[st
     return known or (len(found) > MANY and TO_START.search(message) is not None)
 
 
-RESETS: Final = re.compile(r"\breset(s|ting)?\b", re.I)
+RESETS: Final = late(r"\breset(s|ting)?\b", re.I)
 # What a reset goes back to where that is older than the versions at hand.
-TO_START: Final = re.compile(
+TO_START: Final = late(
     r"\breset\w*\b.*\b(baseline|original|initial|zero|clean|fresh|start|scratch|upstream|defaults?)\b",
     re.I,
 )

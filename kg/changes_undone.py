@@ -12,6 +12,7 @@ from typing import Final
 from kg.changes_compare import compare
 from kg.changes_message import is_announced, named_by
 from kg.knobs import component_of
+from kg.late import late
 from kg.model import Change
 
 
@@ -146,7 +147,7 @@ def lines_at(source: str, span: tuple[int, int] | None) -> str:
     return "" if span is None else "\n".join(source.splitlines()[span[0] - 1 : span[1]])
 
 
-RESTORES: Final = re.compile(
+RESTORES: Final = late(
     r"\b(revert\w*|restor\w*|undo\w*|undid|discard\w*|roll(ed|ing)?[ -]?back|rollback"
     r"|(go|going|went|switch|back) back to|back to (the )?(base\w*|best|previous|original))\b",
     re.I,
@@ -154,7 +155,7 @@ RESTORES: Final = re.compile(
 
 
 # A subject that announces nothing but that.
-ONLY: Final = re.compile(
+ONLY: Final = late(
     r"\W*(revert|restor|undo|discard|roll(ed|ing)?[ -]?back|back to)"
     r"(?!.*([,;+]|\b(and|try|then|with|instead|but)\b))",
     re.I,
@@ -204,4 +205,4 @@ def uncommented(line: str) -> str:
     return COMMENT.sub("", line) if "#" in line else line
 
 
-COMMENT: Final = re.compile(r"#[^'\"]*$")
+COMMENT: Final = late(r"#[^'\"]*$")
