@@ -209,9 +209,8 @@ def fold_number(node: ast.expr) -> float | None:
 
 def activation_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield `mlp.activation` and `mlp.expansion` of each MLP class."""
-    made = {callee(call) for _, call in program.calls()}
     classes = [scope for scope in roles.scopes(Role.MLP) if scope in program.classes]
-    used = [scope for scope in classes if scope.rpartition(".")[2] in made]
+    used = [scope for scope in classes if scope.rpartition(".")[2] in names.called]
     for scope in used or classes:  # a class that nothing makes an object of cannot act
         found = activation_setting(program, names, scope)
         if found is not None:

@@ -38,7 +38,8 @@ def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterat
             yield make_value("embedding.value_embeds.placement", text, site, token=token)
     for statement in program.statements:
         for target, value in assignments(statement.node):
-            yield from table_layers(program, statement, target, value)
+            if isinstance(target, ast.Attribute):
+                yield from table_layers(program, statement, target, value)
             if is_shared_table(target, value):
                 path = f"{statement.scope} > value_embeds"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
@@ -64,12 +65,11 @@ def is_false(node: ast.expr) -> bool:
 
 
 def table_layers(
-    program: Program, statement: Statement, target: ast.expr, value: ast.expr
+    program: Program, statement: Statement, target: ast.Attribute, value: ast.expr
 ) -> Iterator[Setting]:
     """Yield which layers get a table of value embeddings, by the comprehension that makes them."""
     made = value.args[0] if isinstance(value, ast.Call) and value.args else value
-    named = isinstance(target, ast.Attribute) and re.match(r"value_embed\w*$", target.attr)
-    if not named or not isinstance(made, ast.DictComp | ast.ListComp):
+    if not TABLES.match(target.attr) or not isinstance(made, ast.DictComp | ast.ListComp):
         return
     source = made.generators[0]
     test = source.ifs[0] if source.ifs else source.iter
@@ -201,9 +201,7 @@ def every_n(
 
 def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield the cap of `cap * tanh(x / cap)`: on the logits, or on attention scores."""
-    for statement in program.statements:
-        if "tanh" not in statement.names:
-            continue
+    for statement in program.mentioning({"tanh"}):
         role = roles.of(statement.scope)
         if role not in (Role.MODEL, Role.ATTENTION):
             continue

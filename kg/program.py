@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -137,6 +137,12 @@ class Program:
         parts = [cut(self.lines[first - 1], start, None), *self.lines[first : last - 1]]
         parts.append(cut(self.lines[last - 1], 0, end))
         return " ".join(" ".join(part.split("#")[0] for part in parts).split())
+
+    def mentioning(self, names: Set[str]) -> Iterator[Statement]:
+        """Yield the statements that mention one of some names; most units are passed over."""
+        for unit, statements in self.by_unit():
+            if not names.isdisjoint(unit.names):
+                yield from (one for one in statements if not names.isdisjoint(one.names))
 
     def calls(self) -> Iterator[tuple[Statement, ast.Call]]:
         """Yield every call with the statement it stands in."""
