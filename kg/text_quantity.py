@@ -48,10 +48,15 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
     position = start
     while position < end:
         token = spelled(tokens, position, start)
+        pair = worded(tokens, position, end)
         if is_value(token) and not counts(tokens, position, start):
-            quantity = pair_at(tokens, position, end) or Quantity(position, position + 1, token)
+            pair = pair_at(tokens, position, end)
+            quantity = pair or multiple(tokens, position, end)
             found.append(quantity)
             position = quantity.end
+        elif pair is not None:
+            found.append(pair)
+            position = pair.end
         else:
             part = PARTS.get(token.lemma) if token.kind == "word" else None
             if part is not None and position > start and tokens[position - 1].lemma == "by":
@@ -67,10 +72,39 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
 
 def spelled(tokens: Sequence[Token], position: int, start: int) -> Token:
     """Read a number word after "to" or "at" as the number: "to zero", "from one to two"."""
-    token = tokens[position]
-    led = position > start and tokens[position - 1].lemma in {"to", "at", "from", "=", "->"}
+    leading = {"to", "at", "from", "=", "->"} | BACKWARD
+    led = position > start and tokens[position - 1].lemma in leading
+    return numeral(tokens[position]) if led else tokens[position]
+
+
+def numeral(token: Token) -> Token:
+    """Read a number word as its number; any other token as it is."""
     named = token.kind == "word" and token.value is not None and token.lemma not in FACTORS
-    return replace(token, kind="number", lemma="<n>") if led and named else token
+    return replace(token, kind="number", lemma="<n>") if named else token
+
+
+def worded(tokens: Sequence[Token], position: int, end: int) -> Quantity | None:
+    """Read a number word where a second value or "times" says that it is one.
+
+    "Six layers instead of eight", "six times the width"; not "one table for both".
+    """
+    first = numeral(tokens[position])
+    if first is tokens[position]:
+        return None
+    part = (*tokens[:position], first, *tokens[position + 1 :])
+    pair = pair_at(part, position, end)
+    if pair is not None and any(t.lemma in BACKWARD for t in tokens[position : pair.end]):
+        return pair
+    found = multiple(part, position, end)
+    return found if found.end > position + 1 else None
+
+
+def multiple(tokens: Sequence[Token], position: int, end: int) -> Quantity:
+    """Return the quantity of one value, a multiple where "times" follows: "6 times the width"."""
+    token, after = tokens[position], position + 1
+    if after + 1 < end and tokens[after].text.lower() == "times" and not token.unit:
+        return Quantity(position, after + 1, replace(token, unit="x"))
+    return Quantity(position, after, token)
 
 
 def counts(tokens: Sequence[Token], position: int, start: int) -> bool:

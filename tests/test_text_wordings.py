@@ -221,3 +221,23 @@ def test_a_definition_answers_only_with_words_enough_and_a_lead() -> None:
 )
 def test_lists_and_places(text: str, expected: list[str]) -> None:
     assert knobs(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "knob", "old", "new"),
+    [
+        ("six layers instead of eight", "model.depth", "8", "6"),
+        ("four KV heads rather than two", "attention.n_kv_head", "2", "4"),
+        ("seven Newton-Schulz iterations vs five", "optimizer.muon_ns_steps", "5", "7"),
+        ("MLP hidden size three times the model width", "mlp.expansion", None, "3"),
+    ],
+)
+def test_number_words_are_values_beside_a_second_one(
+    text: str, knob: str, old: str | None, new: str
+) -> None:
+    assert [(c.knob, c.old, c.new) for c in claims(text)] == [(knob, old, new)]
+
+
+def test_a_number_word_alone_is_no_value() -> None:
+    assert said("one table shared by embedding and lm_head") == [("embedding.tying", "enable")]
+    assert claims("one more table")[:1] == ()
