@@ -240,7 +240,8 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
     tokens, segment = reading.tokens, reading.segments[draft.segment]
     start = previous.mention.end if previous else segment.start
     for position in range(draft.mention.start - 1, start - 1, -1):
-        kind = sense(tokens[position].lemma, draft.knob) if position not in named_at else None
+        told = position not in named_at and not of_cost(tokens, position)
+        kind = sense(tokens[position].lemma, draft.knob) if told else None
         if kind is not None:
             draft.verb = kind
             draft.near_word = draft.mention.start - position <= 2
@@ -267,6 +268,12 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
         draft.verb, draft.near_word = ChangeType.INCREASE, True
 
 
+def of_cost(tokens: Sequence[Token], position: int) -> bool:
+    """Tell whether a comparative speaks of what an edit costs: "fewer tokens"."""
+    following = tokens[position + 1].lemma if position + 1 < len(tokens) else ""
+    return tokens[position].lemma in COMPARATIVES and following in COSTS
+
+
 def paced(tokens: Sequence[Token], position: int) -> str:
     """Return a word of a name, "slower" for the "more" of "more slowly"."""
     following = tokens[position + 1].lemma if position + 1 < len(tokens) else ""
@@ -280,9 +287,8 @@ def verb_after(reading: Reading, draft: Draft, named_at: set[int]) -> None:
     for position in range(draft.mention.end, stop):
         token = reading.tokens[position]
         kind = sense(token.lemma, draft.knob) if position not in named_at else None
-        following = reading.tokens[position + 1].lemma if position + 1 < len(reading.tokens) else ""
-        if token.lemma in COMPARATIVES and following in COSTS:
-            return  # "fewer tokens": what it costs
+        if of_cost(reading.tokens, position):
+            return
         if kind in {ChangeType.ADD, ChangeType.REMOVE} and token.text.endswith("s"):
             return  # "what a block adds": it acts, nothing is done to it
         if kind is not None:

@@ -23,6 +23,7 @@ from kg.text_words import (
     COSTLIER,
     COSTS,
     EXCESS,
+    FACTORS,
     IDLE,
     KEEP,
     METRICS,
@@ -37,6 +38,8 @@ RUNS = frozenset({"calculate", "compiled", "compute", "computed", "executed", "r
 """Before "in" or "with" a named value is how something is done, no condition."""
 ASIDE = frozenset({"insteadof", "beside"})
 """What opens a sentence that goes on with the change: "instead of X, do Y"."""
+GAINS = COSTS | FACTORS.keys() | {"many", "optimizer", "take", "time"}
+"""Before a lone name these tell what it buys: "twice as many updates with half the batch"."""
 JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 """What carries a context on: "with A and B"."""
 
@@ -208,7 +211,7 @@ def promote(reading: Reading) -> None:
     first = min(draft.segment for draft in usable)
     segment = reading.segments[first]
     before = reading.tokens[: segment.start if segment.depth else usable[0].mention.start]
-    idle = NOTHING | NEUTRAL | CONTEXT | COMPARATIVES | IDLE
+    idle = NOTHING | NEUTRAL | CONTEXT | COMPARATIVES | IDLE | GAINS
     silent = all(token.lemma in idle or token.kind != "word" for token in before)
     measured = any(token.lemma in METRICS for token in before)
     undone = verb_class(reading.tokens[0].lemma) is ChangeType.REVERT

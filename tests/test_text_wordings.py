@@ -241,3 +241,15 @@ def test_number_words_are_values_beside_a_second_one(
 def test_a_number_word_alone_is_no_value() -> None:
     assert said("one table shared by embedding and lm_head") == [("embedding.tying", "enable")]
     assert claims("one more table")[:1] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("more updates with a smaller batch", [("batch.total", "decrease")]),
+        ("twice as many steps from half the batch", [("batch.total", "decrease")]),
+        ("more tokens with a shallower model", [("model.depth", "decrease")]),
+    ],
+)
+def test_a_gain_names_the_edit_that_buys_it(text: str, expected: list[tuple[str, str]]) -> None:
+    assert said(text) == expected
