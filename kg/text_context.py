@@ -53,8 +53,11 @@ def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Seque
     if lemma == "at" and setting(tokens, position, segment, spans):
         return False
     if lemma in {"at", "to", "from", "by", "insteadof", "of", "is", "are"}:
-        if tokens[after].kind in {"number", "window"} or tokens[after].value is not None:
+        if tokens[after].kind in {"number", "window"}:
             return True
+        if tokens[after].value is not None:
+            counted = lemma == "from" and any(span.start == after + 1 for span in spans)
+            return not counted or leads_over(tokens, after, segment, spans)  # "from one norm"
         removed = position > segment.start and (
             verb_class(tokens[position - 1].lemma) is ChangeType.REMOVE
         )

@@ -80,6 +80,8 @@ IRREGULAR: dict[str, str] = {
     "exclusion": "exclude", "recomputation": "recompute", "recomputing": "recompute",
     "skipping": "skip", "skipped": "skip", "sharpen": "sharp", "sharper": "sharp",
     "sharpness": "sharp", "sized": "size", "sizes": "size", "sizing": "size",
+    "reduction": "reduce", "removal": "remove", "deletion": "delete", "addition": "add",
+    "elimination": "eliminate", "replacement": "replace", "introduction": "introduce",
     "sparsify": "sparse", "untied": "untie", "untying": "untie", "initializer": "init",
 }  # fmt: skip
 """Short and long forms of one word, and inflections no rule gets right."""

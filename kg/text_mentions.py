@@ -184,7 +184,7 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
     what comes next ("loop the last 2 blocks").
     """
     gap = tokens[left.end : right.start]
-    while_training = any(terms & {"phase", "gradual"} for terms in terms_of(right))
+    while_training = any(terms & {"phase", "gradual", "span"} for terms in terms_of(right))
     if len(gap) > GAP or stopped(tokens, left, gap) or (moves(gap) and not while_training):
         return False
     valued = any(token.kind in {"number", "window"} for token in gap)

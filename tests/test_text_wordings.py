@@ -246,6 +246,32 @@ def test_a_number_word_alone_is_no_value() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("MuonLR 0.02 -> 0.025", [("optimizer.matrix_lr", "increase")]),
+        ("AdamB2=0.9 (was 0.95)", [("optimizer.adam_beta2", "decrease")]),
+        ("weight decay reduction", [("regularization.weight_decay.matrix", "decrease")]),
+        ("removal of the softcap", [("head.softcap", "remove")]),
+        ("sawtooth WD", [("schedule.weight_decay", "replace")]),
+        ("keep the gradient norm below 2", [("optimizer.grad_clip", "add")]),
+        ("log the gradient norm", [("evaluation.logging", "add")]),
+        (
+            "cool the LR down over a larger share of the run",
+            [("schedule.warmdown_ratio", "increase")],
+        ),
+        ("warm the LR up over a smaller part of training", [("schedule.warmup_ratio", "decrease")]),
+        ("short context first, then longer", [("data.seq_len_curriculum", "add")]),
+        ("build up momentum over 150 steps", [("schedule.muon_momentum_warmup_steps", "replace")]),
+        ("half as many channels per head", [("attention.head_dim", "decrease")]),
+        ("share the input matrix with the output projection", [("embedding.tying", "enable")]),
+        ("attention and MLP in parallel from one norm", [("residual.parallel_block", "enable")]),
+    ],
+)
+def test_paraphrases_name_what_they_are_about(text: str, expected: list[tuple[str, str]]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("more updates with a smaller batch", [("batch.total", "decrease")]),
         ("twice as many steps from half the batch", [("batch.total", "decrease")]),
         ("more tokens with a shallower model", [("model.depth", "decrease")]),
