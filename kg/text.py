@@ -86,7 +86,7 @@ def resolve(
     drafts = settled(reading, start)
     claims, doubtful = claims_of(drafts, reading, lexicon, index, candidates, current)
     claims = turned(settle_events(named_kinds(claims, text), start, drafts), start)
-    if not claims and (not doubtful or start.tag in TAGS):
+    if not claims and (not doubtful or tagged(start, tokens)):
         claims, doubtful = last_resort(text, start, tokens, lexicon, candidates, semantic)
     elif not claims:
         claims = seconded(text, start, tokens, lexicon, doubtful)
@@ -111,6 +111,11 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
         if start.tag in UNDO:
             draft.verb = ChangeType.REVERT
     return drafts
+
+
+def tagged(start: Opening, tokens: Sequence[Token]) -> bool:
+    """Tell whether a tag or the first word says what kind of edit it is: "fix ..."."""
+    return start.tag in TAGS or (bool(tokens) and tokens[0].lemma in TAGS)
 
 
 def named_kinds(claims: list[Claim], text: str) -> list[Claim]:

@@ -8,24 +8,22 @@ from kg.model import ChangeType
 from kg.text_carry import borrow_quantity, carry_pairs, carry_verb, split_up
 from kg.text_clauses import Segment
 from kg.text_context import context_from, is_place
-from kg.text_direction import sense, verb_class
+from kg.text_direction import sense
 from kg.text_drafts import Draft, Reading
 from kg.text_match import Index, Span
-from kg.text_mentions import PATTERN_KNOB, Mention, mentions
-from kg.text_quantity import UNITS, Quantity, as_window, quantities
+from kg.text_mentions import PATTERN_KNOB, mentions
+from kg.text_places import bearing, curves, holder, neighbour, sizes_of, starts_with_value
+from kg.text_quantity import Quantity, as_window
 from kg.text_share import own_heads, share_heads
 from kg.text_tokens import Token
 from kg.text_words import (
     COMPARATIVES,
-    CONTEXT,
     COSTS,
     FACTORS,
     GROWTH,
     NEGATIONS,
-    NEUTRAL,
     OTHER,
     PUSH,
-    RUNS_OUT,
 )
 
 
@@ -38,7 +36,7 @@ def read(
     share_heads(tokens, found, index)
     own_heads(tokens, found, spans, index)
     for number, (segment, named, rest) in enumerate(found):
-        sizes = sizes_of(tokens, segment, named, rest)
+        sizes = sizes_of(tokens, segment, named, [*rest, *curves(segment, spans)])
         covered = {p for mention in named for p in range(mention.start, mention.end)}
         covered |= {p for size in sizes for p in range(size.start, size.end)}
         covered |= {p for span in rest for p in range(span.start, span.end)}
@@ -61,35 +59,6 @@ def read(
             borrow_quantity(reading, number)
     carry_pairs(reading)
     return reading
-
-
-def sizes_of(
-    tokens: Sequence[Token], segment: Segment, named: Sequence[Mention], rest: Sequence[Span]
-) -> list[Quantity]:
-    """Return the quantities of a segment.
-
-    "Half" inside a name is no factor, the number in "1-sqrt cooldown" no value, and "twice as
-    fast" doubles a rate, nothing else.
-    """
-    paces = {
-        position
-        for span in rest
-        if any(entry.concept.name == "rate" for entry in span.entries)
-        for position in range(span.start, span.end)
-    }
-    inside = {
-        position: mention.method != "lexicon" and mention.knob.value_kind == "choice"
-        for mention in named
-        for position in mention.named or range(mention.start, mention.end)
-    }
-    return [
-        size
-        for size in quantities(tokens, segment.start, segment.end)
-        if not (
-            inside.get(size.start)
-            or (size.factor is not None and (size.start in inside or size.start in paces))
-        )
-    ]
 
 
 def bind_values(tokens: Sequence[Token], segment: Segment, drafts: list[Draft]) -> None:
@@ -144,70 +113,6 @@ def bind_quantities(
     for draft in drafts:
         mark_step(reading.tokens, draft, reading.segments[number])
         letter_pattern(reading.tokens, draft, reading.segments[number])
-
-
-def bearing(tokens: Sequence[Token], drafts: Sequence[Draft], size: Quantity) -> Sequence[Draft]:
-    """Return the mentions a value can belong to: "the last 70%" is the length of a phase."""
-    if not size.start or tokens[size.start - 1].lemma != "last":
-        return drafts
-    return [draft for draft in drafts if draft.knob.name in RUNS_OUT]
-
-
-def starts_with_value(drafts: Sequence[Draft], sizes: Sequence[Quantity]) -> bool:
-    """Tell whether the first thing of a segment is a value and the last a name."""
-    if not drafts or not sizes:
-        return False
-    first = sizes[0].end <= drafts[0].mention.start
-    return first and drafts[-1].mention.start >= sizes[-1].end
-
-
-def holder(
-    tokens: Sequence[Token], drafts: Sequence[Draft], size: Quantity, values_first: bool
-) -> Draft | None:
-    """Return the mention a quantity belongs to by its place: around it or right before it."""
-    around = next((d for d in drafts if overlap(d.mention, size)), None)
-    if around is not None:
-        return around
-    before = [d for d in drafts if d.mention.end <= size.start]
-    if values_first or not before or size.factor is not None:
-        return None
-    return before[-1] if fits(tokens, before[-1], size) else None
-
-
-def neighbour(tokens: Sequence[Token], drafts: Sequence[Draft], size: Quantity) -> Draft | None:
-    """Return the mention without a value that a left-over quantity may belong to."""
-    after = next((d for d in drafts if d.mention.start >= size.end), None)
-    if after is not None and leads(tokens[size.end : after.mention.start]):
-        return after if after.quantity is None or size.paired else None
-    before = [d for d in drafts if d.mention.end <= size.start]
-    return before[-1] if before and before[-1].quantity is None else None
-
-
-def leads(gap: Sequence[Token]) -> bool:
-    """Tell whether a value may belong to the name after it: "5% warmup", "2 more layers"."""
-    words = [token.lemma for token in gap if token.lemma != "as"]  # "twice as many heads"
-    return len(gap) <= 3 and not any(word in CONTEXT for word in words)
-
-
-def overlap(mention: Mention, size: Quantity) -> bool:
-    """Tell whether a name stands inside a quantity ("12 layers instead of 8") or holds it."""
-    return mention.start < size.end and size.start < mention.end
-
-
-def fits(tokens: Sequence[Token], draft: Draft, size: Quantity) -> bool:
-    """Tell whether a quantity follows its mention closely enough to be its value."""
-    if draft.quantity is not None:
-        return size.paired and not draft.quantity.paired
-    gap = tokens[draft.mention.end : size.start]
-    after = tokens[size.end].lemma if size.end < len(tokens) else ""
-    if len(gap) == 1 and gap[0].lemma in {"for", "over"} and after in UNITS:
-        return True  # "warmup for 100 steps"
-    known = {"=", "to", "at", "of", "is", "from", "by", "->", "set", "be", "naar", "van", ":", "a"}
-    if len(gap) == 1 and gap[0].kind == "word" and gap[0].lemma not in CONTEXT:
-        return True
-    return all(
-        token.lemma in known or verb_class(token.lemma) or token.lemma in NEUTRAL for token in gap
-    )
 
 
 def mark_step(tokens: Sequence[Token], draft: Draft, segment: Segment) -> None:

@@ -46,6 +46,8 @@ LOGGED = METRICS | words("curve gradient histogram loss lr norm statistic")
 """What follows "log" where it is a verb."""
 MILD = words("bit little slight small some tiny on to of all")
 """Words that leave a bare name what it is: "put some weight decay on the embeddings"."""
+UNUSED = words("duplicate duplicated leftover obsolete unused")
+"""Before a name these say that the code there does nothing."""
 STRANGE = 2
 """Words nobody knows beside a one-term name, from which on the name is not believed."""
 
@@ -105,6 +107,9 @@ def elsewhere(reading: Reading, draft: Draft) -> bool:
     The depth of a tree, the momentum feature of a trader, what a run prints.
     """
     words = {token.lemma for token in reading.tokens}
+    before = reading.tokens[max(draft.mention.start - 1, 0)].lemma
+    if before in UNUSED and draft.knob.value_kind != "event":
+        return True  # "remove the duplicate softcap kernel": what runs is unchanged
     if words & FAMILIES and draft.knob.broader in NETWORK:
         return True
     if reports([t.lemma for t in reading.tokens]) and draft.knob.broader != "evaluation":

@@ -33,6 +33,10 @@ def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draf
         changes, events = [], [e for e in events if e.knob == tagged.knob] or events or [tagged]
     if not events:
         return changes
+    written = [event for event in events if event.rule.startswith("in ")]
+    valued = (draft.quantity for draft in drafts if draft.knob.value_kind != "event")
+    if written and not any(valued):
+        return written[:1]  # "correct the batch size in the docs"
     backed = {draft.knob.name for draft in drafts if draft.quantity or draft.new_value}
     verbal = {draft.knob.name for draft in drafts if draft.verb is not None and draft.quantity}
     first = min(claim.span for claim in claims)

@@ -215,15 +215,24 @@ def compared_value(tokens: Sequence[Token], start: int, end: int) -> Token | Non
     judged = {"better", "best", "worse", "sweet", "optimal", "winner", "wins"}
     for position in range(start, end):
         token = tokens[position]
-        if (
-            token.lemma in {"than", "over"}
-            and position + 1 < end
-            and is_value(tokens[position + 1])
-        ):
-            return tokens[position + 1]
-        following = {tokens[after].lemma for after in range(position + 1, min(position + 4, end))}
+        beaten = value_after_than(tokens, position, position + 1)
+        if beaten is not None:
+            return beaten
+        following = {tokens[p].lemma for p in range(position + 1, min(position + 4, end))}
         if is_value(token) and position == start and following & judged:
             return token
         if token.value is not None and token.kind == "word" and position == start:
             return token if following & judged else None
+    return None
+
+
+def value_after_than(tokens: Sequence[Token], start: int, end: int) -> Token | None:
+    """Return y of "better than y", "improvement over y", "worse than the default y"."""
+    for position in range(start, end):
+        if tokens[position].lemma in {"than", "over"}:
+            after = position + 1
+            while after < len(tokens) and tokens[after].lemma in {"default", "baseline", "="}:
+                after += 1
+            if after < len(tokens) and is_value(tokens[after]):
+                return tokens[after]
     return None

@@ -11,7 +11,7 @@ from kg.text_details import detailed, paired, spelt_out, take_detail
 from kg.text_direction import verb_class
 from kg.text_doubt import elsewhere
 from kg.text_drafts import STRONG, Draft, Reading
-from kg.text_quantity import BACKWARD, compared_value, previous_value
+from kg.text_quantity import BACKWARD, compared_value, previous_value, value_after_than
 from kg.text_tokens import Token
 from kg.text_words import (
     CHEAPER,
@@ -73,6 +73,8 @@ def decide_roles(reading: Reading) -> None:
 
 def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
     """Tell whether a mention stands after a word of context or after "keep"."""
+    if draft.knob.value_kind == "event" and draft.mention.rule.startswith("in "):
+        return False  # "in the docs" says what the edit is about
     kept = stands_after(reading, draft, KEEP) and not replaced_adjective(reading, draft)
     opened = draft.mention.start >= reading.openers[draft.segment]
     free = draft.mention.shared or akin(mine, draft) or turned(reading, draft)
@@ -246,6 +248,8 @@ def outcomes(reading: Reading, draft: Draft) -> None:
         reason = min(reading.openers[number], told_cost(tokens, start, segment)) if here else start
         draft.hint = draft.hint or hint(tokens[max(start, reason) : segment.end], draft, inner)
         if here:
+            after = draft.quantity.end if draft.quantity else segment.end
+            draft.compared = value_after_than(tokens, after, segment.end)
             continue
         draft.compared = draft.compared or compared_value(tokens, start, segment.end)
         if draft.quantity is None or draft.quantity.new is None:

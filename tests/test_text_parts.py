@@ -1,0 +1,50 @@
+"""Values go to the part that is named, and edits that move no knob are told from those that do."""
+
+from __future__ import annotations
+
+import pytest
+from wordings import claims, said
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ADAM_BETAS beta2 0.95 -> 0.98", [("optimizer.adam_beta2", "0.95", "0.98")]),
+        ("beta1 in ADAM_BETAS from 0.8 to 0.85", [("optimizer.adam_beta1", "0.8", "0.85")]),
+        ("1-sqrt warmdown shape", [("schedule.lr_shape", None, "sqrt")]),
+        ("init FFN and MHA output projections to zero", [("init.c_proj", None, "0")]),
+    ],
+)
+def test_values_go_to_the_part_that_is_named(
+    text: str, expected: list[tuple[str, str | None, str | None]]
+) -> None:
+    assert [(claim.knob, claim.old, claim.new) for claim in claims(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("quarter batch size (131K tokens)", [("batch.total", "decrease")]),
+        ("SCALAR_LR 0.3 worse than default 0.5", [("optimizer.scalar_lr", "decrease")]),
+        ("half as many heads for the keys", [("attention.n_kv_head", "decrease")]),
+    ],
+)
+def test_directions_survive_what_stands_beside_them(
+    text: str, expected: list[tuple[str, str]]
+) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fix the sliding window so that it recompiles once", ["other.bugfix"]),
+        ("correct the batch size for the 4090 in the docs", ["other.docs"]),
+        ("update the wrong batch size in README", ["other.docs"]),
+        ("remove the duplicate softcap kernel", ["other.refactor"]),
+        ("batch size 64 for the 4090", ["batch.device"]),
+        ("clip gradients at an L2 norm of 1.0", ["optimizer.grad_clip"]),
+    ],
+)
+def test_an_edit_that_moves_no_knob_is_named_by_its_kind(text: str, expected: list[str]) -> None:
+    assert [claim.knob for claim in claims(text)] == expected
