@@ -109,10 +109,22 @@ def choose(draft: Draft, candidates: Sequence[str] | None, index: Index) -> Conc
             return finer[0]
     values = [t.value for t in ends(draft.quantity) if t.value is not None]
     plausible = [knob for knob in readings if all(inside(knob, value) for value in values)]
+    if not plausible:
+        plausible = ranged(draft.knob, values, index)[:1]
     ranked = sorted(plausible or readings, key=lambda knob: knob.minimum is None)
     if len(ranked) > 1 and all(knob.minimum is None for knob in ranked):
         return None  # "temperature": of attention or of the logits
     return ranked[0] if values else readings[0]
+
+
+def ranged(knob: Concept, values: Sequence[float], index: Index) -> list[Concept]:
+    """Return the knobs of the same names whose range the values lie in.
+
+    "Momentum warmup 0.95 -> 0.9" is where the warmup starts, not how many steps it takes.
+    """
+    akin = [p.knob for terms in knob.patterns for p in index.patterns[frozenset(terms)]]
+    fitting = [other for other in akin if all(inside(other, value) for value in values)]
+    return [other for other in fitting if other.maximum is not None]
 
 
 def ends(quantity: Quantity | None) -> list[Token]:

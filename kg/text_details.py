@@ -62,7 +62,7 @@ def take_detail(reading: Reading, draft: Draft, number: int) -> None:
             draft.new_value = draft.new_value or other.new_value
         if other.quantity is None:
             continue
-        akin = other.knob.broader == draft.knob.broader
+        akin = other.knob.broader == draft.knob.broader and draft.knob.value_kind == "number"
         vague = akin and other.quantity.paired and other.mention.weak
         if other.knob.name == draft.knob.name or vague:
             draft.quantity = draft.quantity or other.quantity

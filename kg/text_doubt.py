@@ -34,7 +34,10 @@ from kg.text_words import (
 )
 
 PLAIN = words(
-    "begin big come do each end final finish high its low make not our small start that use we"
+    """
+    also been begin big come do each end final finish had has have high i its just low make not
+    only our small start that use we
+    """
 )
 KNOWN = CONTEXT | COMPARATIVES | EARLIER | FACTORS.keys() | IDLE | KEEP | LATER | METRICS | MODEL
 KNOWN |= NEUTRAL | NOTHING | PLAIN | TUNE | UNITS
@@ -82,9 +85,10 @@ def reports(lemmas: Sequence[str]) -> bool:
 
 
 def beside(draft: Draft, reading: Reading) -> Iterator[int]:
-    """Yield the positions of the words beside a mention in its segment."""
+    """Yield the positions of the words beside a mention in its segment, its reason left out."""
     segment = reading.segments[draft.segment]
-    for position in range(segment.start, segment.end):
+    stop = max(reading.openers[draft.segment], draft.mention.end)
+    for position in range(segment.start, min(stop, segment.end)):
         named = draft.mention.start <= position < draft.mention.end
         if not named and reading.tokens[position].kind == "word":
             yield position

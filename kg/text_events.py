@@ -45,6 +45,9 @@ def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draf
         return changes
     if any(claim.knob in backed & verbal for claim in changes):
         return changes
+    told = [event for event in events if event.span == first and event.knob == "other.refactor"]
+    if told:
+        return told  # "refactor the FLOPS calculation"
     ranks = {f"other.{name}": rank for rank, name in enumerate(EVENTS)}
     best = min(events, key=lambda claim: ranks.get(claim.knob, len(ranks)))
     return [best]

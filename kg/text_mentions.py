@@ -57,7 +57,11 @@ def mentions(
     tokens: Sequence[Token], segment: Segment, spans: Sequence[Span], index: Index
 ) -> tuple[list[Mention], list[Span]]:
     """Return the mentions in one segment, in order, and the names left over."""
-    items = [span for span in spans if segment.start <= span.start and span.end <= segment.end]
+    items = [
+        span
+        for span in spans
+        if segment.start <= span.start and span.end <= segment.end and not adjective(tokens, span)
+    ]
     found: list[Mention] = []
     used: set[int] = set()
     for chosen, patterns in ranked_patterns(tokens, items, index):
@@ -76,6 +80,12 @@ def mentions(
     found.extend(window_strings(tokens, segment, found, index))
     found = [mention for mention in found if not describes(tokens, segment, mention)]
     return without_echoes(without_parts(sorted(found, key=lambda mention: mention.start))), rest
+
+
+def adjective(tokens: Sequence[Token], span: Span) -> bool:
+    """Tell "learned value embeddings" from "the value embeddings learn faster"."""
+    word = tokens[span.start].text.lower()
+    return span.end - span.start == 1 and word in {"learned", "learnable", "learnt", "trainable"}
 
 
 def describes(tokens: Sequence[Token], segment: Segment, mention: Mention) -> bool:

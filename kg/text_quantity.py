@@ -113,7 +113,9 @@ def counts(tokens: Sequence[Token], position: int, start: int) -> bool:
     A share of the end may be a length: "cooldown over the last 70% of training".
     """
     before = tokens[position - 1].lemma if position > start else ""
-    return before in {"every", "each", "top"} or (before == "last" and tokens[position].unit != "%")
+    return before in {"all", "every", "each", "top"} or (
+        before == "last" and tokens[position].unit != "%"
+    )
 
 
 def is_value(token: Token) -> bool:

@@ -81,6 +81,7 @@ def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
     opener = reading.tokens[reading.openers[draft.segment]].lemma if opened else ""
     moved = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE} and draft.quantity is not None
     free = free or (opener == "while" and moved)  # "while shrinking the width to 448"
+    free = free or (opener == "with" and spelt_out(reading, draft, mine))  # "with device_batch=8"
     return kept or (opened and not free)
 
 

@@ -13,6 +13,16 @@ from wordings import claims, said
         ("beta1 in ADAM_BETAS from 0.8 to 0.85", [("optimizer.adam_beta1", "0.8", "0.85")]),
         ("1-sqrt warmdown shape", [("schedule.lr_shape", None, "sqrt")]),
         ("init FFN and MHA output projections to zero", [("init.c_proj", None, "0")]),
+        ("momentum warmup 0.9 -> 0.85", [("schedule.muon_momentum_start", "0.9", "0.85")]),
+        ("momentum warmup 300 -> 250", [("schedule.muon_momentum_warmup_steps", "300", "250")]),
+        (
+            "batch size 2^15 with device_batch=16",
+            [("batch.total", None, "2**15"), ("batch.device", None, "16")],
+        ),
+        (
+            "differential attention (pair 8 heads into 4)",
+            [("attention.differential", None, None)],
+        ),
     ],
 )
 def test_values_go_to_the_part_that_is_named(
@@ -44,7 +54,26 @@ def test_directions_survive_what_stands_beside_them(
         ("remove the duplicate softcap kernel", ["other.refactor"]),
         ("batch size 64 for the 4090", ["batch.device"]),
         ("clip gradients at an L2 norm of 1.0", ["optimizer.grad_clip"]),
+        ("refactor the FLOPS calculation", ["other.refactor"]),
+        ("update uv.lock", ["other.environment"]),
     ],
 )
 def test_an_edit_that_moves_no_knob_is_named_by_its_kind(text: str, expected: list[str]) -> None:
+    assert [claim.knob for claim in claims(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "add learned value embeddings just as in the speedrun",
+            ["embedding.value_embeds.placement"],
+        ),
+        ("the value embeddings learn at half the rate", ["optimizer.value_embeds_lr"]),
+        ("two VE groups", ["embedding.value_embeds.sharing"]),
+        ("drop the MLP-only blocks, all 12 layers attend", ["attention.every_n_layers"]),
+        ("CWD for Adam as well", ["optimizer.cautious_mask"]),
+    ],
+)
+def test_a_word_is_read_by_its_part_in_the_sentence(text: str, expected: list[str]) -> None:
     assert [claim.knob for claim in claims(text)] == expected
