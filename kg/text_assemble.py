@@ -187,6 +187,8 @@ def expand(
         return
     share = new is not None and new.value is not None and 0 <= new.value <= 1
     share = share and draft.quantity is not None and near_level(draft, draft.quantity, reading)
+    if new is not None and new.value == 0 and knob.name == "schedule.weight_decay":
+        share = False  # "linear WD decay to zero" is where it ends
     if level is not None and new is not None and share and (new.unit != "%" or "lr" in knob.name):
         if knob.name != "schedule.lr_shape" or shaped(draft):
             yield replace(draft, quantity=None), knob

@@ -85,10 +85,11 @@ def reports(lemmas: Sequence[str]) -> bool:
 
 
 def beside(draft: Draft, reading: Reading) -> Iterator[int]:
-    """Yield the positions of the words beside a mention in its segment, its reason left out."""
+    """Yield the positions of the words beside a mention in its segment, no comparison with it."""
     segment = reading.segments[draft.segment]
-    stop = max(reading.openers[draft.segment], draft.mention.end)
-    for position in range(segment.start, min(stop, segment.end)):
+    opened = max(reading.openers[draft.segment], draft.mention.end)
+    compares = opened < segment.end and reading.tokens[opened].lemma in {"like", "as"}
+    for position in range(segment.start, opened if compares else segment.end):
         named = draft.mention.start <= position < draft.mention.end
         if not named and reading.tokens[position].kind == "word":
             yield position

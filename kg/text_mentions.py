@@ -126,7 +126,9 @@ def without_echoes(found: Sequence[Mention]) -> list[Mention]:
     """
     vague = {("schedule", "lr")}
     full = [
-        m for m in found if not (m.method == "lexicon" and (len(m.terms) == 1 or m.terms in vague))
+        m
+        for m in found
+        if not (m.method == "lexicon" and (len(m.terms) == 1 or m.terms in vague)) and not m.weak
     ]
     return [
         mention

@@ -14,6 +14,9 @@ from wordings import claims, said
         ("1-sqrt warmdown shape", [("schedule.lr_shape", None, "sqrt")]),
         ("init FFN and MHA output projections to zero", [("init.c_proj", None, "0")]),
         ("momentum warmup 0.9 -> 0.85", [("schedule.muon_momentum_start", "0.9", "0.85")]),
+        ("10 layers dim 320", [("model.depth", None, "10")]),
+        ("scale Q, K init by 1.3x", [("init.qk_scale", None, "1.3")]),
+        ("linear WD decay to zero", [("schedule.weight_decay", None, "0")]),
         ("momentum warmup 300 -> 250", [("schedule.muon_momentum_warmup_steps", "300", "250")]),
         (
             "batch size 2^15 with device_batch=16",
