@@ -28,9 +28,11 @@ from kg.text_gloss import clear_winner, nearest, open_winner
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
 from kg.text_optimizers import switched
-from kg.text_roles import decide_roles, outcomes, promote
+from kg.text_outcomes import outcomes
+from kg.text_roles import decide_roles, promote
 from kg.text_settle import (
     settle_backends,
+    settle_general,
     settle_kept,
     settle_results,
     settle_schedules,
@@ -104,6 +106,7 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
     settle_sizes(reading)
     settle_kept(reading)
     settle_schedules(reading)
+    settle_general(reading)
     settle_results(reading)
     drafts = [draft for draft in reading.drafts if draft.claim]
     for draft in drafts:

@@ -192,8 +192,8 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
     """Tell whether nothing between two names cuts them apart.
 
     A value between them closes the first name (BATCH=256 TOTAL=2^19) unless a preposition
-    follows it ("WD 0.01 on lm_head"), it is a multiple ("MLP 4x->3x expansion"), or it counts
-    what comes next ("loop the last 2 blocks").
+    follows it ("WD 0.01 on lm_head"), it is a multiple ("MLP 4x->3x expansion"), it counts what
+    comes next ("loop the last 2 blocks"), or a curve stands before it ("constant 0.1 WD").
     """
     gap = tokens[left.end : right.start]
     while_training = any(terms & {"phase", "gradual", "span"} for terms in terms_of(right))
@@ -206,7 +206,8 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
         and bool(valued)
         and gap[-1].kind == "number"
     )
-    return joined or not valued or counted or while_training
+    curve = len(gap) == 1 and any("shape" in terms for terms in terms_of(left))
+    return joined or not valued or counted or while_training or curve
 
 
 def moves(gap: Sequence[Token]) -> bool:

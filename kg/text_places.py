@@ -89,7 +89,15 @@ def holder(
     before = [d for d in drafts if d.mention.end <= size.start]
     if values_first or not before or size.factor is not None:
         return None
+    if led_by_value(tokens, drafts, before[-1]) and tokens[size.start - 1].lemma == "at":
+        return None  # "0.1 weight decay at 1024"
     return before[-1] if fits(tokens, before[-1], size) else None
+
+
+def led_by_value(tokens: Sequence[Token], drafts: Sequence[Draft], draft: Draft) -> bool:
+    """Tell whether the first name of a segment stands right behind a number: "0.1 WD"."""
+    start = draft.mention.start
+    return draft is drafts[0] and start > 0 and tokens[start - 1].kind == "number"
 
 
 def neighbour(tokens: Sequence[Token], drafts: Sequence[Draft], size: Quantity) -> Draft | None:

@@ -197,7 +197,12 @@ def previous_value(tokens: Sequence[Token], start: int, end: int) -> Token | Non
         lemma = tokens[position].lemma
         if lemma in BEFORE and position + 1 == end and position == start + 1:
             return tokens[start] if is_value(tokens[start]) else None  # "(32 before)"
-        if lemma in BEFORE or (lemma in {"from", "van"} and starts(tokens, start, position)):
+        replaced = lemma in BACKWARD and position == start  # "(vs 9 baseline)"
+        if (
+            lemma in BEFORE
+            or replaced
+            or (lemma in {"from", "van"} and starts(tokens, start, position))
+        ):
             after = position + 1
             while after < end and tokens[after].lemma in {":", "=", "at", "a", "the", "default"}:
                 after += 1
@@ -230,8 +235,11 @@ def compared_value(tokens: Sequence[Token], start: int, end: int) -> Token | Non
 
 def value_after_than(tokens: Sequence[Token], start: int, end: int) -> Token | None:
     """Return y of "better than y", "improvement over y", "worse than the default y"."""
+    alike = {"identical", "equal", "same"}
     for position in range(start, end):
-        if tokens[position].lemma in {"than", "over"}:
+        lemma = tokens[position].lemma
+        before = tokens[position - 1].lemma if position else ""
+        if lemma in {"than", "over"} or (lemma in {"to", "as"} and before in alike):
             after = position + 1
             while after < len(tokens) and tokens[after].lemma in {"default", "baseline", "="}:
                 after += 1
