@@ -111,7 +111,7 @@ def choose(draft: Draft, candidates: Sequence[str] | None, index: Index) -> Conc
             return finer[0]
     values = [t.value for t in ends(draft.quantity) if t.value is not None]
     plausible = [knob for knob in readings if all(inside(knob, value) for value in values)]
-    if not plausible:
+    if not plausible and all(value < 1 for value in values):
         plausible = ranged(draft, values, index)[:1]
     ranked = sorted(plausible or readings, key=lambda knob: knob.minimum is None)
     if len(ranked) > 1 and all(knob.minimum is None for knob in ranked):
@@ -120,7 +120,7 @@ def choose(draft: Draft, candidates: Sequence[str] | None, index: Index) -> Conc
 
 
 def ranged(draft: Draft, values: Sequence[float], index: Index) -> list[Concept]:
-    """Return the knobs of the same names whose range the values lie in.
+    """Return the knobs of the same names whose range some fractions lie in.
 
     "Momentum warmup 0.95 -> 0.9" is where the warmup starts, not how many steps it takes.
     """

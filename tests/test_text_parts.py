@@ -17,6 +17,16 @@ from wordings import claims, said
         ("0.2 weight decay at 1024", [("regularization.weight_decay.matrix", None, "0.2")]),
         ("MLP mult 4x (instead of 3)", [("mlp.expansion", "3", "4")]),
         ("init scale 0.7x (0.8 better)", [("init.scale", None, "0.7")]),
+        ("Set TOTAL_BATCH_SIZE to 32", [("batch.total", None, "32")]),
+        ("depth to 20 to leverage unused memory", [("model.depth", None, "20")]),
+        (
+            'Increase WINDOW_PATTERN from "SSSL" to "SSLL"',
+            [("attention.window_pattern", "SSSL", "SSLL")],
+        ),
+        (
+            "beta1 from 0.8 to 0.85 to test intermediate momentum between runs (0.9)",
+            [("optimizer.adam_beta1", "0.8", "0.85")],
+        ),
         ("10 layers dim 320", [("model.depth", None, "10")]),
         ("scale Q, K init by 1.3x", [("init.qk_scale", None, "1.3")]),
         ("linear WD decay to zero", [("schedule.weight_decay", None, "0")]),
