@@ -109,9 +109,10 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
     settle_general(reading)
     settle_results(reading)
     drafts = [draft for draft in reading.drafts if draft.claim]
+    undone = start.tag in UNDO or any(draft.knob.name == "other.unspecified" for draft in drafts)
     for draft in drafts:
         outcomes(reading, draft)
-        if start.tag in UNDO:
+        if undone:  # "undo the last change of the softcap"
             draft.verb = ChangeType.REVERT
     return drafts
 

@@ -21,6 +21,7 @@ from kg.text_words import (
     COSTS,
     FACTORS,
     GROWTH,
+    LOWER,
     NEGATIONS,
     OTHER,
     PUSH,
@@ -156,7 +157,7 @@ def bind_verb(reading: Reading, draft: Draft, previous: Draft | None, named_at: 
             draft.near_word = True
     for position in range(draft.mention.start, draft.mention.end):
         lemma = paced(tokens, position)
-        if lemma in COMPARATIVES | OTHER or lemma in GROWTH:
+        if lemma in COMPARATIVES | OTHER | LOWER or lemma in GROWTH:
             draft.verb, draft.near_word = sense(lemma, draft.knob), True
             return
         if lemma in FACTORS and draft.mention.method == "lexicon":  # "train twice as fast"

@@ -31,6 +31,8 @@ def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draf
     tagged = by_tag(changes, start, drafts)
     if tagged is not None:
         changes, events = [], [e for e in events if e.knob == tagged.knob] or events or [tagged]
+    if changes:  # "undo the last change of the softcap"
+        events = [event for event in events if event.knob != "other.unspecified"]
     if not events:
         return changes
     written = [event for event in events if event.rule.startswith("in ")]

@@ -16,7 +16,7 @@ from kg.text_clauses import Segment
 from kg.text_direction import verb_class
 from kg.text_match import Index, Pattern, Span
 from kg.text_tokens import Token
-from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, INSTRUMENT, MODEL, NEUTRAL
+from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, INSTRUMENT, LOWER, MODEL, NEUTRAL
 
 REACH = 4
 """Most names one pattern may span; the longest pattern has three terms."""
@@ -217,7 +217,9 @@ def moves(gap: Sequence[Token]) -> bool:
     "heads half as wide".
     """
     cutting = {ChangeType.INCREASE, ChangeType.DECREASE, ChangeType.REMOVE, ChangeType.REPLACE}
-    kept = COMPARATIVES if gap[-1:] and gap[-1].lemma != "as" else COMPARATIVES | FACTORS.keys()
+    shared = gap[-1:] and gap[-1].lemma not in {"as", "of"}  # "half as wide", "half of the dims"
+    kept = COMPARATIVES if shared else COMPARATIVES | FACTORS.keys()
+    kept = kept | LOWER if any(token.lemma == "with" for token in gap) else kept
     words = {token.lemma for token in gap if token.kind == "word"} - kept
     return any(word in FACTORS or verb_class(word) in cutting for word in words)
 
@@ -226,7 +228,10 @@ def stopped(tokens: Sequence[Token], left: Span, gap: Sequence[Token]) -> bool:
     """Tell whether a gap starts or ends with a word that cuts; not "regularize wte with WD"."""
     ends = {token.lemma for token in (*gap[:1], *gap[-1:])} & STOPS
     led = {token.lemma for token in tokens[max(left.start - REACH, 0) : left.end]}
-    return bool(ends - {"with"}) or ("with" in ends and not led & INSTRUMENT)
+    better = any(
+        token.lemma in COMPARATIVES | LOWER for token in gap
+    )  # "with a bigger learning rate"
+    return bool(ends - {"with"}) or ("with" in ends and not (better or led & INSTRUMENT))
 
 
 def match(chosen: Sequence[Span], index: Index) -> tuple[Pattern, ...]:

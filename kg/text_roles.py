@@ -121,7 +121,7 @@ def measures(reading: Reading, draft: Draft) -> bool:
     first = all(
         other.mention.start >= draft.mention.start
         for other in reading.drafts
-        if other.segment == draft.segment
+        if other.segment == draft.segment and other.knob.value_kind != "event"
     )
     return (
         not first
