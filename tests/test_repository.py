@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from laboratory import git
 
-from flows import ledger
+from flows import ledger, plumbing
 from flows.errors import RefTaken, RepositoryError
 from flows.repository import Repository
 
@@ -124,6 +124,29 @@ def test_a_damaged_object_is_one_sentence_and_what_is_whole_is_still_read(root: 
     with pytest.raises(RepositoryError, match="check it with git fsck"):
         repository.read(made, "new.py")
     assert repository.read(made, "notes.md") == b"What I think.\n"
+
+
+def test_an_interrupt_leaves_no_answer_for_the_next_question(root: Path, monkeypatch) -> None:
+    repository = Repository(root)
+
+    def described(line: bytes) -> None:
+        raise KeyboardInterrupt(line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plumbing, "described", described)
+        with pytest.raises(KeyboardInterrupt):
+            repository.read("HEAD", "train.py")
+    assert repository.read("HEAD", "notes.md") == b"What I think.\n"
+
+
+def test_a_process_of_git_that_was_ended_is_begun_anew(root: Path) -> None:
+    repository = Repository(root)
+    for _ in range(2):
+        process = repository.objects.process
+        assert process is not None
+        process.kill()
+        process.wait()
+        assert repository.read("HEAD", "notes.md") == b"What I think.\n"
 
 
 def test_without_git_there_is_one_sentence(root: Path, monkeypatch) -> None:
