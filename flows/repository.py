@@ -56,12 +56,17 @@ class Repository:
         """Return the commit the user has checked out.
 
         Raises:
-            RepositoryError: There is none yet.
+            RepositoryError: There is none yet, or its name is a SHA-256.
         """
         found = self.resolve("HEAD")
         if found is None:
             raise RepositoryError(
                 f"{self.root}: the repository has no usable commit; commit your files first"
+            )
+        if len(found) != len(ZERO):
+            raise RepositoryError(
+                f"{self.root}: names its objects by SHA-256, which DVC and GitPython cannot read; "
+                "make it anew with `git init --object-format=sha1`"
             )
         return found
 

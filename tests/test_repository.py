@@ -161,6 +161,13 @@ def test_a_repository_without_a_commit_is_one_sentence(tmp_path: Path) -> None:
         Repository(tmp_path)
 
 
+def test_a_repository_of_sha256_is_one_sentence(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--object-format=sha256")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "Begin")
+    with pytest.raises(RepositoryError, match="names its objects by SHA-256"):
+        Repository(tmp_path)
+
+
 def test_refs_are_listed_by_prefix_or_by_pattern(root: Path) -> None:
     repository = Repository(root)
     for name in ("refs/exps/aa/bb/a-0000", "refs/exps/aa/bb/a-b-0000", "refs/exps/aa/bb/b-0000"):
