@@ -88,6 +88,8 @@ class Repository:
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of a file at a commit, None if it is not there or not a file."""
+        if not commit or path.startswith(("./", "../")):
+            return None  # git would read the index, or start from where it runs
         found = self.objects.get(f"{commit}:{path}")
         return found[1] if found and found[0].kind == "blob" else None
 

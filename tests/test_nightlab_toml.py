@@ -42,6 +42,14 @@ def test_names_that_do_not_exist_are_named_with_those_that_do() -> None:
     assert error.value.mistakes == ["task: no such task 'train'; there are: a"]
 
 
+def test_a_path_is_named_as_git_names_it() -> None:
+    text = '[tasks.train]\ntarget="./a/../t//b.py"\ncommand="x"\nmetric="m"\ninputs=["data/"]\n'
+    with pytest.raises(ConfigError, match="must be a path inside the repository"):
+        parse_config(text)
+    task = parse_config(text.replace("a/../", "")).tasks["train"]
+    assert (task.target, task.inputs) == ("t/b.py", ("data",))
+
+
 def test_broken_toml_and_a_missing_file_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not TOML"):
         parse_config("[")

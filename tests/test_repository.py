@@ -111,6 +111,9 @@ def test_only_files_are_read(root: Path) -> None:
     for path in ("a", "", "a/c.py", "a/b.py\n", "a/b.py blob 0"):
         assert repository.read(made, path) is None
     assert repository.read(made, "a/b.py") == b""
+    assert repository.read("", "notes.md") is None  # the index has it
+    assert repository.read(made, "./notes.md") is None
+    assert repository.read(made, "../outside.py") is None
     assert len(repository.read(made, "big") or b"") == 18_000_000
 
 
