@@ -11,7 +11,7 @@ from flows.lab import Campaign, Lab
 from flows.ledger import Entry
 from flows.scorer import scorer_of
 
-ANEW = "first result with this evaluation on this data, those before are not comparable"
+ANEW = "first result since the evaluation or the data was changed, the comparison begins anew"
 
 
 def accepted_entry(lab: Lab, campaign: Campaign, tip: str) -> Entry | None:

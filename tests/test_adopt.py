@@ -137,8 +137,31 @@ def test_another_scorer_on_a_campaigns_own_branch_begins_the_comparison_anew(
     assert (checked(0.4), checked(0.9)) == ("near", "near")
     again = tried(0.4)  # the accepted program itself: lower than before, and the first of its kind
     assert (again["experiment"], again["status"], again["best_before"]) == ("a-0003", "keep", None)
-    assert again["reason"].startswith("first result with this evaluation")
+    assert again["reason"].startswith("first result since the evaluation")
     assert (checked(0.4), checked(0.9)) == ("identical", "near")
     worse = tried(0.9)
     assert (worse["status"], worse["best_before"]) == ("discard", pytest.approx(0.99))
     assert main(["log", "--tag", "a", "--json"]) == 0
+
+
+def test_what_was_kept_elsewhere_under_a_changed_scorer_can_be_accepted_here(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adopt_measured_apart(foreign, 100)
+
+    def tried(tag: str, alpha: float) -> dict[str, Any]:
+        work = foreign / ".nightlab" / "campaigns" / tag / "work" / "model.py"
+        work.write_text(f"ALPHA = {alpha}\n")
+        capsys.readouterr()
+        main(["try", "-m", f"alpha {alpha}", "--tag", tag, "--json"])
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    assert main(["start", "a"]) == 0
+    git(foreign, "checkout", "-q", "autoresearch/a")
+    (foreign / "measure.py").write_text(MEASURE.format(factor=1))
+    git(foreign, "commit", "-qam", "Measure between 0 and 1")
+    assert main(["start", "b"]) == 0
+    assert (tried("b", 0.4)["status"], tried("b", 0.9)["status"]) == ("keep", "discard")
+    assert tried("a", 0.9)["experiment"] == "b-0002"  # it lost there: known, not run again
+    assert tried("a", 0.4)["experiment"] == "a-0001"  # below a's 96 of 100: not of this scale
