@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from laboratory import git
 
-from flows import campaign
+from flows import campaign, ledger
 from flows.cli import main
 from flows.errors import FlowError
 from flows.lab import Wishes, open_lab
@@ -165,3 +165,18 @@ def test_what_was_kept_elsewhere_under_a_changed_scorer_can_be_accepted_here(
     assert (tried("b", 0.4)["status"], tried("b", 0.9)["status"]) == ("keep", "discard")
     assert tried("a", 0.9)["experiment"] == "b-0002"  # it lost there: known, not run again
     assert tried("a", 0.4)["experiment"] == "a-0001"  # below a's 96 of 100: not of this scale
+
+
+def test_a_batch_measures_the_accepted_version_first_where_the_scorer_was_changed(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adopt_measured_apart(foreign, 100)
+    assert main(["start", "a"]) == 0
+    git(foreign, "checkout", "-q", "autoresearch/a")
+    (foreign / "measure.py").write_text(MEASURE.format(factor=1))
+    git(foreign, "commit", "-qam", "Measure between 0 and 1")
+    assert main(["run", "a", "-n", "2", "--no-prefect"]) == 0
+    found = [*ledger.entries(open_lab(foreign).repository, "a")]
+    assert [entry.value for entry in found][:2] == [pytest.approx(96), pytest.approx(0.96)]
+    assert [entry.facts.best_before for entry in found] == [None, None, pytest.approx(0.96)]
+    assert found[1].facts.fingerprint == found[0].facts.fingerprint != found[2].facts.fingerprint
