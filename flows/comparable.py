@@ -10,6 +10,7 @@ from flows import ledger
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
 from flows.scorer import scorer_of
+from kg.graph import Graph
 
 ANEW = "first result since the evaluation or the data was changed, the comparison begins anew"
 
@@ -38,11 +39,25 @@ def changed_scorer(lab: Lab, campaign: Campaign, accepted: Entry | None, tip: st
     return new if old and new and old != new else None
 
 
-def scorer_now(lab: Lab, campaign: Campaign) -> str | None:
-    """Return the hash of what scores a run of a campaign, None unless it was changed just now."""
+def scorer_now(lab: Lab, campaign: Campaign, newest: str | None = None) -> str | None:
+    """Return the hash of what scores a run of a campaign, None unless it was changed just now.
+
+    It was too where the branch is no longer at ``newest``: with it the evaluation was set back.
+    """
     tip = lab.repository.resolve(campaign.ref)
     accepted = None if tip is None else accepted_entry(lab, campaign, tip)
-    return None if tip is None else changed_scorer(lab, campaign, accepted, tip)
+    if tip is None or accepted is None:
+        return None
+    if newest not in (None, accepted.facts.name):
+        return scorer_of(lab.repository, tip, campaign.task_name, campaign.task.target)
+    return changed_scorer(lab, campaign, accepted, tip)
+
+
+def scorer_told(lab: Lab, campaign: Campaign, graph: Graph) -> str | None:
+    """Return the hash of what scores a run, None where it scored what the memory was told last."""
+    known = campaign.tag in graph.campaigns()
+    newest = graph.board(campaign.tag).accepted if known else None
+    return scorer_now(lab, campaign, newest.name if newest else None)
 
 
 def same_data(accepted: Entry | None, manifest: object) -> bool:

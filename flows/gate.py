@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows import derived, ledger
-from flows.comparable import scorer_now
+from flows.comparable import scorer_told
 from flows.errors import NotAdvised
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
@@ -25,7 +25,7 @@ def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str
     """
     memory = complete_memory(lab)
     new, old = ledger.text(source), ledger.text(accepted)
-    scorer = scorer_now(lab, place)
+    scorer = scorer_told(lab, place, memory.graph())
     advice = check(memory, new, old, campaign=place.tag, message=message, scorer=scorer)
     known = advice.verdict is Advised.IDENTICAL
     stays = known and not wins(memory.graph(), place.tag, advice, scorer)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows import ledger
-from flows.comparable import scorer_now
+from flows.comparable import scorer_told
 from flows.errors import CampaignError
 from flows.lab import BRANCH, Lab, current_tag, edited, open_campaign, read_target, tags
 from kg.config import configuration
@@ -55,7 +55,7 @@ def subject_of(
     source, accepted = sources(place, mine, edit=file is None)
     if as_of is not None and accepted is not None:
         accepted = accepted_then(place, mine, as_of) or accepted
-    scorer = None if as_of is not None else scorer_of(place.lab, mine)
+    scorer = None if as_of is not None else scorer_of(place, mine)
     if file is not None:
         return Subject(read(file), accepted, campaign, scorer=scorer)
     if message and (place.named or source == accepted):
@@ -104,11 +104,12 @@ def sources(place: Place, tag: str | None, *, edit: bool) -> tuple[str | None, s
         raise
 
 
-def scorer_of(lab: Lab | None, tag: str | None) -> str | None:
+def scorer_of(place: Place, tag: str | None) -> str | None:
     """Return what would score a run of a campaign, None unless it was changed just now."""
+    lab = place.lab
     if lab is None or tag is None or lab.repository.resolve(BRANCH + tag) is None:
         return None
-    return scorer_now(lab, open_campaign(lab, tag)[0])
+    return scorer_told(lab, open_campaign(lab, tag)[0], place.memory.graph())
 
 
 def accepted_then(place: Place, tag: str | None, as_of: int) -> str | None:

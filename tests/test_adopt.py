@@ -141,6 +141,11 @@ def test_another_scorer_on_a_campaigns_own_branch_begins_the_comparison_anew(
     assert (checked(0.4), checked(0.9)) == ("identical", "near")
     worse = tried(0.9)
     assert (worse["status"], worse["best_before"]) == ("discard", pytest.approx(0.99))
+    git(foreign, "checkout", "-qf", "main")
+    first = ledger.names(open_lab(foreign).repository, "a")["a-0001"]
+    git(foreign, "branch", "-f", "autoresearch/a", first)  # back, with the evaluation it had
+    told = tried(0.9)
+    assert (told["experiment"], told["value"]) == ("a-0002", pytest.approx(64))
     assert main(["log", "--tag", "a", "--json"]) == 0
 
 
