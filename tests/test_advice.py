@@ -136,6 +136,11 @@ def test_a_missing_target_does_not_keep_a_named_memory_or_a_named_file_from_bein
     words = ("embedding LR 0.8 to 0.9", "--store", str(other.directory))
     assert night.answer("check", "-m", *words)["verdict"] == "near"
     assert "t-0006" in night.answer("recall", *words)["text"]
+    config = Path("nightlab.toml")
+    config.write_text(config.read_text().replace("profiles.cpu", "profiles.mine"))
+    config.write_text('profile = "mine"\n' + config.read_text())
+    assert "profile 'cpu': not in nightlab.toml" in night.answer("check", code=1)["error"]
+    assert night.answer("check", "-m", *words)["verdict"] == "near"
 
 
 def test_words_about_another_memory_are_judged_and_not_the_edited_target(
