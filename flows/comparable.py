@@ -33,7 +33,8 @@ def changed_scorer(lab: Lab, campaign: Campaign, accepted: Entry | None, tip: st
     """Return the hash of what scores a run of a tip, None unless it scored nothing accepted yet."""
     if accepted is None or ledger.is_experiment(lab.repository, accepted):
         return None
-    commit = ledger.names(lab.repository, campaign.tag).get(accepted.facts.name, tip)
+    known = ledger.names(lab.repository, campaign.tag).get(accepted.facts.name)
+    commit = known or ledger.first_with(lab.repository, accepted)
     words = campaign.task_name, campaign.task.target
     old, new = (scorer_of(lab.repository, one, *words) for one in (commit, tip))
     return new if old and new and old != new else None

@@ -7,8 +7,9 @@ from laboratory import git
 
 from flows import campaign, ledger
 from flows.cli import main
+from flows.comparable import scorer_now
 from flows.errors import FlowError
-from flows.lab import Wishes, open_lab
+from flows.lab import Wishes, open_campaign, open_lab
 
 SCRIPT = "ALPHA = 0.5\nprint('score:', 1 - (ALPHA - 0.3) ** 2)\n"
 
@@ -185,3 +186,20 @@ def test_a_batch_measures_the_accepted_version_first_where_the_scorer_was_change
     assert [entry.value for entry in found][:2] == [pytest.approx(96), pytest.approx(0.96)]
     assert [entry.facts.best_before for entry in found] == [None, None, pytest.approx(0.96)]
     assert found[1].facts.fingerprint == found[0].facts.fingerprint != found[2].facts.fingerprint
+
+
+def test_a_changed_scorer_is_seen_in_a_clone_that_has_no_refs_of_experiments(foreign: Path) -> None:
+    adopt_measured_apart(foreign, 100)
+    assert main(["start", "a"]) == 0
+    git(foreign, "checkout", "-q", "autoresearch/a")
+    for factor in (10, 1):
+        (foreign / "measure.py").write_text(MEASURE.format(factor=factor))
+        git(foreign, "commit", "-qam", f"Measure up to {factor}")
+    git(foreign, "clone", "-q", ".", "clone")
+    here, there = open_lab(foreign), open_lab(foreign / "clone")
+    place, _ = open_campaign(here, "a")
+    changed = scorer_now(here, place)
+    assert changed is not None
+    assert scorer_now(there, place) == changed
+    git(there.root, "reset", "-q", "--hard", "HEAD~2")
+    assert scorer_now(there, place) is None
