@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from laboratory import TRAIN
+from laboratory import TRAIN, git
 from told import STORY
 
 from flows.cli import main
+from flows.mcp_tools import Tools
 from kg.memory import Memory
 
 
@@ -198,6 +199,11 @@ def test_a_deleted_memory_is_made_anew_before_anything_is_asked_of_it(
     shutil.rmtree(root / ".nightlab" / "graph")
     assert len(night.answer("ask", "attempts", "knob=model.depth")["rows"]) == 1
     assert "made anew from git" not in night.capsys.readouterr().out
+    served = Tools()
+    before = served.ask("attempts", {"knob": "model.depth"}, None, None)
+    shutil.rmtree(root / ".nightlab")
+    assert served.ask("attempts", {"knob": "model.depth"}, None, None) == before
+    assert git(root, "status", "--porcelain") == ""  # .nightlab is ignored again
 
 
 def test_a_program_that_won_in_another_campaign_can_be_accepted_in_this_one(night: Night) -> None:
