@@ -47,7 +47,7 @@ def laboratory(place: Path, store: Path, experiments: int) -> tuple[Path, str]:
     git(place, "commit", "-qm", "Begin")
     head = git(place, "rev-parse", "HEAD").strip()
     lab = open_lab(place)
-    facts = ledger.facts_json(facts_of(tag))
+    facts = ledger.facts_json(facts_of(tag, memory))
     files = {ledger.FACTS: facts, ledger.METRICS: NUMBERS.encode()}
     commit = lab.repository.commit(head, files, "an experiment")
     lab.repository.close()
@@ -62,12 +62,14 @@ def laboratory(place: Path, store: Path, experiments: int) -> tuple[Path, str]:
     return work, tag
 
 
-def facts_of(tag: str) -> ledger.Facts:
-    """Return what the ledger holds of a campaign's first experiment."""
+def facts_of(tag: str, memory: Memory) -> ledger.Facts:
+    """Return what the ledger holds of a campaign's accepted experiment."""
+    accepted = memory.graph().board(tag).accepted
+    assert accepted is not None  # the baseline is
     return ledger.Facts(
-        name=ledger.name_of(tag, 0),
+        name=accepted.name,
         campaign=tag,
-        seq=0,
+        seq=accepted.entry.seq,
         parent=None,
         description="baseline",
         task="train",

@@ -12,22 +12,39 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from kg import store
+from kg import store, vocab
 from kg.query import PREFIXES
-from kg.terms import LAB, RDF, XSD
+from kg.terms import DCT, KNOBS, LAB, MLS, PROV, RDF, XSD
 
 REPEAT = 5
 LONG = 1000.0  # ms: what takes longer is asked once
-# What a query may need, by the class it is said of: nothing else is loaded.
-NEEDED = {
-    LAB.Experiment: ("inCampaign", "status", "value", "outcome", "delta"),
-    LAB.Change: ("changeOf", "knob", "component", "direction", "newValue"),
-    LAB.Regime: ("regimeIn", "knob", "held", "fromSeq"),
+# What a query may need, by the class it is said of: nothing else is loaded, and no answer is.
+NEEDED: dict[Any, tuple[Any, ...]] = {
+    LAB.Experiment: (
+        *(LAB.inCampaign, LAB.seq, LAB.status, LAB.value, LAB.outcome, LAB.delta, LAB.metric),
+        *(LAB.previous, LAB.parent, LAB.comparedWith, LAB.reverts, LAB.repeats, LAB.fingerprint),
+        *(LAB.task, LAB.tests, LAB.inert, LAB.follows),
+        *(PROV.wasAssociatedWith, DCT.description),
+    ),
+    LAB.Change: (
+        *(LAB.changeOf, LAB.knob, LAB.component, LAB.direction, LAB.isolated),
+        *(LAB.oldValue, LAB.newValue),
+    ),
+    LAB.Regime: (LAB.regimeIn, LAB.knob, LAB.held, LAB.fromSeq, LAB.untilSeq),
+    LAB.Hypothesis: (LAB.expectedDelta, DCT.description),
+    LAB.Campaign: (LAB.noiseFloor,),
+    LAB.Knob: (LAB.inComponent,),
 }
+SECONDS = f"""SELECT ?s ?p ?o {{
+  ?line {MLS.specifiedBy} {vocab.measure("total_seconds")}
+  {{ ?s {MLS.hasOutput} ?line . BIND({MLS.hasOutput} AS ?p) BIND(?line AS ?o) }}
+  UNION {{ ?line {MLS.hasValue} ?o . BIND(?line AS ?s) BIND({MLS.hasValue} AS ?p) }}
+}}"""
 
 Found = tuple[float, list[tuple[Any, ...]]]
 
@@ -35,11 +52,13 @@ Found = tuple[float, list[tuple[Any, ...]]]
 class PlainRdflib:
     """A graph of one memory in a process of its own."""
 
-    def __init__(self, directory: Path, settings: tuple[str, ...]) -> None:
-        """Load what is needed, with these knobs as predicates of experiments."""
+    def __init__(
+        self, directory: Path, settings: tuple[str, ...], experiments: tuple[str, ...]
+    ) -> None:
+        """Load what is needed: these knobs of every experiment, every knob of these."""
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        self.process = context.Process(target=serve, args=(directory, settings, other))
+        self.process = context.Process(target=serve, args=(directory, settings, experiments, other))
         self.process.start()
         self.triples, self.seconds = self.pipe.recv()
 
@@ -56,20 +75,24 @@ class PlainRdflib:
 
 
 @contextlib.contextmanager
-def plain_rdflib(directory: Path, settings: tuple[str, ...]) -> Iterator[PlainRdflib]:
+def plain_rdflib(
+    directory: Path, settings: tuple[str, ...] = (), experiments: tuple[str, ...] = ()
+) -> Iterator[PlainRdflib]:
     """Load a memory into a process and end that on leaving."""
-    peer = PlainRdflib(directory, settings)
+    peer = PlainRdflib(directory, settings, experiments)
     try:
         yield peer
     finally:
         peer.close()
 
 
-def serve(directory: Path, settings: tuple[str, ...], pipe: Connection) -> None:
+def serve(
+    directory: Path, settings: tuple[str, ...], experiments: tuple[str, ...], pipe: Connection
+) -> None:
     """Load the graph, then answer queries until there is none more."""
     begun = time.perf_counter()
     gc.disable()
-    graph = loaded(directory, settings)
+    graph = loaded(directory, settings, experiments)
     gc.freeze()  # what a fork never touches is not copied
     pipe.send((len(graph), time.perf_counter() - begun))
     context = multiprocessing.get_context("fork")
@@ -84,7 +107,7 @@ def serve(directory: Path, settings: tuple[str, ...], pipe: Connection) -> None:
         process.join()
 
 
-def loaded(directory: Path, settings: tuple[str, ...]) -> Any:
+def loaded(directory: Path, settings: tuple[str, ...], experiments: tuple[str, ...]) -> Any:
     """Return an rdflib graph of what the queries need."""
     from rdflib import Graph, Literal, URIRef
 
@@ -101,18 +124,24 @@ def loaded(directory: Path, settings: tuple[str, ...]) -> Any:
                 terms[node] = Literal(node.value, datatype=datatype)
         return terms[node]
 
-    for kind, names in NEEDED.items():
-        predicates = [f"{getattr(LAB, name)}" for name in names]
-        if kind == LAB.Experiment:
-            predicates += settings
-        for predicate in predicates:
-            known: Any = snapshot.query(
-                f"SELECT ?s ?o {{ ?s {RDF.type_} {kind} ; {predicate} ?o }}", prefixes=PREFIXES
-            )
-            said = URIRef(predicate.strip("<>"))
-            for subject, value in known:
-                graph.add((term(subject), said, term(value)))
+    for sparql in queries(settings, experiments):
+        found: Any = snapshot.query(sparql)
+        for triple in found:
+            graph.add(tuple(map(term, triple)))
     return graph
+
+
+def queries(settings: tuple[str, ...], experiments: tuple[str, ...]) -> Iterator[str]:
+    """Yield what is read of the memory: settings of all experiments, and all those of some."""
+    for kind, predicates in NEEDED.items():
+        for predicate in predicates:
+            yield f"SELECT ?s ({predicate} AS ?p) ?o {{ ?s {RDF.type_} {kind} ; {predicate} ?o }}"
+    for knob in settings:
+        yield f"SELECT ?s ({knob} AS ?p) ?o {{ ?s {knob} ?o }}"
+    for node in experiments:
+        yield f"""SELECT ({node} AS ?s) ?p ?o {{
+            {node} ?p ?o FILTER(STRSTARTS(STR(?p), "{KNOBS}")) }}"""
+    yield SECONDS
 
 
 def answer(graph: Any, sparql: str, pipe: Connection) -> None:
@@ -135,6 +164,15 @@ def plain(term: Any) -> Any:
     from rdflib.term import URIRef
 
     if isinstance(term, URIRef):
-        return str(term).rpartition("#" if "#" in term else "/")[2]
+        return last_name(str(term))
     value = term.toPython() if isinstance(term, Literal) else None
-    return float(value) if isinstance(value, int | float) else value
+    if isinstance(value, int | float | Decimal):
+        return float(value)
+    return value if value is None else " ".join(map(last_name, str(value).split(" ")))
+
+
+def last_name(word: str) -> str:
+    """Return the last name of an IRI, any other word as it is."""
+    if not word.startswith("https://w3id.org/nightlab/"):
+        return word
+    return word.rpartition("#" if "#" in word else "/")[2]

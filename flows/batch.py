@@ -19,10 +19,11 @@ from functools import partial
 from filelock import FileLock, Timeout
 
 from flows import campaign, ledger
-from flows.agents import agent_named
+from flows.agents import Agent, agent_named
 from flows.campaign import Done
+from flows.comparable import scorer_now
 from flows.errors import CampaignError
-from flows.experiment import next_seq
+from flows.experiment import Proposal, next_seq
 from flows.lab import Campaign, Lab, Wishes, open_campaign, read_target
 from flows.prefect_server import temporary_server, use_server
 from flows.recovery import was_interrupted
@@ -121,12 +122,25 @@ def works(lab: Lab, plan: Plan, watch: Watch | None) -> Generator[tuple[Campaign
             return
         with turn(lab, place):
             campaign.settle(lab, place)
-            tip = lab.repository.resolve(place.ref) or lab.repository.head()
-            proposal = agent(place, read_target(lab, place, tip))
+            proposal = proposed(lab, place, agent, name)
             if proposal is None:
                 return
             yield place, partial(campaign.experiment, lab, place, proposal, budget, watch)
         number += 1
+
+
+def proposed(lab: Lab, place: Campaign, agent: Agent, name: str) -> Proposal | None:
+    """Return what the agent wants to try; the accepted version where its evaluation was changed.
+
+    Nothing could be held against the first result then: it is kept whatever it measures, and of
+    an edit nobody would know whether it is better. A version that crashed is not run again.
+    """
+    tip = lab.repository.resolve(place.ref) or lab.repository.head()
+    accepted, last = read_target(lab, place, tip), campaign.last_entry(lab, place.tag)
+    untried = last is None or was_interrupted(last) or last.parent_commit != tip
+    if untried and scorer_now(lab, place) is not None:
+        return Proposal(accepted, "the accepted version under the changed evaluation", agent=name)
+    return agent(place, accepted)
 
 
 def baseline(lab: Lab, plan: Plan, watch: Watch | None, agent: str) -> Done:

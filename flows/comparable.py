@@ -10,8 +10,9 @@ from flows import ledger
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
 from flows.scorer import scorer_of
+from kg.graph import Graph
 
-ANEW = "first result with this evaluation on this data, those before are not comparable"
+ANEW = "first result since the evaluation or the data was changed, the comparison begins anew"
 
 
 def accepted_entry(lab: Lab, campaign: Campaign, tip: str) -> Entry | None:
@@ -32,17 +33,32 @@ def changed_scorer(lab: Lab, campaign: Campaign, accepted: Entry | None, tip: st
     """Return the hash of what scores a run of a tip, None unless it scored nothing accepted yet."""
     if accepted is None or ledger.is_experiment(lab.repository, accepted):
         return None
-    commit = ledger.names(lab.repository, campaign.tag).get(accepted.facts.name, tip)
+    known = ledger.names(lab.repository, campaign.tag).get(accepted.facts.name)
+    commit = known or ledger.first_with(lab.repository, accepted)
     words = campaign.task_name, campaign.task.target
     old, new = (scorer_of(lab.repository, one, *words) for one in (commit, tip))
     return new if old and new and old != new else None
 
 
-def scorer_now(lab: Lab, campaign: Campaign) -> str | None:
-    """Return the hash of what scores a run of a campaign, None unless it was changed just now."""
+def scorer_now(lab: Lab, campaign: Campaign, newest: str | None = None) -> str | None:
+    """Return the hash of what scores a run of a campaign, None unless it was changed just now.
+
+    It was too where the branch is no longer at ``newest``: with it the evaluation was set back.
+    """
     tip = lab.repository.resolve(campaign.ref)
     accepted = None if tip is None else accepted_entry(lab, campaign, tip)
-    return None if tip is None else changed_scorer(lab, campaign, accepted, tip)
+    if tip is None or accepted is None:
+        return None
+    if newest not in (None, accepted.facts.name):
+        return scorer_of(lab.repository, tip, campaign.task_name, campaign.task.target)
+    return changed_scorer(lab, campaign, accepted, tip)
+
+
+def scorer_told(lab: Lab, campaign: Campaign, graph: Graph) -> str | None:
+    """Return the hash of what scores a run, None where it scored what the memory was told last."""
+    known = campaign.tag in graph.campaigns()
+    newest = graph.board(campaign.tag).accepted if known else None
+    return scorer_now(lab, campaign, newest.name if newest else None)
 
 
 def same_data(accepted: Entry | None, manifest: object) -> bool:

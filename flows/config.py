@@ -1,15 +1,15 @@
 """nightlab.toml: the tasks, their clocks and their verdicts.
 
 flows/config_check.py checks the file. Importing pydantic for it takes 70 ms of the 400 that a cold
-`nightlab check` may take, so what was found right is kept below `.nightlab`, as JSON.
+`nightlab check` may take, so the hash of a text that was found right is kept below `.nightlab`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-from dataclasses import asdict, dataclass, field
+import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 FILE = "nightlab.toml"
 STATE = ".nightlab"
-KEPT = "config.json"  # in STATE
+KEPT = "config.checked"  # in STATE
+MEASURES = ("tolerance", "limit_seconds", "budget_seconds")
 STRICT = {"extra": "forbid"}  # of pydantic
 
 
@@ -113,16 +114,21 @@ def load_config(root: Path) -> Config:
 
 
 def known(kept: Path, text: str) -> Config | None:
-    """Return what a file said when it was checked, None unless it was this text."""
+    """Return what a text says if it was checked, None if it was not.
+
+    The values are the text's own: a run can write below `.nightlab` without anybody seeing it.
+    """
     try:
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        return restored(found["config"]) if found["of"] == digest(text) else None
+        checked_before = kept.read_text(encoding="utf-8") == digest(text)
+        return read(text) if checked_before else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def checked(kept: Path, text: str) -> Config:
-    """Check a text and keep what it says, where there is a place for it.
+    """Check a text and keep that it is right, where there is a place for it.
+
+    What is right only because pydantic makes a number of "20" is checked each time.
 
     Raises:
         ConfigError: With every mistake found, each with its place.
@@ -131,9 +137,10 @@ def checked(kept: Path, text: str) -> Config:
 
     config = parse_config(text)
     draft = kept.with_suffix(".tmp")
-    with contextlib.suppress(OSError):
-        draft.write_text(json.dumps({"of": digest(text), "config": asdict(config)}), "utf-8")
-        draft.replace(kept)
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        if repr(read(text)) == repr(config):
+            draft.write_text(digest(text), encoding="utf-8")
+            draft.replace(kept)
     return config
 
 
@@ -144,15 +151,24 @@ def digest(text: str) -> str:
     return hashlib.sha256(f"{version}\n{text}".encode()).hexdigest()
 
 
-def restored(raw: dict[str, Any]) -> Config:
-    """Return a configuration from its JSON."""
-    tasks = {name: restored_task(task) for name, task in raw["tasks"].items()}
-    profiles = {name: Profile(**profile) for name, profile in raw["profiles"].items()}
-    parts = {"tasks": tasks, "profiles": profiles, "prefect": PrefectSettings(**raw["prefect"])}
+def read(text: str) -> Config:
+    """Return what a text says that has no mistakes; any error if it has."""
+    raw = tomllib.loads(text)
+    parts: dict[str, Any] = {"tasks": {name: task(one) for name, one in raw["tasks"].items()}}
+    if "profiles" in raw:
+        found = raw["profiles"].items()
+        parts["profiles"] = {name: Profile(**exact(profile)) for name, profile in found}
+    if "prefect" in raw:
+        parts["prefect"] = PrefectSettings(**raw["prefect"])
     return Config(**{**raw, **parts})
 
 
-def restored_task(raw: dict[str, Any]) -> Task:
-    """Return a task from its JSON."""
-    parts = {"inputs": tuple(raw["inputs"]), "verdict": VerdictRule(**raw["verdict"])}
-    return Task(**{**raw, **parts})
+def task(raw: dict[str, Any]) -> Task:
+    """Return a task from its table."""
+    inputs, verdict = tuple(raw.get("inputs", ())), VerdictRule(**exact(raw.get("verdict", {})))
+    return Task(**{**raw, "inputs": inputs, "verdict": verdict})
+
+
+def exact(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a table with its measures as floats: TOML's 60 is an integer."""
+    return {key: float(value) if key in MEASURES else value for key, value in raw.items()}

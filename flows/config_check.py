@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from posixpath import normpath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
@@ -16,14 +17,14 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 def below_root(path: str) -> str:
-    """Refuse a path that is absolute or climbs out of the repository.
+    """Return a path as git names it; refuse one that is absolute or climbs out of the repository.
 
     Raises:
         ValueError: It is one; pydantic makes it one of the mistakes that are named.
     """
     if not path or Path(path).is_absolute() or ".." in Path(path).parts:
         raise ValueError("must be a path inside the repository")
-    return path
+    return normpath(path)
 
 
 NotNegative = Annotated[float, Field(ge=0)]

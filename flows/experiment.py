@@ -24,6 +24,7 @@ from flows.lab import Campaign, Lab
 from flows.layout import lay_out
 from flows.ledger import Entry, Facts
 from flows.noise import FIRST_SEED, confirmed, keep, marked, noise_of, run_seed
+from flows.scorer import scorer_of
 from flows.verdict import Size, Verdict, judge
 from kg.fingerprint import fingerprint, size
 from kg.model import Status
@@ -227,7 +228,8 @@ def verdict_of(lab: Lab, campaign: Campaign, attempt: Attempt, metrics: dict[str
             verdict = replace(verdict, reason=reason)
     elif verdict.status is Status.KEEP and best is None and facts.parent is not None:
         verdict = replace(verdict, reason=ANEW)
-    reason = marked(verdict.reason, verdict.delta, noise_of(lab, campaign.tag))
+    scorer = scorer_of(lab.repository, attempt.commit, facts.task, facts.target) or ""
+    reason = marked(verdict.reason, verdict.delta, noise_of(lab, campaign.tag, scorer))
     return replace(verdict, reason=reason)
 
 

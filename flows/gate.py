@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows import derived, ledger
-from flows.comparable import scorer_now
+from flows.comparable import scorer_told
 from flows.errors import NotAdvised
 from flows.lab import Campaign, Lab
 from flows.ledger import Entry
@@ -14,6 +14,7 @@ from kg.check import check
 from kg.check_model import Advice, Advised
 from kg.graph import Graph
 from kg.memory import Memory
+from kg.model import Status
 
 
 def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str) -> Advice:
@@ -24,10 +25,11 @@ def gate(lab: Lab, place: Campaign, source: bytes, accepted: bytes, message: str
     """
     memory = complete_memory(lab)
     new, old = ledger.text(source), ledger.text(accepted)
-    scorer = scorer_now(lab, place)
+    scorer = scorer_told(lab, place, memory.graph())
     advice = check(memory, new, old, campaign=place.tag, message=message, scorer=scorer)
     known = advice.verdict is Advised.IDENTICAL
-    if advice.verdict is Advised.REPEAT or (known and not wins(memory.graph(), place.tag, advice)):
+    stays = known and not wins(memory.graph(), place.tag, advice, scorer)
+    if advice.verdict is Advised.REPEAT or stays:
         raise NotAdvised(advice.summary, advice.exit_code, advice.to_json())
     return advice
 
@@ -40,18 +42,21 @@ def complete_memory(lab: Lab) -> Memory:
     return memory
 
 
-def wins(graph: Graph, tag: str, advice: Advice) -> bool:
+def wins(graph: Graph, tag: str, advice: Advice, scorer: str | None = None) -> bool:
     """Tell whether a program that ran in another campaign would be accepted in this one.
 
-    Then it is worth its run: a branch moves only by results of its own.
+    Then it is worth its run: a branch moves only by results of its own. With a scorer that was
+    changed just now there is no value here to hold it against, so being kept there counts.
     """
     accepted = graph.board(tag).accepted if tag in graph.campaigns() else None
     best = advice.reasons[0].experiment if advice.reasons else ""
     home = ledger.name_parts(best)
     if accepted is None or accepted.entry.value is None or home is None or home[0] == tag:
         return False
-    value = graph.board(home[0]).names[best].entry.value
-    return value is not None and accepted.entry.scale.better(value, accepted.entry.value)
+    there = graph.board(home[0]).names[best].entry
+    if there.value is None or scorer is not None:
+        return there.value is not None and there.status == Status.KEEP
+    return accepted.entry.scale.better(there.value, accepted.entry.value)
 
 
 def earlier(lab: Lab, error: NotAdvised) -> Entry | None:

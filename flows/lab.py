@@ -35,9 +35,9 @@ class Lab:
         """The user's checkout."""
         return self.repository.root
 
-    @cached_property
+    @property
     def state(self) -> Path:
-        """The `.nightlab` directory, made on first use and ignored by git from inside."""
+        """The `.nightlab` directory, made where it is missing and ignored by git from inside."""
         directory = self.root / STATE
         directory.mkdir(exist_ok=True)
         ignore = directory / ".gitignore"

@@ -138,6 +138,15 @@ def is_experiment(repository: Repository, entry: Entry) -> bool:
     return repository.resolve(ref) == entry.commit
 
 
+def first_with(repository: Repository, entry: Entry) -> str:
+    """Return the commit that brought an entry to a branch: a clone has no refs of experiments."""
+    while older := read_entry(repository, entry.parent_commit):
+        if older.facts.name != entry.facts.name:
+            break
+        entry = older
+    return entry.commit
+
+
 def entries(repository: Repository, tag: str | None = None) -> Iterator[Entry]:
     """Yield the finished experiments of one campaign or of all, in order."""
     for name, commit in names(repository, tag).items():

@@ -64,13 +64,17 @@ class Tools:
     def open(self) -> tuple[Memory, Lab | None]:
         """Return the memory, and the repository if there is one.
 
+        A memory that was deleted since is made anew from git, as each command does.
+
         Raises:
             FlowError: There is neither a store nor a repository with a nightlab.toml.
         """
-        if self.opened is None:
-            from flows.stores import open_store
+        from flows.stores import lab_memory, open_store
 
+        if self.opened is None:
             self.opened = open_store(self.store)
+        elif self.store is None and self.opened[1] is not None:
+            lab_memory(self.opened[1])
         return self.opened
 
     def ask(

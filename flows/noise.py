@@ -2,8 +2,8 @@
 
 Each finished run is one ref `refs/nightlab/noise/<tag>/<number>` on a commit that holds what
 was measured, so a measurement survives its runner, is never made twice and comes back in every
-rebuild. Runs are compared only within one metric, device, data manifest, profile and budget; of
-several versions each gives its spread about its own mean, and the spreads are pooled.
+rebuild. Runs are compared only within one metric, device, data manifest, profile, budget and
+scorer; of several versions each gives its spread about its own mean, and the spreads are pooled.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from flows.errors import RefTaken
 from flows.lab import Campaign, Lab
 from flows.layout import lay_out
+from flows.scorer import scorer_of
 from kg.model import NoiseFloor
 from trainer.run import Watch
 from trainer.stage import Job, environment, run_stage
@@ -38,6 +39,7 @@ class Conditions(NamedTuple):
     manifest: str
     profile: str
     budget_seconds: float | None
+    scorer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,13 @@ class SeedRun:
     manifest: str
     profile: str
     budget_seconds: float | None
+    scorer: str = ""  # hash of what scored it, "" of measurements before it was known
 
     @property
     def conditions(self) -> Conditions:
         """Return what the value may be compared under."""
         known = (self.metric, self.device, self.manifest, self.profile, self.budget_seconds)
-        return Conditions(*known)
+        return Conditions(*known, self.scorer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,7 @@ def run_seed(
         manifest=words.get("manifest", ""),
         profile=campaign.profile,
         budget_seconds=budget,
+        scorer=scorer_of(lab.repository, version, campaign.task_name, campaign.task.target) or "",
     )
 
 
@@ -254,12 +258,13 @@ def measured(lab: Lab, tag: str) -> Iterator[SeedRun]:
                 continue  # somebody else's file of the same name
 
 
-def noise_of(lab: Lab, tag: str) -> Noise | None:
-    """Return the noise of a campaign, None if it was never measured.
+def noise_of(lab: Lab, tag: str, scorer: str | None = None) -> Noise | None:
+    """Return the noise of a campaign, None if it was never measured (with this scorer, if given).
 
     Of measurements under several conditions the last one's count.
     """
-    return next(reversed(noises_of(lab, tag)), None)
+    found = reversed(noises_of(lab, tag))
+    return next((n for n in found if scorer is None or n.conditions.scorer in ("", scorer)), None)
 
 
 def noises_of(lab: Lab, tag: str) -> list[Noise]:
@@ -275,18 +280,11 @@ def noises_of(lab: Lab, tag: str) -> list[Noise]:
 
 
 def floors_of(lab: Lab, tag: str) -> list[NoiseFloor]:
-    """Return what the memory is told of a campaign's noise."""
-    return [
-        NoiseFloor(
-            tag,
-            noise.conditions.metric,
-            noise.conditions.device,
-            noise.conditions.manifest,
-            noise.conditions.profile,
-            noise.floor,
-            noise.threshold,
-            noise.counted,
-        )
-        for noise in noises_of(lab, tag)
-        if noise.floor is not None and noise.threshold is not None
-    ]
+    """Return what the memory is told of a campaign's noise: of each scorer's the last one."""
+    floors: dict[tuple[str, ...], NoiseFloor] = {}
+    for noise in noises_of(lab, tag):
+        if noise.floor is not None and noise.threshold is not None:
+            under = noise.conditions[:4]
+            floors.pop(under, None)  # the last one stands last
+            floors[under] = NoiseFloor(tag, *under, noise.floor, noise.threshold, noise.counted)
+    return list(floors.values())

@@ -56,12 +56,17 @@ class Repository:
         """Return the commit the user has checked out.
 
         Raises:
-            RepositoryError: There is none yet.
+            RepositoryError: There is none yet, or its name is a SHA-256.
         """
         found = self.resolve("HEAD")
         if found is None:
             raise RepositoryError(
                 f"{self.root}: the repository has no usable commit; commit your files first"
+            )
+        if len(found) != len(ZERO):
+            raise RepositoryError(
+                f"{self.root}: names its objects by SHA-256, which DVC and GitPython cannot read; "
+                "make it anew with `git init --object-format=sha1`"
             )
         return found
 
@@ -83,6 +88,8 @@ class Repository:
 
     def read(self, commit: str, path: str) -> bytes | None:
         """Return the bytes of a file at a commit, None if it is not there or not a file."""
+        if not commit or path.startswith(("./", "../")):
+            return None  # git would read the index, or start from where it runs
         found = self.objects.get(f"{commit}:{path}")
         return found[1] if found and found[0].kind == "blob" else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows import ledger
-from flows.comparable import scorer_now
+from flows.comparable import scorer_told
 from flows.errors import CampaignError
 from flows.lab import BRANCH, Lab, current_tag, edited, open_campaign, read_target, tags
 from kg.config import configuration
@@ -55,7 +55,7 @@ def subject_of(
     source, accepted = sources(place, mine, edit=file is None)
     if as_of is not None and accepted is not None:
         accepted = accepted_then(place, mine, as_of) or accepted
-    scorer = None if as_of is not None else scorer_of(place.lab, mine)
+    scorer = None if as_of is not None or accepted is None else scorer_of(place, mine)
     if file is not None:
         return Subject(read(file), accepted, campaign, scorer=scorer)
     if message and (place.named or source == accepted):
@@ -85,17 +85,18 @@ def last_campaign(lab: Lab) -> str | None:
 def sources(place: Place, tag: str | None, *, edit: bool) -> tuple[str | None, str | None]:
     """Return the target as it is edited, if asked for, and as it was accepted.
 
-    Both are None without a campaign, and where a named memory is asked and one is missing.
+    Both are None without a campaign, and where a named memory is asked and one is missing, or
+    nightlab.toml has no longer what the campaign was started with.
 
     Raises:
-        CampaignError: The edited target is missing, or the accepted one.
+        CampaignError: The edited target is missing, or the accepted one, or the task or profile.
     """
     lab = place.lab
     tip = None if lab is None else lab.repository.resolve(f"{BRANCH}{tag}")
     if lab is None or tag is None or tip is None:
         return None, None
-    campaign, _ = open_campaign(lab, tag)
     try:
+        campaign, _ = open_campaign(lab, tag)
         source = ledger.text(edited(campaign)) if edit else None
         return source, ledger.text(read_target(lab, campaign, tip))
     except CampaignError:
@@ -104,11 +105,12 @@ def sources(place: Place, tag: str | None, *, edit: bool) -> tuple[str | None, s
         raise
 
 
-def scorer_of(lab: Lab | None, tag: str | None) -> str | None:
+def scorer_of(place: Place, tag: str | None) -> str | None:
     """Return what would score a run of a campaign, None unless it was changed just now."""
+    lab = place.lab
     if lab is None or tag is None or lab.repository.resolve(BRANCH + tag) is None:
         return None
-    return scorer_now(lab, open_campaign(lab, tag)[0])
+    return scorer_told(lab, open_campaign(lab, tag)[0], place.memory.graph())
 
 
 def accepted_then(place: Place, tag: str | None, as_of: int) -> str | None:

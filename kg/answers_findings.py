@@ -230,7 +230,8 @@ def fleet_conflict(
     """Return one conflict; the contexts are those of what each edit was tried on."""
     graph = asked.graph
     mine, other = graph.context(gain[1]), graph.context(loss[1])
-    differs = [k for k in sorted(mine.keys() | other.keys()) if mine.get(k) != other.get(k)]
+    knobs = sorted((mine.keys() | other.keys()) - {edit.knob})
+    differs = [knob for knob in knobs if mine.get(knob) != other.get(knob)]
     worse = graph.cite(loss[1])
     return {
         **edit._asdict(),
@@ -239,7 +240,7 @@ def fleet_conflict(
         "worsened": part.worsened,
         "gain": abs(gain[0]),
         "loss": abs(loss[0]),
-        "differs": [knob for knob in differs if knob != edit.knob],
+        "differs": differs,
         "verdict": "context differs" if differs else "same context: suspect noise",
         **graph.cite(gain[1]),
         "worsened_experiment": worse["experiment"],

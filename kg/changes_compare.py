@@ -27,6 +27,7 @@ from kg.changes_tidy import (
 from kg.config import Analysis, analysis
 from kg.config_names import callee
 from kg.knobs import component_of
+from kg.late import late
 from kg.logged import only_logs
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import FORWARD, Program, Statement
@@ -221,7 +222,7 @@ def belongs(knob: str, group: Cluster, known: list[Difference]) -> bool:
     return scopes <= homes
 
 
-DECAYS = re.compile(r"regularization\.weight_decay\.")
+DECAYS = late(r"regularization\.weight_decay\.")
 DECAY = frozenset({"wd", "weight_decay", "decay", "muon_wd"})  # what an update calls it
 
 
@@ -234,7 +235,7 @@ def loads_kernel(statement: Statement) -> bool:
     return any(KERNEL.search(name) for name in statement.names)
 
 
-KERNEL = re.compile(r"^(fa\d|get_kernel|kernels|repo|cap)$|flash|fa3|flex_?att|sdpa", re.I)
+KERNEL = late(r"^(fa\d|get_kernel|kernels|repo|cap)$|flash|fa3|flex_?att|sdpa", re.I)
 
 
 def passes_argument(group: Cluster, known: list[Difference]) -> bool:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 from kg.changes_compare import compare
 from kg.changes_message import is_announced, names_only_old
-from kg.changes_undone import COMMENT, Past, code_lines, named, only_restores, says_restored
+from kg.changes_undone import Past, code_lines, named, only_restores, says_restored, uncommented
+from kg.late import late
 from kg.model import Change, ChangeType, OptimizerScope
 
 # Says so as well, if there is such a version: not of a kernel to fall back to.
-BACK: Final = re.compile(r"(?<!fall )(?<!falls )(?<!falling )\bback to\b", re.I)
+BACK: Final = late(r"(?<!fall )(?<!falls )(?<!falling )\bback to\b", re.I)
 
-REVERTS: Final = re.compile(r"^This reverts commit", re.M)  # as git itself writes
+REVERTS: Final = late(r"^This reverts commit", re.M)  # as git itself writes
 
 
 def judge(found: list[Change], message: str, past: Past) -> list[Change]:
@@ -109,9 +112,9 @@ def is_reset(found: list[Change], after: str, message: str, history: Sequence[st
     return known or (len(found) > MANY and TO_START.search(message) is not None)
 
 
-RESETS: Final = re.compile(r"\breset(s|ting)?\b", re.I)
+RESETS: Final = late(r"\breset(s|ting)?\b", re.I)
 # What a reset goes back to where that is older than the versions at hand.
-TO_START: Final = re.compile(
+TO_START: Final = late(
     r"\breset\w*\b.*\b(baseline|original|initial|zero|clean|fresh|start|scratch|upstream|defaults?)\b",
     re.I,
 )
@@ -204,15 +207,21 @@ def dropped_since(before: str, history: Sequence[str]) -> int:
 
 def moves(one: str, other: str) -> int:
     """Count the lines that follow another line in one of two versions: what was only moved."""
-    return len(followers(one) ^ followers(other))
+    return apart(followers(one), followers(other))
 
 
-def followers(source: str) -> set[tuple[str, str]]:
-    """Return each line of code with the one before it."""
-    lines = [line for raw in source.splitlines() if (line := COMMENT.sub("", raw).strip())]
-    return set(pairwise(lines))
+@lru_cache(maxsize=64)
+def followers(source: str) -> frozenset[str]:
+    """Return each line of code with the one before it; a history of 30 versions is kept."""
+    lines = [line for raw in source.splitlines() if (line := uncommented(raw).strip())]
+    return frozenset(map(sys.intern, map("\n".join, pairwise(lines))))
 
 
 def distance(one: str, other: str) -> int:
     """Count the pieces of code that only one of two versions has."""
-    return len(code_lines(one) ^ code_lines(other))
+    return apart(code_lines(one), code_lines(other))
+
+
+def apart(one: frozenset[str], other: frozenset[str]) -> int:
+    """Count what only one of two sets has, without making the set of all that they share."""
+    return 2 * len(one - other) + len(other) - len(one)

@@ -10,6 +10,7 @@ from kg.changes_settings import NUMBER, Difference
 from kg.changes_tidy import is_structural, lines_of, one_sided, only_repeats, path_of
 from kg.idioms_features import ON
 from kg.knobs import component_of, switch_values
+from kg.late import late
 from kg.structure import Cluster, Homes
 
 # A new module brings its own initial values and parameter groups.
@@ -19,7 +20,7 @@ LEADING: Final = frozenset(
 )  # fmt: skip
 # What a module that takes the place of the MLP says by itself.
 MOE: Final = "mlp.moe"
-MIXTURE: Final = re.compile(r"mlp\.|loss\.(?:auxiliary|z_loss)$")
+MIXTURE: Final = late(r"mlp\.|loss\.(?:auxiliary|z_loss)$")
 
 
 def without_followers(found: list[Difference], where: Homes) -> list[Difference]:
@@ -92,12 +93,12 @@ def own_numbers(difference: Difference, where: Homes) -> set[str]:
 # Features that are trained by a term of the loss of their own.
 OWN_LOSS: Final = frozenset({"residual.predictive_coding", "mlp.homeostatic_plasticity"})
 # What is said by a number of its own, where it has but one.
-RATED: Final = re.compile(r"regularization\.|loss\.|optimizer\.|mlp\.moe$|data\.")
-PLUMBING: Final = re.compile(r"params=|\.init\.|(?:zeros|ones|fill|normal|uniform)_?\(|print")
-USUAL: Final = re.compile(r"[0-3]$|[012]\.0?$|0?\.5$|1e-\d+$")
-CONSTANT: Final = re.compile(r"(_?[A-Z][A-Z\d_]*)=(-?\d[\d.]*(?:e-?\d+)?)$")
+RATED: Final = late(r"regularization\.|loss\.|optimizer\.|mlp\.moe$|data\.")
+PLUMBING: Final = late(r"params=|\.init\.|(?:zeros|ones|fill|normal|uniform)_?\(|print")
+USUAL: Final = late(r"[0-3]$|[012]\.0?$|0?\.5$|1e-\d+$")
+CONSTANT: Final = late(r"(_?[A-Z][A-Z\d_]*)=(-?\d[\d.]*(?:e-?\d+)?)$")
 # Of several constants put in at once, the one that says how much; the others say when.
-AMOUNT: Final = re.compile(
+AMOUNT: Final = late(
     r"(?:FRAC|RATE|RATIO|WEIGHT|SCALE|PROB|ALPHA|BETA|SIGMA|STD|DECAY|COEF\w*|LR)$"
 )
 
@@ -115,7 +116,7 @@ def comes_with(
         return False
     if difference.knob == head.knob or (difference.knob == MOE and MIXTURE.match(head.knob)):
         return False
-    if sorts_parameters(own) and " > group " in path_of(difference) and brings_weights(groups):
+    if " > group " in path_of(difference) and sorts_parameters(own) and brings_weights(groups):
         return True
     if head.knob == MOE and MIXTURE.match(difference.knob):
         if one_sided(difference) and one_sided(head):
@@ -157,7 +158,7 @@ def sorts_parameters(groups: list[Cluster]) -> bool:
     return any(DIMENSIONS.search(s.text) for group in groups for s in group.statements())
 
 
-DIMENSIONS: Final = re.compile(r"\.(?:ndim|dim\(\))(?:[=!]=|[<>])")
+DIMENSIONS: Final = late(r"\.(?:ndim|dim\(\))(?:[=!]=|[<>])")
 
 
 def brings_weights(groups: list[Cluster]) -> bool:
@@ -165,7 +166,7 @@ def brings_weights(groups: list[Cluster]) -> bool:
     return any(WEIGHTS.search(s.text) for group in groups for s in group.statements())
 
 
-WEIGHTS: Final = re.compile(r"\b(?:Parameter|Linear|Embedding|Conv\dd)\(")
+WEIGHTS: Final = late(r"\b(?:Parameter|Linear|Embedding|Conv\dd)\(")
 
 
 def kernels(difference: Difference) -> bool:

@@ -8,21 +8,22 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Final
 
+from kg.features import features
 from kg.fold import fold, number_of
-from kg.idioms_features import features
 from kg.knobs import component_of, is_unknown, rules
+from kg.late import late
 from kg.model import Change, ChangeType
 
 # What a message says an edit without a knob is for; a first match wins.
 PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
-    (re.compile(r"\b(bug\s?fix|fix(es|ed)?|bug|hotfix)\b", re.I), "other.bugfix",
+    (late(r"\b(bug\s?fix|fix(es|ed)?|bug|hotfix)\b", re.I), "other.bugfix",
      ChangeType.NO_EFFECT),
-    (re.compile(r"\b(refactor\w*|wrap\w*|clean\w*|renam\w*|reorgani\w*|simplif\w*|guard|import\w*"
+    (late(r"\b(refactor\w*|wrap\w*|clean\w*|renam\w*|reorgani\w*|simplif\w*|guard|import\w*"
                 r"|mov(e|ed|ing)|extract\w*|tidy|format\w*|lint\w*|reindent)\b", re.I),
      "other.refactor", ChangeType.NO_EFFECT),
-    (re.compile(r"\b(docs?|comments?|docstrings?|readme|typo)\b", re.I), "other.docs",
+    (late(r"\b(docs?|comments?|docstrings?|readme|typo)\b", re.I), "other.docs",
      ChangeType.NO_EFFECT),
-    (re.compile(r"\b(gpus?|cuda|mps|rocm|(?-i:Windows)|macos|port(ed|ing)?|support|fallback|environment"
+    (late(r"\b(gpus?|cuda|mps|rocm|(?-i:Windows)|macos|port(ed|ing)?|support|fallback|environment"
                 r"|setup|hardware|vram|oom|compat\w*)\b", re.I),
      "other.environment", ChangeType.NO_EFFECT),
 )  # fmt: skip
@@ -36,7 +37,7 @@ SYNONYMS: Final = {
     "activations": "activation", "dim": "width", "layers": "depth", "normalization": "norm",
     "norms": "norm", "schedules": "schedule", "initialization": "init",
 }  # fmt: skip
-WORD: Final = re.compile(r"[a-z]+\d*|\d+(?:\.\d+)?(?:e-?\d+)?")
+WORD: Final = late(r"[a-z]+\d*|\d+(?:\.\d+)?(?:e-?\d+)?")
 NAMELESS: Final = (".structure", ".stream", ".scheme", ".groups", ".update", "unspecified")
 
 
@@ -86,8 +87,8 @@ def is_place(change: Change) -> bool:
     return change.knob == "attention.window_sizes" and change.old is None and change.new is None
 
 
-FIXES: Final = re.compile(r"\W*(?:\w+(?:\([\w-]+\))?:?\s+)?(?:bug\s?)?fix(?:es)?\b", re.I)
-TIDIES: Final = re.compile(
+FIXES: Final = late(r"\W*(?:\w+(?:\([\w-]+\))?:?\s+)?(?:bug\s?)?fix(?:es)?\b", re.I)
+TIDIES: Final = late(
     r"\W*(?:\w+(?:\([\w-]+\))?:\s*)?(?:refactor|clean|renam|tid(?:y|ied)|reformat|reorgani)", re.I
 )
 
@@ -222,8 +223,8 @@ def number_in(value: str | None) -> float | None:
 
 
 # The number of an experiment says nothing of a value.
-COUNTED: Final = re.compile(r"\b(exp\w*|runs?|iter\w*|try|trial|round)\W*#?\d+|#\d+")
-NUMBERS: Final = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.]*\w)")
+COUNTED: Final = late(r"\b(exp\w*|runs?|iter\w*|try|trial|round)\W*#?\d+|#\d+")
+NUMBERS: Final = late(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.]*\w)")
 
 
 # Words that tell an initial value from whatever else is said of the same weights.

@@ -9,6 +9,7 @@ from dataclasses import replace
 from kg.changes_settings import Difference
 from kg.idioms_init import SHARED
 from kg.knobs import component_of, is_unknown
+from kg.late import late
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.settings import Rank, Setting
 from kg.structure import Cluster, span_lines
@@ -130,20 +131,20 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
 
 # What comes with a knob that is put in, or goes with it: it is that knob in other words.
 PARTS = {
-    "attention.window_pattern": re.compile(r"attention\.(?:short_window|window_sizes)$"),
-    "optimizer.lookahead": re.compile(r"regularization\.weight_ema$"),
-    "precision.compile_mode": re.compile(r"precision\.compile$"),
-    "position.encoding": re.compile(r"position\.rope_base$"),
-    "residual.branch_scale": re.compile(r"residual\.layer_scale$"),  # a number, not learned
-    "residual.rezero": re.compile(r"residual\.(?:layer|branch)_scale$"),
+    "attention.window_pattern": late(r"attention\.(?:short_window|window_sizes)$"),
+    "optimizer.lookahead": late(r"regularization\.weight_ema$"),
+    "precision.compile_mode": late(r"precision\.compile$"),
+    "position.encoding": late(r"position\.rope_base$"),
+    "residual.branch_scale": late(r"residual\.layer_scale$"),  # a number, not learned
+    "residual.rezero": late(r"residual\.(?:layer|branch)_scale$"),
 }
-GATE = re.compile(r"embedding\.value_embeds\.gate_")
-SHAPED = re.compile(r"schedule\.(?:warmup|warmdown)_(?:ratio|steps)$|schedule\.final_lr_frac$")
-IDLE = re.compile(r"schedule\.(?:weight_decay|adam_momentum)$")
-ADAM_BETA = re.compile(r"optimizer\.adam_beta\d$")
+GATE = late(r"embedding\.value_embeds\.gate_")
+SHAPED = late(r"schedule\.(?:warmup|warmdown)_(?:ratio|steps)$|schedule\.final_lr_frac$")
+IDLE = late(r"schedule\.(?:weight_decay|adam_momentum)$")
+ADAM_BETA = late(r"optimizer\.adam_beta\d$")
 
 
-BETA = re.compile(r"optimizer\.(?!muon|adam_|x0_)\w+_beta(\d)$")
+BETA = late(r"optimizer\.(?!muon|adam_|x0_)\w+_beta(\d)$")
 
 
 def one_sided(difference: Difference) -> bool:
@@ -151,16 +152,16 @@ def one_sided(difference: Difference) -> bool:
     return difference.old is None or difference.new is None
 
 
-SCHEDULES = re.compile(r"schedule\.(adam_momentum|muon_momentum|weight_decay)")  # of one kind
+SCHEDULES = late(r"schedule\.(adam_momentum|muon_momentum|weight_decay)")  # of one kind
 
 
-DROPOUTS = re.compile(r"regularization\.dropout\.")  # a rate, and where it is used
+DROPOUTS = late(r"regularization\.dropout\.")  # a rate, and where it is used
 
 
-OUTPUT = re.compile(r"group (lm_head|embedding)|lm_head_std|wte_std")
+OUTPUT = late(r"group (lm_head|embedding)|lm_head_std|wte_std")
 
 
-TABLES = re.compile(r"value_embeds(?!\.(?:placement|sharing))|ve_gate")
+TABLES = late(r"value_embeds(?!\.(?:placement|sharing))|ve_gate")
 
 
 def of_one_width(difference: Difference) -> bool:

@@ -15,7 +15,7 @@ from kg.roles import Role, Roles
 from kg.settings import Setting
 
 if TYPE_CHECKING:
-    from kg.idioms_features import Feature
+    from kg.features import Feature
 
 MADE: Final = re.compile(r"^self\.\w+=(?:torch\.)?nn\.Conv\dd\(")
 CONVOLUTION: Final = re.compile(r"short_conv$")

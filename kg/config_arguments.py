@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from kg.config_names import Names, callee
-from kg.idioms_features import knob_of_name
+from kg.features import knob_of_name
 from kg.knobs import knob_named, unknown_knob
 from kg.program import Program
 from kg.settings import Rank, Setting, Site, is_literal, make_setting

@@ -10,8 +10,8 @@ from typing import Final
 
 from kg.clocked import in_loop, is_timed
 from kg.config_names import Names, assignments, callee, defaults, is_computed
+from kg.features import knob_of_name
 from kg.given import default_given, is_handed
-from kg.idioms_features import knob_of_name
 from kg.knobs import knob_named, unknown_knob
 from kg.nodes import under
 from kg.program import Program, Statement
@@ -112,22 +112,23 @@ def name_settings(
     constant = name.isupper() or (not scope and knob is not None)
     if not once and not constant:
         return  # a counter or an accumulator, not a setting
-    opaque = False
-    if not is_literal(value) and (is_timed(statement, value) or is_gate(knob, scope)):
-        return  # differs from step to step, or is a gate of another kind
-    if not is_literal(value):
+    opaque, literal = False, is_literal(value)
+    if not literal:
+        if knob is None and not name.isupper():
+            return
+        if is_timed(statement, value) or is_gate(knob, scope):
+            return  # differs from step to step, or is a gate of another kind
         if scope and any(isinstance(n, ast.Name) and n.id == name for n in under(value)):
             return  # an argument cut to what is used here
-        known = knob is not None or name.isupper()
         opaque = not is_computed(names, value, scope)
         in_the_open = constant and not scope and knob is not None and not in_loop(statement)
-        if not known or (opaque and not in_the_open):
+        if opaque and not in_the_open:
             return
     elif knob is None and (NEVER_SETTINGS.match(name) or is_switch(value)):
         return
     in_class = scope in program.classes
     rank = Rank.CONSTANT if constant and not scope else Rank.DEFAULT if in_class else Rank.LOCAL
-    if not is_literal(value) and rank is not Rank.CONSTANT:
+    if not literal and rank is not Rank.CONSTANT:
         rank = Rank.DERIVED
     path = name if not scope else f"{scope}.{name}" if in_class else f"{scope} > {name}"
     site = Site(path, scope, statement.span, rank)

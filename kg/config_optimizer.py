@@ -35,14 +35,14 @@ def group_settings(program: Program, names: Names, optimizers: Optimizers) -> It
     yield from written_settings(program, names, optimizers)
     for group in optimizers.groups:
         for key, value in group.entries.items():
+            line = optimizers.overwritten_at(group, key)
+            secondary = not is_known_holder(group.holder)
             for setting in entry_settings(program, names, group, key, value):
-                line = optimizers.overwritten_at(group, key)
-                yield replace(
-                    setting,
-                    effective=line is None,
-                    overridden_at=line,
-                    secondary=not is_known_holder(group.holder),
-                )
+                if line is not None or secondary:
+                    setting = replace(
+                        setting, effective=line is None, overridden_at=line, secondary=secondary
+                    )
+                yield setting
 
 
 # What the loop writes that has a schedule of its own, read from its shape.

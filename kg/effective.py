@@ -37,7 +37,12 @@ def judged_settings(
 
 def window_effect(program: Program) -> bool | None:
     """Tell whether attention windows reach the kernel: None if only one of several branches."""
-    kernels = [(name, call) for _, call in program.calls() if (name := callee(call)) in BACKENDS]
+    kernels = [
+        (name, call)
+        for statement in program.mentioning(BACKENDS.keys())
+        for call in statement.calls
+        if (name := callee(call)) in BACKENDS
+    ]
     ignoring = ignoring_functions(program) if kernels else set()
     given: set[bool] = set()
     for name, call in kernels:

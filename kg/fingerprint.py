@@ -6,6 +6,7 @@ import ast
 import hashlib
 from functools import lru_cache
 
+from kg.nodes import walk
 from kg.parsing import digest, parse
 from kg.program import Unit
 
@@ -39,30 +40,32 @@ def size(source: str) -> tuple[int, int]:
     (4, 8)
     """
     program = parse(source)
-    lines = [line.strip() for line in source.splitlines()] if program is None else program.lines
-    coded = {
+    if program is None:
+        return len(coded(source.splitlines())), 0
+    lines, nodes, start = 0, 1, 0  # the module is a node
+    for unit in program.units:
+        if unit.size is None:
+            unit.size = unit_size(unit, program.lines[start : start + unit.length])
+        lines += unit.size[0]
+        nodes += unit.size[1]
+        start += unit.length
+    return lines, nodes
+
+
+def coded(lines: list[str]) -> set[int]:
+    """Return the numbers of the lines that are not blank and no comments, from 1."""
+    return {
         number
         for number, line in enumerate(lines, 1)
         if (text := line.strip()) and not text.startswith("#")
     }
-    if program is None:
-        return len(coded), 0
-    nodes, start = 1, 0  # the module
-    for unit in program.units:
-        if unit.size is None:
-            unit.size = unit_size(unit)
-        told, texts = unit.size
-        nodes += told
-        coded.difference_update(start + line for line in texts)
-        start += unit.length
-    return len(coded), nodes
 
 
-def unit_size(unit: Unit) -> tuple[int, frozenset[int]]:
-    """Return the AST nodes of a unit, and which of its lines are docstrings and bare texts."""
+def unit_size(unit: Unit, lines: list[str]) -> tuple[int, int]:
+    """Return the lines of code of a unit, without docstrings and bare texts, and its AST nodes."""
     nodes, texts = 0, set[int]()
-    # Contexts and operators are left out: they say nothing that their parents do not.
-    for node in (inner for outer in unit.body for inner in ast.walk(outer)):
+    # Operators are left out, as contexts are by the walk: their parents say it all.
+    for node in (inner for outer in unit.body for inner in walk(outer)):
         if isinstance(node, LIGHT):
             continue
         nodes += 1
@@ -70,7 +73,7 @@ def unit_size(unit: Unit) -> tuple[int, frozenset[int]]:
             nodes -= 2  # the statement and, when its turn comes, the text in it
             first, last = node.lineno, node.end_lineno or node.lineno
             texts.update(range(first - unit.home, last + 1 - unit.home))
-    return nodes, frozenset(texts)
+    return len(coded(lines) - texts), nodes
 
 
-LIGHT = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+LIGHT = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)

@@ -11,6 +11,7 @@ from kg.canonical import canonical
 from kg.config_names import Names, callee
 from kg.fold import fold, number_of
 from kg.idioms_width import expansion_setting
+from kg.nodes import under
 from kg.program import FORWARD, Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
@@ -59,7 +60,7 @@ class Symbols:
 
     def bind(self, target: ast.expr, value: str) -> None:
         """Give a value to the names of a target."""
-        for node in ast.walk(target):
+        for node in under(target):
             if isinstance(node, ast.Name):
                 self.known[node.id] = value
 
@@ -140,7 +141,7 @@ class Symbols:
                 return left  # two projections of one hidden layer
             return f"{left}{sign}{right}"
         active, other = (left, node.right) if left else (right, node.left)
-        if any(isinstance(n, ast.Call) and callee(n) in RANDOM for n in ast.walk(other)):
+        if any(isinstance(n, ast.Call) and callee(n) in RANDOM for n in under(other)):
             return active  # noise or a random mask leaves the function as it is
         if sign != "*":
             return active if sign == "/" else f"{active}{sign}x"
@@ -208,9 +209,8 @@ def fold_number(node: ast.expr) -> float | None:
 
 def activation_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield `mlp.activation` and `mlp.expansion` of each MLP class."""
-    made = {callee(call) for _, call in program.calls()}
     classes = [scope for scope in roles.scopes(Role.MLP) if scope in program.classes]
-    used = [scope for scope in classes if scope.rpartition(".")[2] in made]
+    used = [scope for scope in classes if scope.rpartition(".")[2] in names.called]
     for scope in used or classes:  # a class that nothing makes an object of cannot act
         found = activation_setting(program, names, scope)
         if found is not None:

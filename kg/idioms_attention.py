@@ -45,10 +45,10 @@ def backend_settings(program: Program) -> Iterator[Setting]:
     used: dict[str, Statement] = {}
     allowed: dict[str, Statement] = {}
     for statement in program.statements:
-        named = sorted(kernels & statement.names)
+        named = kernels & statement.names
         if named and not isinstance(statement.node, ast.Import | ast.ImportFrom):
             # called, or handed to what calls it: `partial(flex_attention, ...)`
-            for function in named:
+            for function in sorted(named):
                 used.setdefault(BACKENDS[function], statement)
         if "_sdp(" in statement.text:
             for match in SDP_SWITCH.finditer(statement.text):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache, reduce
-from pathlib import Path
-from typing import Any, TypeAlias
+from dataclasses import replace
+from functools import reduce
+from typing import TypeAlias
 
 from kg.canonical import canonical
 from kg.claimed import owners, retold, unclaimed
 from kg.config_names import Names, callee
+from kg.features import Feature, hinted_statements, matched
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
-from kg.nodes import SEEN
+from kg.nodes import under
 from kg.overwrites import node_names
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
@@ -24,131 +24,19 @@ ON = "True"
 Place: TypeAlias = tuple[Statement, str, str]  # the value it gives, the text that is compared
 
 
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One rule of features.toml."""
-
-    knob: str
-    text: re.Pattern[str] | None
-    name: re.Pattern[str] | None
-    excluded: re.Pattern[str] | None
-    value: re.Pattern[str] | None
-    argument: re.Pattern[str] | None
-    aside: re.Pattern[str] | None
-    roles: frozenset[Role]
-    whole: bool
-
-
-@cache
-def features() -> tuple[Feature, ...]:
-    """Read features.toml once."""
-    import tomllib
-
-    text = Path(__file__).with_name("features.toml").read_text(encoding="utf-8")
-    return tuple(feature(entry) for entry in tomllib.loads(text)["feature"])
-
-
-@cache
-def feature_knobs() -> frozenset[str]:
-    """Return the knobs of the features that are known by all their code."""
-    return frozenset(rule.knob for rule in features() if rule.whole)
-
-
-# Names that say nothing about which feature a statement belongs to.
-COMMON_NAMES = frozenset(
-    {"self", "x", "y", "loss", "p", "logits", "model", "torch", "F", "nn", "step", "progress",
-     "optimizer", "group", "parameters", "config", "training", "mean", "size", "grad", "targets",
-     "q", "k", "v", "B", "T", "C", "weight", "norm", "idx", "i", "n", "block", "append", "sum",
-     "dim", "view", "float", "range", "len", "detach", "data"}
-)  # fmt: skip
-
-
-def feature(entry: dict[str, Any]) -> Feature:
-    """Compile one rule."""
-
-    def pattern(key: str) -> re.Pattern[str] | None:
-        return re.compile(entry[key], re.I) if key in entry else None
-
-    return Feature(
-        knob=entry["knob"],
-        text=pattern("text"),
-        name=pattern("name"),
-        excluded=pattern("not"),
-        value=pattern("value"),
-        argument=pattern("argument"),
-        aside=pattern("aside"),
-        roles=frozenset(Role(role) for role in entry.get("roles", ())),
-        whole=entry.get("whole", False),
-    )
-
-
-@lru_cache(maxsize=1 << 14)
-def named(name: str) -> tuple[int, ...]:
-    """Return the rules that an identifier matches; a history repeats the same few hundred."""
-    return tuple(
-        number
-        for number, rule in enumerate(features())
-        if rule.name
-        and (match := rule.name.search(name))
-        and not (rule.excluded and rule.excluded.search(match.group(0)))
-    )
-
-
-@lru_cache(maxsize=1 << 14)
-def knob_of_name(name: str) -> str | None:
-    """Return the knob of a constant that is named after a feature: `HOMEO_RATE`, `MTP_WEIGHT`."""
-    for number in named(name):
-        rule = features()[number]
-        if not rule.roles or Role.SCRIPT in rule.roles:
-            return rule.knob
-    return None
-
-
-@cache
-def readable(role: Role) -> tuple[tuple[int, Feature, re.Pattern[str]], ...]:
-    """Return the rules about the text of a role's statements: half of all, in a file's mean."""
-    rules = enumerate(features())
-    return tuple((n, r, r.text) for n, r in rules if r.text and (not r.roles or role in r.roles))
-
-
-@lru_cache(maxsize=1 << 14)
-def written(text: str, role: Role) -> tuple[tuple[int, str], ...]:
-    """Return the rules that a statement's text matches in its role, each with its value."""
-    found = []
-    for number, rule, pattern in readable(role):
-        match = pattern.search(text)
-        if match and not (rule.excluded and rule.excluded.search(match.group(0))):
-            found.append((number, value_of(rule, match, text)))
-    return tuple(found)
-
-
-def matching(statement: Statement, role: Role) -> tuple[tuple[Feature, str], ...]:
-    """Return the rules that a statement matches in its role, each with its value."""
-    return matched(statement.text, statement.names, role)
-
-
-@lru_cache(maxsize=SEEN)
-def matched(text: str, names: frozenset[str], role: Role) -> tuple[tuple[Feature, str], ...]:
-    """Return the rules that a text with some names in it matches in a role."""
-    rules = features()
-    values = dict(written(text, role))
-    for number in (number for name in sorted(names) for number in named(name)):
-        if not rules[number].roles or role in rules[number].roles:
-            values.setdefault(number, value_of(rules[number], None, text))
-    return tuple((rules[number], value) for number, value in sorted(values.items()))
-
-
 def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield one setting for each feature the program has."""
     found: dict[tuple[str, bool], list[Place]] = {}  # by knob, those set aside apart
     whole: set[str] = set()
     ranked: set[str] = set()
     own = owners(program.statements, roles)
-    for statement in program.statements:
+    for statement, rules in hinted_statements(program):
         role = roles.of(statement.scope)
         if role in (Role.CONFIG, Role.NORM) or isinstance(statement.node, NO_CODE):
             continue
-        for rule, value in unclaimed(matching(statement, role), statement, own):
+        for rule, value in unclaimed(
+            matched(statement.text, statement.names, role, rules), statement, own
+        ):
             value = rate_given(statement, rule.argument) if rule.argument else value
             aside = bool(rule.aside and rule.aside.search(statement.text))
             place = (statement, value, own_text(statement, rule))
@@ -233,18 +121,6 @@ def by_function(
 NO_CODE = (ast.Import, ast.ImportFrom, ast.Assert, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def value_of(rule: Feature, match: re.Match[str] | None, text: str) -> str:
-    """Return the value a match gives, "" if it only tells that the feature is there."""
-    if rule.value is not None:
-        match = rule.value.search(text)
-    return first_group(match) if match else ""
-
-
-def first_group(match: re.Match[str]) -> str:
-    """Return the first named group that took part in a match."""
-    return next((v for k, v in match.groupdict().items() if k != "name" and v), "")
-
-
 def feature_setting(names: Names, knob: str, places: list[Place], whole: bool) -> Setting:
     """Build the setting of a feature from the statements that make it."""
     statement, value = next(((s, v) for s, v, _ in places if v), (places[0][0], ""))
@@ -291,7 +167,7 @@ def shown_definition(node: ast.expr, scope: str) -> str:
     """Return what a name stands for: the file of a path, else the expression of a local."""
     if isinstance(node, ast.IfExp) and "training" in canonical(node.test):
         return ast.unparse(node.body)  # what it is as long as the model is trained
-    texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    texts = [part.value for part in under(node) if isinstance(part, ast.Constant)]
     files = [text for text in texts if isinstance(text, str) and FILE.search(text)]
     return files[-1] if files else ast.unparse(node) if scope else ""
 

@@ -11,6 +11,7 @@ from typing import Final
 from kg.canonical import canonical
 from kg.config_names import Names, callee
 from kg.fold import number_of
+from kg.nodes import under
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import (
@@ -168,7 +169,7 @@ def own_scale(names: Names, value: ast.expr, scope: str) -> ast.expr:
     bound = names.definition(value, scope) if isinstance(value, ast.Name) else None
     if bound is None or bound[1] != scope:
         return value
-    inner = [n for n in ast.walk(bound[0]) if isinstance(n, ast.Name)]
+    inner = [n for n in under(bound[0]) if isinstance(n, ast.Name)]
     return bound[0] if any(n.id in SCALE_NAMES for n in inner) else value
 
 
@@ -225,7 +226,7 @@ def scale_settings(
 
 def mentions(node: ast.expr, wanted: frozenset[str]) -> bool:
     """Tell whether an expression mentions one of some names."""
-    return any(isinstance(n, ast.Name) and n.id in wanted for n in ast.walk(node))
+    return any(isinstance(n, ast.Name) and n.id in wanted for n in under(node))
 
 
 def scale_knob(name: str) -> str:

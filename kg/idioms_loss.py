@@ -10,14 +10,16 @@ from typing import Final
 
 from kg.canonical import canonical
 from kg.config_names import Names, assignments
+from kg.late import late
+from kg.nodes import under
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_plain_number, make_setting, make_value
 from kg.stream import terms
 
-LOSS: Final = re.compile(r"^(?:\w+_)?loss$")
+LOSS: Final = late(r"^(?:\w+_)?loss$")
 # Terms that have a knob of their own, and parts of the loss that are not added to it.
-OWN_KNOB: Final = re.compile(r"z_?loss|logsumexp|log_z|smooth|focal|\.item\(|detach", re.I)
+OWN_KNOB: Final = late(r"z_?loss|logsumexp|log_z|smooth|focal|\.item\(|detach", re.I)
 
 
 def loss_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
@@ -52,7 +54,7 @@ def term_settings(
     """Yield the weight of one term; that of `loss + aux` stands where `aux` is made."""
     if is_plain_number(term):
         return
-    mentioned = {n.id for n in ast.walk(term) if isinstance(n, ast.Name)} - {"loss"}
+    mentioned = {n.id for n in under(term) if isinstance(n, ast.Name)} - {"loss"}
     made = [
         (canonical(target), value, other)
         for other in body
@@ -81,7 +83,7 @@ def term_settings(
     )
 
 
-OWN_TERM: Final = re.compile(r"logsumexp|log_z", re.I)
+OWN_TERM: Final = late(r"logsumexp|log_z", re.I)
 
 
 def weight_of(value: ast.expr) -> ast.expr | None:
@@ -102,4 +104,4 @@ def weight_of(value: ast.expr) -> ast.expr | None:
     )
 
 
-WEIGHT: Final = re.compile(r"^(?:[A-Z][A-Z\d_]+|.*(?:weight|coeff?|lambda|alpha|beta|scale))$")
+WEIGHT: Final = late(r"^(?:[A-Z][A-Z\d_]+|.*(?:weight|coeff?|lambda|alpha|beta|scale))$")

@@ -12,6 +12,7 @@ from kg.branching import excludes
 from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
 from kg.fold import number_of
+from kg.nodes import under
 from kg.program import Program, Statement, is_forward
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, make_setting, make_value
@@ -37,7 +38,7 @@ def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterat
             yield make_value("embedding.value_embeds.placement", text, site, token=token)
     for statement in program.statements:
         for target, value in assignments(statement.node):
-            if not is_shared_table(target, value):
+            if isinstance(target, ast.Attribute) and not is_shared_table(target, value):
                 yield from table_layers(program, statement, target, value)
             if is_shared_table(target, value):
                 path = f"{statement.scope} > value_embeds"
@@ -65,14 +66,11 @@ def is_false(node: ast.expr) -> bool:
 
 
 def table_layers(
-    program: Program, statement: Statement, target: ast.expr, value: ast.expr
+    program: Program, statement: Statement, target: ast.Attribute, value: ast.expr
 ) -> Iterator[Setting]:
     """Yield which layers get a table of value embeddings, by the comprehension that makes them."""
     made = value.args[0] if isinstance(value, ast.Call) and value.args else value
-    named = isinstance(target, ast.Attribute) and re.match(
-        r"value_(?:emb\w*|tables?)$", target.attr
-    )
-    if not named or not isinstance(made, ast.DictComp | ast.ListComp):
+    if not TABLES.match(target.attr) or not isinstance(made, ast.DictComp | ast.ListComp):
         return
     source = made.generators[0]
     test = source.ifs[0] if source.ifs else source.iter
@@ -84,12 +82,12 @@ def table_layers(
 
 def shares_tables(names: Names, value: ast.expr, scope: str) -> bool:
     """Tell whether several layers look into one table: `value_embeds[str(i // 2)]`."""
-    for node in ast.walk(value):
+    for node in under(value):
         if not isinstance(node, ast.Subscript) or not TABLES.search(canonical(node.value)):
             continue
         bound = names.definition(node.slice, scope)
         key = bound[0] if bound is not None else node.slice
-        if any(isinstance(n, ast.FloorDiv | ast.Mod) for n in ast.walk(key)):
+        if any(isinstance(n, ast.FloorDiv | ast.Mod) for n in under(key)):
             return True
     return False
 
@@ -240,15 +238,13 @@ def every_n(
 
 def softcap_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
     """Yield the cap of `cap * tanh(x / cap)`: on the logits, or on attention scores."""
-    for statement in program.statements:
-        if "tanh" not in statement.names:
-            continue
+    for statement in program.mentioning({"tanh"}):
         role = roles.of(statement.scope)
         if role not in (Role.MODEL, Role.ATTENTION):
             continue
         if role is Role.MODEL and any(isinstance(p, ast.For) for p in statement.parents):
             continue  # of what goes from layer to layer, not of the logits
-        for node in ast.walk(statement.node):
+        for node in under(statement.node):
             cap = cap_of(node)
             if cap is not None:
                 knob = "head.softcap" if role is Role.MODEL else "attention.softcap"

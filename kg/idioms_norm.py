@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from kg.canonical import canonical
 from kg.config_names import assignments, callee
 from kg.idioms_attention import ROTATES
+from kg.nodes import under
 from kg.program import Program, Span, Statement, is_forward
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
@@ -181,7 +182,7 @@ def block_sites(statements: list[Statement], found: Found) -> None:
     """Note for each branch of a block whether its input, its output or the sum is normalised."""
     for update in stream_updates(statements):
         lines = (update.statement, *update.used)
-        for node in ast.walk(update.whole):
+        for node in under(update.whole):
             part = branch_part(node)
             found.branches |= {part} - {""}
             if part and isinstance(node, ast.Call) and any(map(has_norm, node.args)):
@@ -198,7 +199,7 @@ def within_branch(inner: ast.expr, name: str) -> bool:
     """Tell whether a branch sits in the input of another branch, not in the sum normalised."""
     return any(
         name in branches_in(argument)
-        for node in ast.walk(inner)
+        for node in under(inner)
         if isinstance(node, ast.Call) and branch_part(node) not in ("", name)
         for argument in node.args
     )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from kg.config_names import Names, assignments, callee
 from kg.idioms_attention import BACKENDS
 from kg.idioms_residual import definitions, is_format, learned_from
+from kg.nodes import under
 from kg.program import Program, Span, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, make_value
@@ -57,8 +58,8 @@ def gate_made(
 
 def plain_names(node: ast.AST) -> set[str]:
     """Return the names of an expression, without those asked only for their format."""
-    formats = {id(n.value) for n in ast.walk(node) if is_format(n)}
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in formats}
+    formats = {id(n.value) for n in under(node) if is_format(n)}
+    return {n.id for n in under(node) if isinstance(n, ast.Name) and id(n) not in formats}
 
 
 def factors_of(value: ast.expr, outputs: set[str]) -> Iterator[ast.expr]:

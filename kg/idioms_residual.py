@@ -13,6 +13,7 @@ from kg.canonical import canonical
 from kg.config_names import Names, assignments, callee
 from kg.idioms_activation import RANDOM
 from kg.idioms_attention import BACKENDS
+from kg.nodes import under
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_plain_number, make_setting, make_value
@@ -93,7 +94,7 @@ def scale_settings(
 
 def is_local(factor: ast.expr) -> bool:
     """Tell whether a factor is a local, or an item of one: a mask, what a caller hands on."""
-    if any(isinstance(n, ast.Call) and callee(n) in RANDOM for n in ast.walk(factor)):
+    if any(isinstance(n, ast.Call) and callee(n) in RANDOM for n in under(factor)):
         return True
     root = factor.value if isinstance(factor, ast.Subscript) else factor
     return isinstance(root, ast.Name) and not root.id.isupper()
@@ -101,7 +102,7 @@ def is_local(factor: ast.expr) -> bool:
 
 def learned_from(names: Names, node: ast.expr) -> str | None:
     """Return the start of a learned factor (`0`, `1`, another), None if it is not learned."""
-    for inner in ast.walk(node):
+    for inner in under(node):
         if not isinstance(inner, ast.Attribute):
             continue
         for value, _ in names.attributes.get(inner.attr, []):
@@ -119,7 +120,7 @@ def learned_from(names: Names, node: ast.expr) -> str | None:
 
 def definitions(program: Program, node: ast.expr) -> tuple[tuple[int, int], ...]:
     """Return the spans of the statements that set the attributes of an expression."""
-    wanted = {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
+    wanted = {inner.attr for inner in under(node) if isinstance(inner, ast.Attribute)}
     return tuple(
         statement.span
         for statement in program.statements
@@ -153,10 +154,8 @@ def scale_factor(value: ast.expr) -> ast.expr | None:
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult | ast.Div):
         return None
     for factor, other in ((value.right, value.left), (value.left, value.right)):
-        formats = {id(n.value) for n in ast.walk(factor) if is_format(n)}
-        mentions = {
-            n.id for n in ast.walk(factor) if isinstance(n, ast.Name) and id(n) not in formats
-        }
+        formats = {id(n.value) for n in under(factor) if is_format(n)}
+        mentions = {n.id for n in under(factor) if isinstance(n, ast.Name) and id(n) not in formats}
         carries = isinstance(other, ast.Name) and bool(QUERY_KEY.match(other.id))
         carries = carries or isinstance(other, ast.Call)
         plain = is_plain_number(factor) or not (mentions & {"cos", "sin", "mask"})
@@ -186,7 +185,7 @@ def mixing_settings(program: Program, scope: str) -> Iterator[Setting]:
 
 def side_names(term: ast.expr) -> set[str]:
     """Return which of queries and keys a term is of: `0.5 * k_raw` is of the keys."""
-    found = (QUERY_OR_KEY.match(n.id) for n in ast.walk(term) if isinstance(n, ast.Name))
+    found = (QUERY_OR_KEY.match(n.id) for n in under(term) if isinstance(n, ast.Name))
     return {match.group(1) for match in found if match}
 
 
@@ -204,7 +203,7 @@ def input_skip(program: Program, scope: str) -> Iterator[Setting]:
             parts = [node.target, *parts]
         for part in parts if len(parts) > 1 else ():
             number, rest = coefficient(part)
-            others = [n.id for p in parts if p is not part for n in ast.walk(p) if is_y(n)]
+            others = [n.id for p in parts if p is not part for n in under(p) if is_y(n)]
             if rest == (taken[0].arg,) and others:
                 site = Site(f"{scope} > input added", scope, statement.span, Rank.IDIOM)
                 shown = (program.source(number) or "1") if number is not None else "1"
@@ -221,11 +220,11 @@ def differential_settings(program: Program, scope: str) -> Iterator[Setting]:
     maps: set[str] = set()
     for statement in program.by_scope.get(scope, []):
         for target, value in assignments(statement.node):
-            if any(map(attends, ast.walk(value))) and isinstance(target, ast.Name):
+            if any(map(attends, under(value))) and isinstance(target, ast.Name):
                 maps.add(target.id)
             taken = [
                 (maps_in(node.left, maps), maps_in(node.right, maps))
-                for node in (ast.walk(value) if maps else ())
+                for node in (under(value) if maps else ())
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
             ]
             # `y - (y * v).sum() * v` takes from one map a part of itself
@@ -241,6 +240,6 @@ def attends(node: ast.AST) -> bool:
 
 def maps_in(side: ast.expr, maps: set[str]) -> set[str]:
     """Return the attention outputs in one side of a difference, those computed there too."""
-    walked = list(ast.walk(side))
+    walked = under(side)
     found = {n.id for n in walked if isinstance(n, ast.Name)} & maps
     return found | {canonical(n) for n in walked if attends(n)}

@@ -12,6 +12,7 @@ from kg.anonymous import body_text
 from kg.canonical import canonical
 from kg.clocked import in_loop
 from kg.config_names import Names, assignments, callee
+from kg.nodes import under
 from kg.optimizers import Optimizers
 from kg.overwrites import Overwrite
 from kg.program import Program, Statement
@@ -71,7 +72,7 @@ def shape_name(text: str) -> str:
 def floor_of(program: Program, scope: str) -> ast.expr | None:
     """Return what a cooldown ends at: the FLOOR of `left * 1.0 + (1 - left) * FLOOR`."""
     for statement in program.by_scope.get(scope, []):
-        for node in ast.walk(statement.node):
+        for node in under(statement.node):
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
                 for side in (node.left, node.right):
                     pair = factors(side)
@@ -186,7 +187,7 @@ def momentum_settings(program: Program, names: Names, roles: Roles) -> Iterator[
             continue
         ends: dict[str, ast.expr] = {}
         for statement in statements:
-            for node in ast.walk(statement.node):
+            for node in under(statement.node):
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
                     ends.update(ramp(node))
                 elif is_step_share(node) and isinstance(node, ast.BinOp):

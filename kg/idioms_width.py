@@ -10,6 +10,7 @@ from typing import Final
 from kg.canonical import canonical
 from kg.config_names import Names, callee
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, number_of
+from kg.nodes import under
 from kg.program import Program, Statement
 from kg.settings import LAYER_NAMES, Rank, Setting, Site, coefficient, make_value
 
@@ -45,7 +46,7 @@ def layer_term(names: Names, hidden: ast.expr, scope: str) -> ast.expr | None:
     """Return what differs from layer to layer in a width: `5 if layer_idx > 3 else 3`."""
     if not names.roots(hidden, scope) & LAYER_NAMES:
         return None
-    for node in ast.walk(hidden):
+    for node in under(hidden):
         bound = names.definition(node, scope) if isinstance(node, ast.Name) else None
         if bound is not None and names.roots(bound[0], bound[1]) & LAYER_NAMES:
             return bound[0]
@@ -64,7 +65,7 @@ def expand_local(
             if key is None or canonical(node.value) != "self":
                 break
             node = key[0]
-            used += [s for s in program.by_scope.get(scope, []) if node in ast.walk(s.node)]
+            used += [s for s in program.by_scope.get(scope, []) if node in under(s.node)]
         elif isinstance(node, ast.Name) and names.locals.get((scope, node.id)):
             first, *later = names.locals[scope, node.id]
             rounds = all(node.id in s.names and "//" in s.text for s in later)

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from multiprocessing import get_context
 
 from pyoxigraph import Quad, Store
@@ -94,27 +94,26 @@ def known_digest(store: Store, name: str) -> str | None:
 
 
 def unknown(store: Store, records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
-    """Return the records that the graph does not hold in just this form.
+    """Return the records that the graph does not hold in just this form, by campaign.
 
     Of several records of one name the last one counts.
     """
     last = {record.name: record for record in records}
-    return [r for r in last.values() if known_digest(store, r.name) != digest(r)]
+    fresh = [r for r in last.values() if known_digest(store, r.name) != digest(r)]
+    return sorted(fresh, key=lambda record: record.campaign)
 
 
 def add_facts(store: Store, found: Iterable[Facts], boards: dict[str, Board] | None = None) -> None:
-    """Write experiments into the graph, one transaction a campaign.
+    """Write experiments into the graph, one transaction for those of a campaign in a row.
 
-    ``boards`` are those of campaigns as the store has them; they are brought up to date, and
-    are worth nothing any more if this raises.
+    They are written as they come, so that a pool goes on reading meanwhile. ``boards`` are
+    those of campaigns as the store has them; they are brought up to date, and are worth
+    nothing any more if this raises.
     """
     boards = {} if boards is None else boards
-    campaigns: dict[str, list[Facts]] = {}
-    for facts in found:
-        campaigns.setdefault(facts.record.campaign, []).append(facts)
     apply(store, *renewal(store))
-    for tag in sorted(campaigns):
-        boards[tag] = add_to_campaign(store, boards.get(tag), tag, campaigns[tag])
+    for tag, some in groupby(found, key=lambda facts: facts.record.campaign):
+        boards[tag] = add_to_campaign(store, boards.get(tag), tag, list(some))
 
 
 def sound_quads(facts: Facts) -> list[Quad]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,13 @@ def component_of(knob: str) -> str:
 @lru_cache(maxsize=4096)
 def scope_rule(knob: str) -> str:
     """Return how the optimizer scope of a knob is found: a scope, `all`, `decay` or `groups`."""
-    return next((how for pattern, how in rules().scopes if fnmatchcase(knob, pattern)), "none")
+    return next((how for pattern, how in rules().scopes if is_among(knob, pattern)), "none")
+
+
+def is_among(knob: str, pattern: str) -> bool:
+    """Tell whether a knob is the one that is named, or starts as it does up to a `*`."""
+    start, star, _ = pattern.partition("*")
+    return knob.startswith(start) if star else knob == pattern
 
 
 def switch_values(knob: str) -> tuple[str, str] | None:

@@ -22,15 +22,17 @@ def logged_names(program: Program) -> frozenset[str]:
     `dt` is not one of them where the time budget counts it; a smoothed loss is.
     """
     logged = {name for s in program.by_scope.get("", []) for name in targets(s)}
+    readers = [
+        (targets(statement) if not statement.scope else set(), statement.names)
+        for statement in program.statements
+        if not (is_report(statement) or guards(statement))
+    ]
     changed = True
     while changed and logged:
         changed = False
-        for statement in program.statements:
-            own = targets(statement) if not statement.scope else set()
-            if is_report(statement) or guards(statement) or (own and own <= logged):
-                continue
-            read = logged & statement.names
-            if read:
+        for own, names in readers:
+            read = logged & names
+            if read and not (own and own <= logged):
                 logged -= read
                 changed = True
     return frozenset(logged)

@@ -5,7 +5,7 @@ Asking must start fast: what only adds experiments is imported where one is adde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -239,14 +239,12 @@ class WriterBoards:
         self.boards = dict(list(boards.items())[-WRITER_BOARDS:])
 
 
-def counted(found: Iterable[Facts], progress: Progress | None) -> list[Facts]:
-    """Collect facts, reporting how many there are so far."""
-    facts = []
+def counted(found: Iterable[Facts], progress: Progress | None) -> Iterator[Facts]:
+    """Hand facts on, reporting how many there were so far."""
     for count, one in enumerate(found, start=1):
-        facts.append(one)
         if progress is not None:
             progress(count)
-    return facts
+        yield one
 
 
 def open_memory(directory: Path) -> Memory:

@@ -75,7 +75,7 @@ class Optimizers:
 
 def read_optimizers(program: Program, names: Names) -> Optimizers:
     """Find every parameter group, its kind, and what later overwrites it."""
-    constructors = list(islice(optimizer_calls(program), MAX_GROUPS))
+    constructors = list(islice(optimizer_calls(program, names), MAX_GROUPS))
     rules = dispatch(program)
     groups: list[Group] = []
     default = constructors[0][2] if constructors else ""
@@ -141,17 +141,19 @@ def reaches_dicts(params: ast.expr, group: Group, statement: Statement) -> bool:
     return params.id in bound or (grown is not None and grown.group(1) == params.id)
 
 
-def optimizer_calls(program: Program) -> Iterator[tuple[Statement, ast.Call, str]]:
+def optimizer_calls(program: Program, names: Names) -> Iterator[tuple[Statement, ast.Call, str]]:
     """Yield the constructor calls of optimizers with their kind."""
     own = {
         name.rpartition(".")[2]
         for name, node in program.classes.items()
         if any("optimizer" in canonical(base).lower() for base in node.bases)
     }
-    for statement, call in program.calls():
-        name = callee(call)
-        if name[:1].isupper() and (name in own or OPTIMIZER_NAME.search(name)):
-            yield statement, call, kind_named(name)
+    classes = (name for name in names.called if name[:1].isupper())
+    wanted = {name for name in classes if name in own or OPTIMIZER_NAME.search(name)}
+    for statement in program.mentioning(wanted):
+        for call in statement.calls:
+            if callee(call) in wanted:
+                yield statement, call, kind_named(callee(call))
 
 
 def consumer(

@@ -87,7 +87,7 @@ def compared_kinds(test: ast.expr) -> list[str]:
             index = node.left.slice
             if isinstance(index, ast.Constant) and index.value in KIND_KEYS:
                 for right in node.comparators:
-                    found += [c.value for c in ast.walk(right) if isinstance(c, ast.Constant)]
+                    found += [c.value for c in under(right) if isinstance(c, ast.Constant)]
     return [kind for kind in found if isinstance(kind, str)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -33,7 +33,7 @@ class Statement:
     names: frozenset[str]
     calls: tuple[ast.Call, ...]
     decorators: tuple[str, ...] = ()
-    key: tuple[str, str] = ("", "")  # what identifies it: scope and text, decorators included
+    key: str = ""  # what identifies it: scope and text, decorators included
 
     def moved(self, shift: int) -> Statement:
         """Return the statement as it stands some lines further down."""
@@ -58,7 +58,8 @@ class Unit:
     classes: list[tuple[str, ast.ClassDef]] = field(default_factory=list)
     layout: list[str] = field(default_factory=list)  # depth and text of each statement
     names: frozenset[str] = frozenset()  # that its statements mention
-    size: tuple[int, frozenset[int]] | None = None  # kg.fingerprint's count, once it is asked for
+    size: tuple[int, int] | None = None  # kg.fingerprint's counts, once they are asked for
+    hinted: tuple[int, ...] | None = None  # the rules of kg.features that may match, likewise
     placed: tuple[int, list[Statement]] = (0, [])  # where it was asked for last
 
     def __post_init__(self) -> None:
@@ -108,6 +109,14 @@ class Program:
         for statement in self.statements:
             self.by_scope.setdefault(statement.scope, []).append(statement)
 
+    def by_unit(self) -> Iterator[tuple[Unit, list[Statement]]]:
+        """Yield the units with their statements as they stand in this file."""
+        start = 0
+        for unit in self.units:
+            end = start + len(unit.statements)
+            yield unit, self.statements[start:end]
+            start = end
+
     def span(self, node: ast.expr | ast.stmt) -> Span:
         """Return the first and the last line of a node in this file, 1-based."""
         shift = self.shifts[bisect_left(self.shifts, (node.lineno,)) - 1][1]
@@ -128,6 +137,12 @@ class Program:
         parts = [cut(self.lines[first - 1], start, None), *self.lines[first : last - 1]]
         parts.append(cut(self.lines[last - 1], 0, end))
         return " ".join(" ".join(part.split("#")[0] for part in parts).split())
+
+    def mentioning(self, names: Set[str]) -> Iterator[Statement]:
+        """Yield the statements that mention one of some names; most units are passed over."""
+        for unit, statements in self.by_unit():
+            if not names.isdisjoint(unit.names):
+                yield from (one for one in statements if not names.isdisjoint(one.names))
 
     def calls(self) -> Iterator[tuple[Statement, ast.Call]]:
         """Yield every call with the statement it stands in."""
@@ -219,7 +234,7 @@ def add_statement(
     unit.statements.append(
         Statement(
             node, scope, text, (node.lineno, last), parents, frozenset(canon.names),
-            tuple(canon.calls), decorators, (scope, whole),
+            tuple(canon.calls), decorators, f"{scope}:{whole}",
         )
     )  # fmt: skip
 

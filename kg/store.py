@@ -160,12 +160,16 @@ def snapshot(directory: Path) -> Path | None:
 def edition(directory: Path) -> Edition | None:
     """Return what tells the latest snapshot from any other, None for an empty memory.
 
-    A memory that was deleted and made again has the same numbers, and another stamp.
+    A memory that was deleted and made again, or put back from a copy and written to, has the
+    same numbers. The time at which its snapshot was made is another one, and a copy's is kept.
     """
-    latest, stamp = snapshot(directory), directory / "format"
+    latest = snapshot(directory)
     if latest is None:
         return None
-    return latest, stamp.stat().st_mtime_ns if stamp.exists() else 0
+    try:
+        return latest, latest.stat().st_mtime_ns
+    except OSError:  # swept away just now, or never copied: what `reading` finds is told there
+        return latest, 0
 
 
 def reading(directory: Path) -> Store:

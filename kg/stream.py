@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.config_names import callee
+from kg.nodes import under
 from kg.program import Statement
 
 NORM_CALL: Final = re.compile(
@@ -27,7 +28,7 @@ def is_norm(node: ast.AST) -> bool:
 
 def has_norm(node: ast.AST) -> bool:
     """Tell whether an expression normalises anything."""
-    return any(is_norm(inner) for inner in ast.walk(node))
+    return any(is_norm(inner) for inner in under(node))
 
 
 def branch_part(node: ast.AST) -> str:
@@ -42,7 +43,7 @@ def branch_part(node: ast.AST) -> str:
 
 def branches_in(node: ast.AST) -> set[str]:
     """Return the branches an expression calls, `attn` and `mlp`."""
-    return {branch_part(inner) for inner in ast.walk(node)} - {""}
+    return {branch_part(inner) for inner in under(node)} - {""}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +68,7 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
         value = node.value if isinstance(node, ast.Assign | ast.AugAssign | ast.Return) else None
         if value is None:
             continue
-        names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name) and n.id in local}
+        names = {n.id for n in under(value) if isinstance(n, ast.Name) and n.id in local}
         whole = inline(value, {name: local[name][0] for name in names})
         if branches_in(whole):
             used = tuple(used for name in sorted(names) for used in local[name][1])

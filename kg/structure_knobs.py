@@ -11,9 +11,10 @@ from typing import Final
 from kg.changes_settings import STANDING
 from kg.config_names import assignments, callee
 from kg.config_optimizer import Scopes, scope_of
+from kg.features import matching
 from kg.given import default_given
-from kg.idioms_features import matching
 from kg.knobs import component_of, unknown_knob
+from kg.late import late
 from kg.logged import only_logs
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
@@ -30,17 +31,17 @@ from kg.structure_same import only_casts, weighs
 
 UNSPECIFIED: Final = "other.unspecified"
 PORT: Final = "other.environment"
-ENVIRONMENT: Final = re.compile(
+ENVIRONMENT: Final = late(
     r"^(environ|cuda|mps|is_available|get_device\w*|device\w*|get_kernel|kernels?|backend|dist|DDP"
     r"|rank|local_rank|world_size|nccl|\w*PEAK_FLOPS|\w*TFLOPS|peak_flops|empty_cache|no_sync"
     r"|max_memory_allocated|current_allocated_memory|nullcontext|contextlib|gpu\w*|vram\w*|num_workers"
     r"|pin_memory|non_blocking|set_device|cap|repo|fa3|hip|rocm|xla|npu|GPU\w*|VRAM\w*|synchronize"
     r"|mfu|\w*FLOPS\w*|sm_count|compute_capability|USE_\w+|LOCAL_RANK|torch_dtype|compute_dtype|amp_dtype|has_\w*gpu|dynamo|inductor)$"
 )
-HARDWARE: Final = re.compile(r"'[^']*(rtx|gtx|h100|a100|b200|cuda|mps|xpu|rocm|nvidia)[^']*'", re.I)
+HARDWARE: Final = late(r"'[^']*(rtx|gtx|h100|a100|b200|cuda|mps|xpu|rocm|nvidia)[^']*'", re.I)
 # What a statement is about by the names in it, where its place alone does not say; in order.
 BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tuple(
-    (re.compile(pattern), frozenset(roles), knob)
+    (late(pattern), frozenset(roles), knob)
     for pattern, roles, knob in (
         (r"^(cross_entropy|_?loss\w*|\w+_loss|targets)$", (Role.MODEL,), "loss.function"),
         (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
@@ -189,8 +190,8 @@ def is_elementwise(statement: Statement, roles: Roles) -> bool:
     return bool(body) and not any("Linear" in s.names or "experts" in s.names for s in body)
 
 
-NORM_MADE: Final = re.compile(r"(?:RMS|Layer|Group)_?Norm$")
-RATE_SCALED: Final = re.compile(r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] ")
+NORM_MADE: Final = late(r"(?:RMS|Layer|Group)_?Norm$")
+RATE_SCALED: Final = late(r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] ")
 
 
 def numbers_layers(statement: Statement) -> bool:
@@ -209,7 +210,7 @@ def asks_presence(statement: Statement) -> bool:
     return isinstance(statement.node, ast.If) and PRESENCE.match(statement.text) is not None
 
 
-PRESENCE: Final = re.compile(
+PRESENCE: Final = late(
     r"If (?:\(BoolOp \(And\) \[)?(?:,?\(\w[\w.]* is (?:not )?None\))+(?:\]\))?$|If hasattr\("
 )
 
@@ -274,7 +275,7 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
     )
 
 
-WEIGHTED: Final = re.compile(r"loss[-+]=?\(+(-?\d[\d.]*(?:e-?\d+)?)\*")  # `loss + 0.3 * other`
+WEIGHTED: Final = late(r"loss[-+]=?\(+(-?\d[\d.]*(?:e-?\d+)?)\*")  # `loss + 0.3 * other`
 
 
 def kind_by_names(removed: list[Statement], added: list[Statement]) -> ChangeType:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kg.config_names import assignments
-from kg.program import Program, Statement
+from kg.program import Program, Statement, blocks
 
 
 def links(
@@ -122,7 +122,7 @@ def nested(
 
 def block_size(node: ast.stmt) -> int:
     """Count the statements under a header; a guard around a whole script has hundreds."""
-    return sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1
+    return sum(1 + block_size(inner) for _, block in blocks(node) for inner in block)
 
 
 def hunks(*sides: tuple[Program, list[Statement]]) -> Iterator[tuple[int, int]]:

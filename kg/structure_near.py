@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from kg.config import Analysis
 from kg.config_names import assignments
-from kg.idioms_features import COMMON_NAMES, feature_knobs
+from kg.features import COMMON_NAMES, feature_knobs
 from kg.knobs import component_of
+from kg.late import late
 from kg.program import Program, Statement
 from kg.roles import Role
 from kg.structure import Cluster
@@ -94,7 +94,7 @@ def marks(statement: Statement) -> Iterator[str]:
             yield target.attr
 
 
-LAYER_MARK: Final = re.compile(r"(?:n_|num_)?layers?(?:_\w+)?$|depth\w*$")
+LAYER_MARK: Final = late(r"(?:n_|num_)?layers?(?:_\w+)?$|depth\w*$")
 
 
 def bound(statement: Statement) -> Iterator[str]:

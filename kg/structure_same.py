@@ -13,6 +13,7 @@ from kg.config_names import assignments
 from kg.fold import fold
 from kg.given import default_given
 from kg.idioms_attention import FORMAT
+from kg.late import late
 from kg.settings import is_literal
 from kg.structure import Cluster, is_report
 
@@ -60,13 +61,13 @@ def plain(text: str) -> str:
 
 
 UNBRACKETED = str.maketrans("", "", "()")
-CASTS = re.compile(
+CASTS = late(
     r"\.(bfloat16|float|half|double)\(\)"
     r"|\.to\((?:dtype=)?(?:[\w.]*dtype[\w.]*|torch\.(?:bfloat16|float\d+|half))\)"
 )
 
 
-ITSELF = re.compile(r"^(?:([\w.]+)=\1|[\w.]+)$")  # what is left of `logits = logits.float()`
+ITSELF = late(r"^(?:([\w.]+)=\1|[\w.]+)$")  # what is left of `logits = logits.float()`
 
 
 def only_casts(cluster: Cluster) -> bool:

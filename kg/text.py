@@ -28,9 +28,11 @@ from kg.text_gloss import clear_winner, nearest, open_winner
 from kg.text_match import Index, Span, index_of
 from kg.text_model import Agreement, Claim, Resolution, Unresolved
 from kg.text_optimizers import switched
-from kg.text_roles import decide_roles, outcomes, promote
+from kg.text_outcomes import outcomes
+from kg.text_roles import decide_roles, promote
 from kg.text_settle import (
     settle_backends,
+    settle_general,
     settle_kept,
     settle_results,
     settle_schedules,
@@ -86,7 +88,7 @@ def resolve(
     drafts = settled(reading, start)
     claims, doubtful = claims_of(drafts, reading, lexicon, index, candidates, current)
     claims = turned(settle_events(named_kinds(claims, text), start, drafts), start)
-    if not claims and (not doubtful or start.tag in TAGS):
+    if not claims and (not doubtful or tagged(start, tokens)):
         claims, doubtful = last_resort(text, start, tokens, lexicon, candidates, semantic)
     elif not claims:
         claims = seconded(text, start, tokens, lexicon, doubtful)
@@ -104,13 +106,20 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
     settle_sizes(reading)
     settle_kept(reading)
     settle_schedules(reading)
+    settle_general(reading)
     settle_results(reading)
     drafts = [draft for draft in reading.drafts if draft.claim]
+    undone = start.tag in UNDO or any(draft.knob.name == "other.unspecified" for draft in drafts)
     for draft in drafts:
         outcomes(reading, draft)
-        if start.tag in UNDO:
+        if undone:  # "undo the last change of the softcap"
             draft.verb = ChangeType.REVERT
     return drafts
+
+
+def tagged(start: Opening, tokens: Sequence[Token]) -> bool:
+    """Tell whether a tag or the first word says what kind of edit it is: "fix ..."."""
+    return start.tag in TAGS or (bool(tokens) and tokens[0].lemma in TAGS)
 
 
 def named_kinds(claims: list[Claim], text: str) -> list[Claim]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kg.lexicon import Concept, Lexicon
 from kg.model import ChangeType
-from kg.text_direction import Evidence, change_type
+from kg.text_direction import Evidence, change_type, compare
 from kg.text_doubt import in_passing
 from kg.text_drafts import Draft, Reading
 from kg.text_match import Index
@@ -31,6 +31,8 @@ from kg.text_values import (
 )
 
 BETAS = ("optimizer.adam_beta1", "optimizer.adam_beta2")
+AKIN = 5
+"""Two multiples of one value differ by less: "0.6 * LR (0.5 still optimal)"."""
 FAR = 3
 """Words after a schedule from which on a number is no longer its level."""
 CURVELESS = frozenset(
@@ -109,10 +111,24 @@ def choose(draft: Draft, candidates: Sequence[str] | None, index: Index) -> Conc
             return finer[0]
     values = [t.value for t in ends(draft.quantity) if t.value is not None]
     plausible = [knob for knob in readings if all(inside(knob, value) for value in values)]
+    if not plausible and all(value < 1 for value in values):
+        plausible = ranged(draft, values, index)[:1]
     ranked = sorted(plausible or readings, key=lambda knob: knob.minimum is None)
     if len(ranked) > 1 and all(knob.minimum is None for knob in ranked):
         return None  # "temperature": of attention or of the logits
     return ranked[0] if values else readings[0]
+
+
+def ranged(draft: Draft, values: Sequence[float], index: Index) -> list[Concept]:
+    """Return the knobs of the same names whose range some fractions lie in.
+
+    "Momentum warmup 0.95 -> 0.9" is where the warmup starts, not how many steps it takes.
+    """
+    mention = draft.mention
+    names = [mention.terms] if mention.method == "lexicon" else draft.knob.patterns
+    akin = [p.knob for terms in names for p in index.patterns.get(frozenset(terms), ())]
+    fitting = [other for other in akin if all(inside(other, value) for value in values)]
+    return [other for other in fitting if other.maximum is not None]
 
 
 def ends(quantity: Quantity | None) -> list[Token]:
@@ -137,6 +153,10 @@ def evidence_of(
     elif new is not None and quantity is not None:
         steps = (draft.by is not None and not decays(draft)) or counted(draft)
         quantity = stepped(draft, quantity) if steps else relative(draft, knob, quantity)
+        beaten = draft.compared.value if draft.compared else None
+        multiple = quantity is not None and quantity.factor is not None and new.unit == "x"
+        if multiple and new.value and beaten and AKIN > new.value / beaten > 1 / AKIN:
+            quantity, hint = None, compare(beaten, new.value)  # "LR *0.02 (*0.01 better)"
     elif quantity is None and knob.value_kind == "number":
         quantity = zero_in_name(draft, reading)
     held = quantity is not None and draft.mention.start - 1 <= quantity.start < draft.mention.end
@@ -175,6 +195,8 @@ def expand(
         return
     share = new is not None and new.value is not None and 0 <= new.value <= 1
     share = share and draft.quantity is not None and near_level(draft, draft.quantity, reading)
+    if new is not None and new.value == 0 and knob.name == "schedule.weight_decay":
+        share = False  # "linear WD decay to zero" is where it ends
     if level is not None and new is not None and share and (new.unit != "%" or "lr" in knob.name):
         if knob.name != "schedule.lr_shape" or shaped(draft):
             yield replace(draft, quantity=None), knob

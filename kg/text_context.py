@@ -13,6 +13,8 @@ from kg.text_words import CONTEXT, FACTORS, INSTRUMENT, METRICS, NEUTRAL, REPLAC
 
 EDITS = words("change commit experiment patch pr record run submission update version")
 ADVERBS = words("now no_longer only also always first then simply just instead")
+SEEK = words("check explore find investigate probe see test understand")
+"""Verbs that say what an edit is to find out."""
 PLACES = words("from in on for of at across per between each every")
 NOUN_WORDS = words("the last first early late middle odd even all")
 
@@ -53,8 +55,11 @@ def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Seque
     if lemma == "at" and setting(tokens, position, segment, spans):
         return False
     if lemma in {"at", "to", "from", "by", "insteadof", "of", "is", "are"}:
-        if tokens[after].kind in {"number", "window"} or tokens[after].value is not None:
+        if tokens[after].kind in {"number", "window"}:
             return True
+        if tokens[after].value is not None:
+            counted = lemma == "from" and any(span.start == after + 1 for span in spans)
+            return not counted or leads_over(tokens, after, segment, spans)  # "from one norm"
         removed = position > segment.start and (
             verb_class(tokens[position - 1].lemma) is ChangeType.REMOVE
         )
@@ -62,7 +67,8 @@ def links(tokens: Sequence[Token], position: int, segment: Segment, spans: Seque
             return False  # "mask removed from weight decay"
         if lemma == "from" and leads_over(tokens, after, segment, spans):
             return True
-        plain = verb_class(tokens[after].lemma) is None  # "to eliminate X" is a purpose
+        purpose = verb_class(tokens[after].lemma) is not None or tokens[after].lemma in SEEK
+        plain = not purpose  # "to eliminate X", "to test X"
         return lemma in {"to", "from", "insteadof"} and any(
             span.start == after or (span.start == after + 1 and plain) for span in spans
         )

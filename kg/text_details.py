@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kg.model import ChangeType
 from kg.text_drafts import Draft, Reading
 from kg.text_quantity import skip_units
+from kg.text_words import COSTS
 
 
 def paired(draft: Draft) -> bool:
@@ -49,6 +50,9 @@ def take_detail(reading: Reading, draft: Draft, number: int) -> None:
             continue
         if draft.old is not None and size.new == draft.old:
             continue  # "(was 0.1)"
+        after = reading.tokens[size.end].lemma if size.end < segment.end else ""
+        if size.new is not None and size.new.unit.startswith("+") and after in COSTS:
+            continue  # "(+7% steps)"
         stop = skip_units(reading.tokens, size.end, segment.end)
         short = segment.end - segment.start <= 2  # "(decay 0.999)"
         whole = (size.start == segment.start or short) and stop == segment.end
@@ -62,7 +66,7 @@ def take_detail(reading: Reading, draft: Draft, number: int) -> None:
             draft.new_value = draft.new_value or other.new_value
         if other.quantity is None:
             continue
-        akin = other.knob.broader == draft.knob.broader
+        akin = other.knob.broader == draft.knob.broader and draft.knob.value_kind == "number"
         vague = akin and other.quantity.paired and other.mention.weak
         if other.knob.name == draft.knob.name or vague:
             draft.quantity = draft.quantity or other.quantity

@@ -34,7 +34,10 @@ from kg.text_words import (
 )
 
 PLAIN = words(
-    "begin big come do each end final finish high its low make not our small start that use we"
+    """
+    also been begin big come do each end final finish had has have high i its just low make not
+    only our small start that use we
+    """
 )
 KNOWN = CONTEXT | COMPARATIVES | EARLIER | FACTORS.keys() | IDLE | KEEP | LATER | METRICS | MODEL
 KNOWN |= NEUTRAL | NOTHING | PLAIN | TUNE | UNITS
@@ -46,6 +49,8 @@ LOGGED = METRICS | words("curve gradient histogram loss lr norm statistic")
 """What follows "log" where it is a verb."""
 MILD = words("bit little slight small some tiny on to of all")
 """Words that leave a bare name what it is: "put some weight decay on the embeddings"."""
+UNUSED = words("duplicate duplicated leftover obsolete unused")
+"""Before a name these say that the code there does nothing."""
 STRANGE = 2
 """Words nobody knows beside a one-term name, from which on the name is not believed."""
 
@@ -80,9 +85,11 @@ def reports(lemmas: Sequence[str]) -> bool:
 
 
 def beside(draft: Draft, reading: Reading) -> Iterator[int]:
-    """Yield the positions of the words beside a mention in its segment."""
+    """Yield the positions of the words beside a mention in its segment, no comparison with it."""
     segment = reading.segments[draft.segment]
-    for position in range(segment.start, segment.end):
+    opened = max(reading.openers[draft.segment], draft.mention.end)
+    compares = opened < segment.end and reading.tokens[opened].lemma in {"like", "as"}
+    for position in range(segment.start, opened if compares else segment.end):
         named = draft.mention.start <= position < draft.mention.end
         if not named and reading.tokens[position].kind == "word":
             yield position
@@ -105,6 +112,9 @@ def elsewhere(reading: Reading, draft: Draft) -> bool:
     The depth of a tree, the momentum feature of a trader, what a run prints.
     """
     words = {token.lemma for token in reading.tokens}
+    before = reading.tokens[max(draft.mention.start - 1, 0)].lemma
+    if before in UNUSED and draft.knob.value_kind != "event":
+        return True  # "remove the duplicate softcap kernel": what runs is unchanged
     if words & FAMILIES and draft.knob.broader in NETWORK:
         return True
     if reports([t.lemma for t in reading.tokens]) and draft.knob.broader != "evaluation":

@@ -31,8 +31,14 @@ def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draf
     tagged = by_tag(changes, start, drafts)
     if tagged is not None:
         changes, events = [], [e for e in events if e.knob == tagged.knob] or events or [tagged]
+    if changes:  # "undo the last change of the softcap"
+        events = [event for event in events if event.knob != "other.unspecified"]
     if not events:
         return changes
+    written = [event for event in events if event.rule.startswith("in ")]
+    valued = (draft.quantity for draft in drafts if draft.knob.value_kind != "event")
+    if written and not any(valued):
+        return written[:1]  # "correct the batch size in the docs"
     backed = {draft.knob.name for draft in drafts if draft.quantity or draft.new_value}
     verbal = {draft.knob.name for draft in drafts if draft.verb is not None and draft.quantity}
     first = min(claim.span for claim in claims)
@@ -41,6 +47,9 @@ def settle_events(claims: Sequence[Claim], start: Opening, drafts: Sequence[Draf
         return changes
     if any(claim.knob in backed & verbal for claim in changes):
         return changes
+    told = [event for event in events if event.span == first and event.knob == "other.refactor"]
+    if told:
+        return told  # "refactor the FLOPS calculation"
     ranks = {f"other.{name}": rank for rank, name in enumerate(EVENTS)}
     best = min(events, key=lambda claim: ranks.get(claim.knob, len(ranks)))
     return [best]

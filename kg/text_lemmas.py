@@ -80,6 +80,8 @@ IRREGULAR: dict[str, str] = {
     "exclusion": "exclude", "recomputation": "recompute", "recomputing": "recompute",
     "skipping": "skip", "skipped": "skip", "sharpen": "sharp", "sharper": "sharp",
     "sharpness": "sharp", "sized": "size", "sizes": "size", "sizing": "size",
+    "reduction": "reduce", "removal": "remove", "deletion": "delete", "addition": "add",
+    "elimination": "eliminate", "replacement": "replace", "introduction": "introduce",
     "sparsify": "sparse", "untied": "untie", "untying": "untie", "initializer": "init",
 }  # fmt: skip
 """Short and long forms of one word, and inflections no rule gets right."""
@@ -146,12 +148,15 @@ def is_window(written: str) -> bool:
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹−–—×≈∼“”‘’`", "0123456789---x~~\"\"'''")
 """One character for one character: offsets stay true. Superscripts get their ^ below."""
+LISTED = re.compile(r"(?<=\b[QKVqkv]),(?=\s?[QKVqkv]\b)")
+"""The comma of "Q,K": one name, no list of two changes."""
 PLUS_MINUS = re.compile(r"\+/?-(?=\d)|±")
 
 
 def simplified(text: str) -> str:
     """Write signs in one way, character for character, so that offsets stay true."""
-    return PLUS_MINUS.sub(lambda match: " " * len(match[0]), text.translate(SUPERSCRIPTS))
+    joined = LISTED.sub("/", text.translate(SUPERSCRIPTS))
+    return PLUS_MINUS.sub(lambda match: " " * len(match[0]), joined)
 
 
 def apart(text: str, position: int) -> bool:

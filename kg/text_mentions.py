@@ -16,7 +16,7 @@ from kg.text_clauses import Segment
 from kg.text_direction import verb_class
 from kg.text_match import Index, Pattern, Span
 from kg.text_tokens import Token
-from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, INSTRUMENT, MODEL, NEUTRAL
+from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, INSTRUMENT, LOWER, MODEL, NEUTRAL
 
 REACH = 4
 """Most names one pattern may span; the longest pattern has three terms."""
@@ -57,7 +57,11 @@ def mentions(
     tokens: Sequence[Token], segment: Segment, spans: Sequence[Span], index: Index
 ) -> tuple[list[Mention], list[Span]]:
     """Return the mentions in one segment, in order, and the names left over."""
-    items = [span for span in spans if segment.start <= span.start and span.end <= segment.end]
+    items = [
+        span
+        for span in spans
+        if segment.start <= span.start and span.end <= segment.end and not adjective(tokens, span)
+    ]
     found: list[Mention] = []
     used: set[int] = set()
     for chosen, patterns in ranked_patterns(tokens, items, index):
@@ -76,6 +80,12 @@ def mentions(
     found.extend(window_strings(tokens, segment, found, index))
     found = [mention for mention in found if not describes(tokens, segment, mention)]
     return without_echoes(without_parts(sorted(found, key=lambda mention: mention.start))), rest
+
+
+def adjective(tokens: Sequence[Token], span: Span) -> bool:
+    """Tell "learned value embeddings" from "the value embeddings learn faster"."""
+    word = tokens[span.start].text.lower()
+    return span.end - span.start == 1 and word in {"learned", "learnable", "learnt", "trainable"}
 
 
 def describes(tokens: Sequence[Token], segment: Segment, mention: Mention) -> bool:
@@ -116,7 +126,9 @@ def without_echoes(found: Sequence[Mention]) -> list[Mention]:
     """
     vague = {("schedule", "lr")}
     full = [
-        m for m in found if not (m.method == "lexicon" and (len(m.terms) == 1 or m.terms in vague))
+        m
+        for m in found
+        if not (m.method == "lexicon" and (len(m.terms) == 1 or m.terms in vague)) and not m.weak
     ]
     return [
         mention
@@ -180,11 +192,11 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
     """Tell whether nothing between two names cuts them apart.
 
     A value between them closes the first name (BATCH=256 TOTAL=2^19) unless a preposition
-    follows it ("WD 0.01 on lm_head"), it is a multiple ("MLP 4x->3x expansion"), or it counts
-    what comes next ("loop the last 2 blocks").
+    follows it ("WD 0.01 on lm_head"), it is a multiple ("MLP 4x->3x expansion"), it counts what
+    comes next ("loop the last 2 blocks"), or a curve stands before it ("constant 0.1 WD").
     """
     gap = tokens[left.end : right.start]
-    while_training = any(terms & {"phase", "gradual"} for terms in terms_of(right))
+    while_training = any(terms & {"phase", "gradual", "span"} for terms in terms_of(right))
     if len(gap) > GAP or stopped(tokens, left, gap) or (moves(gap) and not while_training):
         return False
     valued = any(token.kind in {"number", "window"} for token in gap)
@@ -194,7 +206,8 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
         and bool(valued)
         and gap[-1].kind == "number"
     )
-    return joined or not valued or counted or while_training
+    curve = len(gap) == 1 and any("shape" in terms for terms in terms_of(left))
+    return joined or not valued or counted or while_training or curve
 
 
 def moves(gap: Sequence[Token]) -> bool:
@@ -204,7 +217,9 @@ def moves(gap: Sequence[Token]) -> bool:
     "heads half as wide".
     """
     cutting = {ChangeType.INCREASE, ChangeType.DECREASE, ChangeType.REMOVE, ChangeType.REPLACE}
-    kept = COMPARATIVES if gap[-1:] and gap[-1].lemma != "as" else COMPARATIVES | FACTORS.keys()
+    shared = gap[-1:] and gap[-1].lemma not in {"as", "of"}  # "half as wide", "half of the dims"
+    kept = COMPARATIVES if shared else COMPARATIVES | FACTORS.keys()
+    kept = kept | LOWER if any(token.lemma == "with" for token in gap) else kept
     words = {token.lemma for token in gap if token.kind == "word"} - kept
     return any(word in FACTORS or verb_class(word) in cutting for word in words)
 
@@ -213,7 +228,10 @@ def stopped(tokens: Sequence[Token], left: Span, gap: Sequence[Token]) -> bool:
     """Tell whether a gap starts or ends with a word that cuts; not "regularize wte with WD"."""
     ends = {token.lemma for token in (*gap[:1], *gap[-1:])} & STOPS
     led = {token.lemma for token in tokens[max(left.start - REACH, 0) : left.end]}
-    return bool(ends - {"with"}) or ("with" in ends and not led & INSTRUMENT)
+    better = any(
+        token.lemma in COMPARATIVES | LOWER for token in gap
+    )  # "with a bigger learning rate"
+    return bool(ends - {"with"}) or ("with" in ends and not (better or led & INSTRUMENT))
 
 
 def match(chosen: Sequence[Span], index: Index) -> tuple[Pattern, ...]:

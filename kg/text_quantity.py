@@ -48,10 +48,15 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
     position = start
     while position < end:
         token = spelled(tokens, position, start)
+        pair = worded(tokens, position, end)
         if is_value(token) and not counts(tokens, position, start):
-            quantity = pair_at(tokens, position, end) or Quantity(position, position + 1, token)
+            pair = pair_at(tokens, position, end)
+            quantity = pair or multiple(tokens, position, end)
             found.append(quantity)
             position = quantity.end
+        elif pair is not None:
+            found.append(pair)
+            position = pair.end
         else:
             part = PARTS.get(token.lemma) if token.kind == "word" else None
             if part is not None and position > start and tokens[position - 1].lemma == "by":
@@ -67,10 +72,39 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
 
 def spelled(tokens: Sequence[Token], position: int, start: int) -> Token:
     """Read a number word after "to" or "at" as the number: "to zero", "from one to two"."""
-    token = tokens[position]
-    led = position > start and tokens[position - 1].lemma in {"to", "at", "from", "=", "->"}
+    leading = {"to", "at", "from", "=", "->"} | BACKWARD
+    led = position > start and tokens[position - 1].lemma in leading
+    return numeral(tokens[position]) if led else tokens[position]
+
+
+def numeral(token: Token) -> Token:
+    """Read a number word as its number; any other token as it is."""
     named = token.kind == "word" and token.value is not None and token.lemma not in FACTORS
-    return replace(token, kind="number", lemma="<n>") if led and named else token
+    return replace(token, kind="number", lemma="<n>") if named else token
+
+
+def worded(tokens: Sequence[Token], position: int, end: int) -> Quantity | None:
+    """Read a number word where a second value or "times" says that it is one.
+
+    "Six layers instead of eight", "six times the width"; not "one table for both".
+    """
+    first = numeral(tokens[position])
+    if first is tokens[position]:
+        return None
+    part = (*tokens[:position], first, *tokens[position + 1 :])
+    pair = pair_at(part, position, end)
+    if pair is not None and any(t.lemma in BACKWARD for t in tokens[position : pair.end]):
+        return pair
+    found = multiple(part, position, end)
+    return found if found.end > position + 1 else None
+
+
+def multiple(tokens: Sequence[Token], position: int, end: int) -> Quantity:
+    """Return the quantity of one value, a multiple where "times" follows: "6 times the width"."""
+    token, after = tokens[position], position + 1
+    if after + 1 < end and tokens[after].text.lower() == "times" and not token.unit:
+        return Quantity(position, after + 1, replace(token, unit="x"))
+    return Quantity(position, after, token)
 
 
 def counts(tokens: Sequence[Token], position: int, start: int) -> bool:
@@ -79,7 +113,9 @@ def counts(tokens: Sequence[Token], position: int, start: int) -> bool:
     A share of the end may be a length: "cooldown over the last 70% of training".
     """
     before = tokens[position - 1].lemma if position > start else ""
-    return before in {"every", "each", "top"} or (before == "last" and tokens[position].unit != "%")
+    return before in {"all", "every", "each", "top"} or (
+        before == "last" and tokens[position].unit != "%"
+    )
 
 
 def is_value(token: Token) -> bool:
@@ -161,7 +197,12 @@ def previous_value(tokens: Sequence[Token], start: int, end: int) -> Token | Non
         lemma = tokens[position].lemma
         if lemma in BEFORE and position + 1 == end and position == start + 1:
             return tokens[start] if is_value(tokens[start]) else None  # "(32 before)"
-        if lemma in BEFORE or (lemma in {"from", "van"} and starts(tokens, start, position)):
+        replaced = lemma in BACKWARD and position == start  # "(vs 9 baseline)"
+        if (
+            lemma in BEFORE
+            or replaced
+            or (lemma in {"from", "van"} and starts(tokens, start, position))
+        ):
             after = position + 1
             while after < end and tokens[after].lemma in {":", "=", "at", "a", "the", "default"}:
                 after += 1
@@ -181,15 +222,27 @@ def compared_value(tokens: Sequence[Token], start: int, end: int) -> Token | Non
     judged = {"better", "best", "worse", "sweet", "optimal", "winner", "wins"}
     for position in range(start, end):
         token = tokens[position]
-        if (
-            token.lemma in {"than", "over"}
-            and position + 1 < end
-            and is_value(tokens[position + 1])
-        ):
-            return tokens[position + 1]
-        following = {tokens[after].lemma for after in range(position + 1, min(position + 4, end))}
+        beaten = value_after_than(tokens, position, position + 1)
+        if beaten is not None:
+            return beaten
+        following = {tokens[p].lemma for p in range(position + 1, min(position + 4, end))}
         if is_value(token) and position == start and following & judged:
             return token
         if token.value is not None and token.kind == "word" and position == start:
             return token if following & judged else None
+    return None
+
+
+def value_after_than(tokens: Sequence[Token], start: int, end: int) -> Token | None:
+    """Return y of "better than y", "improvement over y", "worse than the default y"."""
+    alike = {"identical", "equal", "same"}
+    for position in range(start, end):
+        lemma = tokens[position].lemma
+        before = tokens[position - 1].lemma if position else ""
+        if lemma in {"than", "over"} or (lemma in {"to", "as"} and before in alike):
+            after = position + 1
+            while after < len(tokens) and tokens[after].lemma in {"default", "baseline", "="}:
+                after += 1
+            if after < len(tokens) and is_value(tokens[after]):
+                return tokens[after]
     return None

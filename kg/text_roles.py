@@ -1,4 +1,4 @@
-"""Tell change from context and outcome, and read what an outcome says about direction."""
+"""Tell change from context and outcome."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ from itertools import pairwise
 
 from kg.model import ChangeType
 from kg.text_clauses import EQUAL, Segment
-from kg.text_details import detailed, paired, spelt_out, take_detail
+from kg.text_details import detailed, paired, spelt_out
 from kg.text_direction import verb_class
 from kg.text_doubt import elsewhere
 from kg.text_drafts import STRONG, Draft, Reading
-from kg.text_quantity import BACKWARD, compared_value, previous_value
-from kg.text_tokens import Token
+from kg.text_quantity import BACKWARD
 from kg.text_words import (
-    CHEAPER,
     COMPARATIVES,
     CONTEXT,
-    COST_DOWN,
-    COST_KNOBS,
-    COST_UP,
-    COSTLIER,
     COSTS,
-    EXCESS,
+    FACTORS,
     IDLE,
     KEEP,
     METRICS,
@@ -37,6 +31,8 @@ RUNS = frozenset({"calculate", "compiled", "compute", "computed", "executed", "r
 """Before "in" or "with" a named value is how something is done, no condition."""
 ASIDE = frozenset({"insteadof", "beside"})
 """What opens a sentence that goes on with the change: "instead of X, do Y"."""
+GAINS = COSTS | FACTORS.keys() | {"many", "optimizer", "take", "time"}
+"""Before a lone name these tell what it buys: "twice as many updates with half the batch"."""
 JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 """What carries a context on: "with A and B"."""
 
@@ -70,12 +66,15 @@ def decide_roles(reading: Reading) -> None:
 
 def in_context(reading: Reading, draft: Draft, mine: Sequence[Draft]) -> bool:
     """Tell whether a mention stands after a word of context or after "keep"."""
+    if draft.knob.value_kind == "event" and draft.mention.rule.startswith("in "):
+        return False  # "in the docs" says what the edit is about
     kept = stands_after(reading, draft, KEEP) and not replaced_adjective(reading, draft)
     opened = draft.mention.start >= reading.openers[draft.segment]
     free = draft.mention.shared or akin(mine, draft) or turned(reading, draft)
     opener = reading.tokens[reading.openers[draft.segment]].lemma if opened else ""
     moved = draft.verb in {ChangeType.INCREASE, ChangeType.DECREASE} and draft.quantity is not None
     free = free or (opener == "while" and moved)  # "while shrinking the width to 448"
+    free = free or (opener == "with" and spelt_out(reading, draft, mine))  # "with device_batch=8"
     return kept or (opened and not free)
 
 
@@ -122,7 +121,7 @@ def measures(reading: Reading, draft: Draft) -> bool:
     first = all(
         other.mention.start >= draft.mention.start
         for other in reading.drafts
-        if other.segment == draft.segment
+        if other.segment == draft.segment and other.knob.value_kind != "event"
     )
     return (
         not first
@@ -208,7 +207,7 @@ def promote(reading: Reading) -> None:
     first = min(draft.segment for draft in usable)
     segment = reading.segments[first]
     before = reading.tokens[: segment.start if segment.depth else usable[0].mention.start]
-    idle = NOTHING | NEUTRAL | CONTEXT | COMPARATIVES | IDLE
+    idle = NOTHING | NEUTRAL | CONTEXT | COMPARATIVES | IDLE | GAINS
     silent = all(token.lemma in idle or token.kind != "word" for token in before)
     measured = any(token.lemma in METRICS for token in before)
     undone = verb_class(reading.tokens[0].lemma) is ChangeType.REVERT
@@ -226,64 +225,3 @@ def promote(reading: Reading) -> None:
         draft.claim = draft.segment == first and (silent or event or undone or said or bool(valued))
         if undone:  # "restore the best after z-loss made it worse"
             draft.verb = ChangeType.REVERT
-
-
-def outcomes(reading: Reading, draft: Draft) -> None:
-    """Read what the parentheses and context after a mention say about its direction."""
-    tokens = reading.tokens
-    for number in range(draft.segment, len(reading.segments)):
-        segment = reading.segments[number]
-        here = number == draft.segment
-        later = [d for d in reading.drafts if d.claim and d.segment == number and d is not draft]
-        if not here and segment.depth == 0 and later:
-            return
-        start = draft.mention.end if here else segment.start
-        draft.old = draft.old or previous_value(tokens, start, segment.end)
-        inner = [d for d in reading.drafts if d.segment == number and d is not draft]
-        reason = min(reading.openers[number], told_cost(tokens, start, segment)) if here else start
-        draft.hint = draft.hint or hint(tokens[max(start, reason) : segment.end], draft, inner)
-        if here:
-            continue
-        draft.compared = draft.compared or compared_value(tokens, start, segment.end)
-        if draft.quantity is None or draft.quantity.new is None:
-            take_detail(reading, draft, number)
-
-
-def told_cost(tokens: Sequence[Token], start: int, segment: Segment) -> int:
-    """Return where a cost is told right in the clause: "depth 14 fewer tokens"; else its end."""
-    for position in range(start, segment.end - 1):
-        if tokens[position].lemma in COMPARATIVES and tokens[position + 1].lemma in COSTS:
-            return position
-    return segment.end
-
-
-def hint(part: Sequence[Token], draft: Draft, inner: Sequence[Draft]) -> ChangeType | None:
-    """Read a direction from an outcome: "(too shallow)", "(slower)", "(longer cooldown)"."""
-    for other in inner:
-        same = other.knob.name == draft.knob.name and other.near_word
-        if same and other.verb in {ChangeType.INCREASE, ChangeType.DECREASE}:
-            return other.verb
-    lemmas = [token.lemma for token in part]
-    if lemmas[:1] in (["up"], ["down"]):
-        return verb_class(lemmas[0])
-    costly = cost(" ".join(lemmas)) if draft.knob.name in COST_KNOBS else None
-    if costly is not None:
-        return costly  # "too few steps" before "too few"
-    for word, following in pairwise(lemmas):
-        if word in {"too", "te"} and draft.knob.name in EXCESS.get(following, COST_KNOBS):
-            if following in COSTLIER:
-                return ChangeType.INCREASE
-            if following in CHEAPER:
-                return ChangeType.DECREASE
-        if "capac" in following and draft.knob.name in COST_KNOBS:
-            return verb_class(word)
-    return None
-
-
-def cost(outcome: str) -> ChangeType | None:
-    """Read a direction from what an edit cost: fewer steps mean that something grew."""
-    if any(words in outcome for words in COST_UP):
-        return ChangeType.INCREASE
-    if any(words in outcome for words in COST_DOWN):
-        return ChangeType.DECREASE
-    return None

@@ -188,3 +188,17 @@ def settle_schedules(reading: Reading) -> None:
             if after or other.mention.start < curve.mention.start <= other.mention.end:
                 curve.claim, other.claim = False, True
                 break
+
+
+def settle_general(reading: Reading) -> None:
+    """Read "lower learning rates: MATRIX_LR=0.02, SCALAR_LR=0.1" as those rates, all lowered."""
+    claims = [draft for draft in reading.drafts if draft.claim]
+    for general in claims:
+        if general.knob.name != "optimizer.all_lr" or general.quantity is not None:
+            continue
+        named = [d for d in claims if d.knob.name.endswith("_lr") and d.quantity is not None]
+        if general.verb is None or not named:
+            continue
+        general.claim = False
+        for draft in named:
+            draft.verb = draft.verb or general.verb

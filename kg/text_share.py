@@ -81,7 +81,7 @@ def share_heads(tokens: Sequence[Token], parts: Sequence[Part], index: Index) ->
             if not headed and (loose or joint not in EQUAL | {","}):
                 continue  # "untie the head at 2/3 of training, update LR"
             mention = borrow(rest, partner, index)
-            if mention is not None:
+            if mention is not None and mention.knob.name != partner.knob.name:
                 found.append(mention)
                 if headed:  # "LRs: matrix 0.04->0.05, embed 0.6->0.7"
                     neighbours.remove(partner)

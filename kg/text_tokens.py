@@ -41,6 +41,7 @@ TOKEN = re.compile(
         (?P<digits>\d{1,3}(?:,\d{3})+(?![\d.])|\d+(?:\.\d+)?|\.\d+)
         (?P<scientific>[eE][-+]?\d+)?
         (?P<unit>\s?(?:%|percent\b|per\scent\b|procent\b|pct\b)|[kKmMbB](?![A-Za-z])|[xX](?![A-Za-z0-9])|(?:st|nd|rd|th)\b)?)
+    | (?P<camel>[A-Z]?[a-z]{2,}(?=(?:LR|WD|B[12]|Beta[12]?)(?![a-z]))|(?:LR|WD)(?=[A-Z][a-z]))
     | (?P<word>[^\W\d_]+\d*(?:\.\d+(?=[a-z]))?[^\W\d_]*\d*)
     | (?P<stray>\d+)
     | (?P<break>'s\b|\s-{1,2}\s|[,;:+&|()\[\]{}=/.!?^*"'])
@@ -291,6 +292,7 @@ BUILDERS: dict[str, Builder] = {
     "layers": suffixed("count", "layer"),
     "dims": suffixed("channels", "dim"),
     "number": number,
+    "camel": word,  # "MuonLR", "AdamB1"
     "word": word,
     "stray": word,
     "break": sign,

@@ -86,7 +86,9 @@ def takes_values(draft: Draft, knob: Concept, reading: Reading) -> bool:
     if knob.value_kind == "event" or quantity is None:
         return False
     if knob.value_kind == "switch":
-        return quantity.new is not None and quantity.new.value in {0, 1}
+        led = {token.lemma for token in reading.tokens[draft.mention.end : quantity.start]}
+        told = quantity.new is not None and quantity.new.value in {0, 1}
+        return told and "from" not in led  # "in parallel from one norm"
     if knob.value_kind != "choice" or quantity.new is None:
         return True
     gap = reading.tokens[draft.mention.end : quantity.start]

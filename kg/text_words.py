@@ -27,7 +27,7 @@ DECREASE = words(
     """
     cooler cut decrease dial_back down faster fewer gentler halve halveer kleiner korter lager
     leaner less lessen lighter lower milder minder minus narrow narrower ondieper quarter quicker
-    reduce scale_down shallower shorten shorter shrink skinnier slimmer smaller softer squeeze
+    reduce scale_down shallower shave shorten shorter shrink skinnier slimmer smaller softer squeeze
     thinner tighten tighter trim verklein verkort verlaag weaken weaker
     """
 )
@@ -98,6 +98,8 @@ COMPARATIVES = words(
     """
 )
 """Adjectives that give a direction to the noun they stand before."""
+LOWER = words("lower")
+"""A verb that is an adjective between two words of a name: "the head with a lower LR"."""
 PUSH = words("crank push pump")
 """Verbs that raise unless another word says where to: "push depth", but "push WD lower"."""
 NEGATIONS = words("avoid dont geen never no no_longer no_more w/o without zonder")

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from laboratory import git
 
-from flows import campaign
+from flows import campaign, ledger
 from flows.cli import main
+from flows.comparable import scorer_now
 from flows.errors import FlowError
-from flows.lab import Wishes, open_lab
+from flows.lab import Wishes, open_campaign, open_lab
 
 SCRIPT = "ALPHA = 0.5\nprint('score:', 1 - (ALPHA - 0.3) ** 2)\n"
 
@@ -69,18 +70,23 @@ def test_a_pipeline_that_cannot_save_a_run_is_refused_before_one_is_spent(root: 
 MEASURE = "from model import ALPHA\nprint('score:', {factor} * (1 - (ALPHA - 0.3) ** 2))\n"
 
 
+def adopt_measured_apart(root: Path, factor: int) -> None:
+    """Give a repository a target, a file of its own that scores it, and our pipeline."""
+    (root / "model.py").write_text("ALPHA = 0.5\n")
+    (root / "measure.py").write_text(MEASURE.format(factor=factor))
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "Measure apart")
+    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise"]
+    assert main(["init", *words, "--command", "python measure.py"]) == 0
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "Adopt")
+
+
 def test_another_scorer_makes_values_incomparable(
     foreign: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (foreign / "model.py").write_text("ALPHA = 0.5\n")
-    (foreign / "measure.py").write_text(MEASURE.format(factor=1))
-    git(foreign, "add", "-A")
-    git(foreign, "commit", "-qm", "Measure apart")
-    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise"]
-    assert main(["init", *words, "--command", "python measure.py"]) == 0
+    adopt_measured_apart(foreign, 1)
     assert "- measure.py\n" in (foreign / "dvc.yaml").read_text()
-    git(foreign, "add", "-A")
-    git(foreign, "commit", "-qm", "Adopt")
 
     def campaign_of(tag: str) -> tuple[str, float]:
         """Start a campaign and try the same edit; what became of it, and its value."""
@@ -109,14 +115,7 @@ def test_another_scorer_makes_values_incomparable(
 def test_another_scorer_on_a_campaigns_own_branch_begins_the_comparison_anew(
     foreign: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (foreign / "model.py").write_text("ALPHA = 0.5\n")
-    (foreign / "measure.py").write_text(MEASURE.format(factor=100))
-    git(foreign, "add", "-A")
-    git(foreign, "commit", "-qm", "Measure apart")
-    words = ["--target", "model.py", "--metric", "score", "--direction", "maximise"]
-    assert main(["init", *words, "--command", "python measure.py"]) == 0
-    git(foreign, "add", "-A")
-    git(foreign, "commit", "-qm", "Adopt")
+    adopt_measured_apart(foreign, 100)
     assert main(["start", "a", "--json"]) == 0
     work = Path(json.loads(capsys.readouterr().out.splitlines()[-1])["target"])
 
@@ -139,8 +138,68 @@ def test_another_scorer_on_a_campaigns_own_branch_begins_the_comparison_anew(
     assert (checked(0.4), checked(0.9)) == ("near", "near")
     again = tried(0.4)  # the accepted program itself: lower than before, and the first of its kind
     assert (again["experiment"], again["status"], again["best_before"]) == ("a-0003", "keep", None)
-    assert again["reason"].startswith("first result with this evaluation")
+    assert again["reason"].startswith("first result since the evaluation")
     assert (checked(0.4), checked(0.9)) == ("identical", "near")
     worse = tried(0.9)
     assert (worse["status"], worse["best_before"]) == ("discard", pytest.approx(0.99))
+    git(foreign, "checkout", "-qf", "main")
+    first = ledger.names(open_lab(foreign).repository, "a")["a-0001"]
+    git(foreign, "branch", "-f", "autoresearch/a", first)  # back, with the evaluation it had
+    told = tried(0.9)
+    assert (told["experiment"], told["value"]) == ("a-0002", pytest.approx(64))
     assert main(["log", "--tag", "a", "--json"]) == 0
+
+
+def test_what_was_kept_elsewhere_under_a_changed_scorer_can_be_accepted_here(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adopt_measured_apart(foreign, 100)
+
+    def tried(tag: str, alpha: float) -> dict[str, Any]:
+        work = foreign / ".nightlab" / "campaigns" / tag / "work" / "model.py"
+        work.write_text(f"ALPHA = {alpha}\n")
+        capsys.readouterr()
+        main(["try", "-m", f"alpha {alpha}", "--tag", tag, "--json"])
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    assert main(["start", "a"]) == 0
+    git(foreign, "checkout", "-q", "autoresearch/a")
+    (foreign / "measure.py").write_text(MEASURE.format(factor=1))
+    git(foreign, "commit", "-qam", "Measure between 0 and 1")
+    assert main(["start", "b"]) == 0
+    assert (tried("b", 0.4)["status"], tried("b", 0.9)["status"]) == ("keep", "discard")
+    assert tried("a", 0.9)["experiment"] == "b-0002"  # it lost there: known, not run again
+    assert tried("a", 0.4)["experiment"] == "a-0001"  # below a's 96 of 100: not of this scale
+
+
+def test_a_batch_measures_the_accepted_version_first_where_the_scorer_was_changed(
+    foreign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adopt_measured_apart(foreign, 100)
+    assert main(["start", "a"]) == 0
+    git(foreign, "checkout", "-q", "autoresearch/a")
+    (foreign / "measure.py").write_text(MEASURE.format(factor=1))
+    git(foreign, "commit", "-qam", "Measure between 0 and 1")
+    assert main(["run", "a", "-n", "2", "--no-prefect"]) == 0
+    found = [*ledger.entries(open_lab(foreign).repository, "a")]
+    assert [entry.value for entry in found][:2] == [pytest.approx(96), pytest.approx(0.96)]
+    assert [entry.facts.best_before for entry in found] == [None, None, pytest.approx(0.96)]
+    assert found[1].facts.fingerprint == found[0].facts.fingerprint != found[2].facts.fingerprint
+
+
+def test_a_changed_scorer_is_seen_in_a_clone_that_has_no_refs_of_experiments(foreign: Path) -> None:
+    adopt_measured_apart(foreign, 100)
+    assert main(["start", "a"]) == 0
+    git(foreign, "checkout", "-q", "autoresearch/a")
+    for factor in (10, 1):
+        (foreign / "measure.py").write_text(MEASURE.format(factor=factor))
+        git(foreign, "commit", "-qam", f"Measure up to {factor}")
+    git(foreign, "clone", "-q", ".", "clone")
+    here, there = open_lab(foreign), open_lab(foreign / "clone")
+    place, _ = open_campaign(here, "a")
+    changed = scorer_now(here, place)
+    assert changed is not None
+    assert scorer_now(there, place) == changed
+    git(there.root, "reset", "-q", "--hard", "HEAD~2")
+    assert scorer_now(there, place) is None

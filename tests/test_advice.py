@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from laboratory import TRAIN
+from laboratory import TRAIN, git
 from told import STORY
 
 from flows.cli import main
+from flows.mcp_tools import Tools
 from kg.memory import Memory
 
 
@@ -136,6 +137,11 @@ def test_a_missing_target_does_not_keep_a_named_memory_or_a_named_file_from_bein
     words = ("embedding LR 0.8 to 0.9", "--store", str(other.directory))
     assert night.answer("check", "-m", *words)["verdict"] == "near"
     assert "t-0006" in night.answer("recall", *words)["text"]
+    config = Path("nightlab.toml")
+    config.write_text(config.read_text().replace("profiles.cpu", "profiles.mine"))
+    config.write_text('profile = "mine"\n' + config.read_text())
+    assert "profile 'cpu': not in nightlab.toml" in night.answer("check", code=1)["error"]
+    assert night.answer("check", "-m", *words)["verdict"] == "near"
 
 
 def test_words_about_another_memory_are_judged_and_not_the_edited_target(
@@ -193,6 +199,11 @@ def test_a_deleted_memory_is_made_anew_before_anything_is_asked_of_it(
     shutil.rmtree(root / ".nightlab" / "graph")
     assert len(night.answer("ask", "attempts", "knob=model.depth")["rows"]) == 1
     assert "made anew from git" not in night.capsys.readouterr().out
+    served = Tools()
+    before = served.ask("attempts", {"knob": "model.depth"}, None, None)
+    shutil.rmtree(root / ".nightlab")
+    assert served.ask("attempts", {"knob": "model.depth"}, None, None) == before
+    assert git(root, "status", "--porcelain") == ""  # .nightlab is ignored again
 
 
 def test_a_program_that_won_in_another_campaign_can_be_accepted_in_this_one(night: Night) -> None:

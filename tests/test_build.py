@@ -6,7 +6,7 @@ import pytest
 from histories import added, asked, built, dump, facts, line, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyoxigraph import Literal, NamedNode
+from pyoxigraph import Literal, NamedNode, Store
 
 from kg import ingest, vocab
 from kg.build import experiment_quads
@@ -149,6 +149,29 @@ def test_adding_one_by_one_is_building_at_once_over_several_campaigns():
     one, two = records("one", 12), records("two", 12, seed=3)
     mixed = [record for pair in zip(one, two, strict=True) for record in pair]
     assert dump(added(mixed)) == dump(built([*one, *two]))
+
+
+def test_a_campaign_is_written_while_the_next_one_is_read():
+    store, written = Store(), list[int]()
+
+    def read():
+        for record in [*records("one", 5), *records("two", 3)]:
+            written.append(len(Graph(store).names()))
+            yield facts(record)
+
+    ingest.add_facts(store, read())
+    # The first of the next campaign tells that this one is at its end.
+    assert written == [0, 0, 0, 0, 0, 0, 5, 5]
+    assert dump(store) == dump(built([*records("one", 5), *records("two", 3)]))
+
+
+def test_what_is_to_be_added_comes_by_campaign():
+    mixed = [r for pair in zip(records("two", 3), records("one", 3), strict=True) for r in pair]
+    fresh = ingest.unknown(Store(), mixed)
+    assert [record.name for record in fresh] == [
+        *(record.name for record in records("one", 3)),
+        *(record.name for record in records("two", 3)),
+    ]
 
 
 def test_adding_twice_is_adding_once():

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from histories import built, records
+from histories import asked, built, line, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyoxigraph import Literal
 
+from bench.synthetic import START, START_AT, source_of
 from kg import vocab
 from kg.entries import EvidenceKey
 from kg.graph import Graph
+from kg.model import Status
 from kg.query import ask, bind, questions, run
 from kg.standing import standing_of, standings
 from kg.sums import kept_sums, told_sums
@@ -116,3 +118,15 @@ def test_the_query_of_a_question_finds_the_sums_its_answer_is_made_of(name):
 def test_sums_kept_over_all_campaigns_are_those_of_the_boards():
     boards = [BOTH.board(tag) for tag in TAGS]
     assert dict(kept_sums(BOTH)) == dict(told_sums(boards))
+
+
+def test_where_only_the_edited_knob_stood_differently_the_context_is_the_same():
+    values = ((0, 1.0, Status.KEEP), (1, 0.9, Status.KEEP), (2, 0.95, Status.DISCARD))
+    edits = [
+        (source_of({**START, "MATRIX_LR": START_AT + by}), value, status)
+        for by, value, status in values
+    ]
+    history = [*line(edits), *records("begun", 1)]
+    for scope in ({"campaign": "t"}, {}):
+        (row,) = asked(history, "conflicts", **scope).rows
+        assert (row["differs"], row["verdict"]) == ([], "same context: suspect noise")

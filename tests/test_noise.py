@@ -24,6 +24,7 @@ from flows.noise import (
     Noise,
     SeedRun,
     confirmed,
+    floors_of,
     marked,
     measured,
     noise_of,
@@ -83,7 +84,7 @@ def test_the_floor_is_the_standard_deviation_over_seeds_and_lies_in_git(
     assert [one.value for one in found.runs] == expected(3)
     assert found.floor == pytest.approx(statistics.stdev(expected(3)))
     assert found.threshold == pytest.approx(2 * statistics.stdev(expected(3)))
-    assert found.conditions == ("val_bpb", "cpu", "", "cpu", None)
+    assert found.conditions == ("val_bpb", "cpu", "", "cpu", None, "")
     assert list(lab.repository.refs(REFS)) == [f"{REFS}t/{n:04d}" for n in (1, 2, 3)]
     shown = git(root, "show", f"{REFS}t/0002:exp/noise.json")
     assert json.loads(shown)["seed"] == FIRST_SEED + 1
@@ -268,3 +269,29 @@ def test_a_verdict_inside_the_noise_says_so(root: Path) -> None:
     live = memory.dump()
     derived.rebuild(lab)
     assert memory.dump() == live
+
+
+def test_noise_of_another_scorer_is_kept_apart(root: Path) -> None:
+    (root / "train.py").write_text(seeded("SEED % 10 / 100"))
+    (root / "score.py").write_text("FACTOR = 1\n")
+    pipeline = (root / "dvc.yaml").read_text()
+    (root / "dvc.yaml").write_text(pipeline.replace("[train.py]", "[train.py, score.py]"))
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "Noise")
+    lab = open_lab(root)
+    campaign.start(lab, "t", Wishes())
+    first = measure_noise(lab, "t", 3)
+    git(root, "checkout", "-q", "autoresearch/t")
+    (root / "score.py").write_text("FACTOR = 2\n")
+    (root / "train.py").write_text(seeded("SEED % 10 / 1000"))
+    git(root, "commit", "-qam", "Score anew")
+    source = seeded("SEED % 10 / 1000").replace("MATRIX_LR = 0.04", "MATRIX_LR = 0.041")
+    for times in (1, 2):  # the second one is held against the first
+        edit = source.replace("0.041", f"0.04{times}").encode()
+        _, done = campaign.attempt(lab, "t", lambda place, old, edit=edit: Proposal(edit, "little"))
+        assert "within-noise" not in done.entry.metrics["reason"]
+    again = measure_noise(lab, "t", 3)
+    assert (first.floor, again.floor) == (pytest.approx(0.01), pytest.approx(0.001))
+    assert again.conditions.scorer not in ("", first.conditions.scorer)
+    (told,) = floors_of(lab, "t")
+    assert told.threshold == again.threshold

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from laboratory import git
 
-from flows import ledger
+from flows import ledger, plumbing
 from flows.errors import RefTaken, RepositoryError
 from flows.repository import Repository
 
@@ -111,6 +111,9 @@ def test_only_files_are_read(root: Path) -> None:
     for path in ("a", "", "a/c.py", "a/b.py\n", "a/b.py blob 0"):
         assert repository.read(made, path) is None
     assert repository.read(made, "a/b.py") == b""
+    assert repository.read("", "notes.md") is None  # the index has it
+    assert repository.read(made, "./notes.md") is None
+    assert repository.read(made, "../outside.py") is None
     assert len(repository.read(made, "big") or b"") == 18_000_000
 
 
@@ -126,6 +129,29 @@ def test_a_damaged_object_is_one_sentence_and_what_is_whole_is_still_read(root: 
     assert repository.read(made, "notes.md") == b"What I think.\n"
 
 
+def test_an_interrupt_leaves_no_answer_for_the_next_question(root: Path, monkeypatch) -> None:
+    repository = Repository(root)
+
+    def described(line: bytes) -> None:
+        raise KeyboardInterrupt(line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plumbing, "described", described)
+        with pytest.raises(KeyboardInterrupt):
+            repository.read("HEAD", "train.py")
+    assert repository.read("HEAD", "notes.md") == b"What I think.\n"
+
+
+def test_a_process_of_git_that_was_ended_is_begun_anew(root: Path) -> None:
+    repository = Repository(root)
+    for _ in range(2):
+        process = repository.objects.process
+        assert process is not None
+        process.kill()
+        process.wait()
+        assert repository.read("HEAD", "notes.md") == b"What I think.\n"
+
+
 def test_without_git_there_is_one_sentence(root: Path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(root))
     with pytest.raises(RepositoryError, match="git: is not installed"):
@@ -135,6 +161,13 @@ def test_without_git_there_is_one_sentence(root: Path, monkeypatch) -> None:
 def test_a_repository_without_a_commit_is_one_sentence(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     with pytest.raises(RepositoryError, match="no usable commit; commit your files first"):
+        Repository(tmp_path)
+
+
+def test_a_repository_of_sha256_is_one_sentence(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--object-format=sha256")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "Begin")
+    with pytest.raises(RepositoryError, match="names its objects by SHA-256"):
         Repository(tmp_path)
 
 

@@ -57,6 +57,20 @@ def test_a_memory_that_was_deleted_and_made_again_is_not_mistaken_for_the_old_on
     assert memory.dump() == dump(built(found[:2]))
 
 
+def test_a_memory_that_was_put_back_from_a_copy_is_not_mistaken_for_the_later_one(tmp_path: Path):
+    found, place, copy = records(size=4), tmp_path / "graph", tmp_path / "copy"
+    memory, other = open_memory(place), open_memory(place)
+    memory.add_all(found[:2])
+    shutil.copytree(place, copy, symlinks=True)  # keeps the times, as cp -a does
+    memory.add(found[2])
+    shutil.rmtree(place)
+    copy.rename(place)
+    other.add(found[3])
+    assert [memory.holds(record.name) for record in found] == [True, True, False, True]
+    memory.add(found[2])
+    assert memory.dump() == dump(built(found))
+
+
 def test_adding_one_by_one_on_disk_is_a_rebuild(tmp_path: Path):
     found = records(size=5)
     one, other = open_memory(tmp_path / "one"), open_memory(tmp_path / "other")

@@ -221,3 +221,74 @@ def test_a_definition_answers_only_with_words_enough_and_a_lead() -> None:
 )
 def test_lists_and_places(text: str, expected: list[str]) -> None:
     assert knobs(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "knob", "old", "new"),
+    [
+        ("six layers instead of eight", "model.depth", "8", "6"),
+        ("four KV heads rather than two", "attention.n_kv_head", "2", "4"),
+        ("seven Newton-Schulz iterations vs five", "optimizer.muon_ns_steps", "5", "7"),
+        ("MLP hidden size three times the model width", "mlp.expansion", None, "3"),
+    ],
+)
+def test_number_words_are_values_beside_a_second_one(
+    text: str, knob: str, old: str | None, new: str
+) -> None:
+    assert [(c.knob, c.old, c.new) for c in claims(text)] == [(knob, old, new)]
+
+
+def test_a_number_word_alone_is_no_value() -> None:
+    assert said("one table shared by embedding and lm_head") == [("embedding.tying", "enable")]
+    assert claims("one more table")[:1] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("MuonLR 0.02 -> 0.025", [("optimizer.matrix_lr", "increase")]),
+        ("AdamB2=0.9 (was 0.95)", [("optimizer.adam_beta2", "decrease")]),
+        ("weight decay reduction", [("regularization.weight_decay.matrix", "decrease")]),
+        ("removal of the softcap", [("head.softcap", "remove")]),
+        ("sawtooth WD", [("schedule.weight_decay", "replace")]),
+        ("keep the gradient norm below 2", [("optimizer.grad_clip", "add")]),
+        ("log the gradient norm", [("evaluation.logging", "add")]),
+        (
+            "cool the LR down over a larger share of the run",
+            [("schedule.warmdown_ratio", "increase")],
+        ),
+        ("warm the LR up over a smaller part of training", [("schedule.warmup_ratio", "decrease")]),
+        ("short context first, then longer", [("data.seq_len_curriculum", "add")]),
+        ("build up momentum over 150 steps", [("schedule.muon_momentum_warmup_steps", "replace")]),
+        ("half as many channels per head", [("attention.head_dim", "decrease")]),
+        ("rotate half of the head dims", [("position.encoding", "replace")]),
+        ("the LR should not drop below 5% of its peak", [("schedule.final_lr_frac", "increase")]),
+        ("let weight decay fade out during training", [("schedule.weight_decay", "replace")]),
+        (
+            "hit lm_head with a lower LR",
+            [("optimizer.unembedding_lr", "decrease")],
+        ),
+        (
+            "reach Muon's full momentum after 150 steps",
+            [("schedule.muon_momentum_warmup_steps", "replace")],
+        ),
+        ("undo the last change of the softcap", [("head.softcap", "revert")]),
+        ("shave a layer off", [("model.depth", "decrease")]),
+        ("share the input matrix with the output projection", [("embedding.tying", "enable")]),
+        ("attention and MLP in parallel from one norm", [("residual.parallel_block", "enable")]),
+    ],
+)
+def test_paraphrases_name_what_they_are_about(text: str, expected: list[tuple[str, str]]) -> None:
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("more updates with a smaller batch", [("batch.total", "decrease")]),
+        ("twice as many steps from half the batch", [("batch.total", "decrease")]),
+        ("more tokens with a shallower model", [("model.depth", "decrease")]),
+    ],
+)
+def test_a_gain_names_the_edit_that_buys_it(text: str, expected: list[tuple[str, str]]) -> None:
+    assert said(text) == expected
