@@ -24,14 +24,20 @@ def body_text(program: Program, scope: str) -> str:
     return "\n".join(numbered((statement.text for statement in statements), own - {"self"}))
 
 
+QUOTED = r"'(?:[^'\\]|\\.)*'"
+
+
 def numbered(texts: Iterable[str], names: set[str]) -> list[str]:
     """Return texts with each of some names replaced by when it first appears."""
     if not names:
         return list(texts)
     seen: dict[str, str] = {}
-    word = re.compile(r"(?<![\w.'])(" + "|".join(map(re.escape, sorted(names))) + r")(?![\w'])")
+    either = "|".join(map(re.escape, sorted(names)))
+    word = re.compile(rf"{QUOTED}|(?<![\w.'])({either})(?![\w'])")
 
     def number(match: re.Match[str]) -> str:
+        if match.group(1) is None:
+            return match.group()  # what a message calls it is no name
         return seen.setdefault(match.group(1), f"?{len(seen)}")
 
     return [word.sub(number, text) for text in texts]

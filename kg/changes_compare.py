@@ -35,7 +35,7 @@ from kg.settings import Setting
 from kg.structure import Cluster, Homes, changed_statements, clusters, is_report
 from kg.structure_knobs import NAMELESS, PORT, UNSPECIFIED, knob_of, structural_changes
 from kg.structure_near import feature_near
-from kg.structure_same import says_the_same
+from kg.structure_same import is_renaming, says_the_same
 
 
 def compare(before: str, after: str) -> list[Change]:
@@ -53,8 +53,9 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     found = [d for d in found if not is_restated(d, old, new)]
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
+    found = [d for d in found if not is_respelt(d, where)]
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
-    found = [of_rezero(difference, old, new) for difference in found]
+    found = [of_rezero(from_shared(difference, old), old, new) for difference in found]
     read = [difference for difference in found if not is_loose(difference)]
     found = [valued(one, where) for one in tidy(without_followers(found, where))]
     known = [difference for difference in found if not is_loose(difference)]
@@ -84,11 +85,35 @@ def is_restated(difference: Difference, old: Analysis, new: Analysis) -> bool:
     """Tell whether a shared beta is only said by each group for itself, or the reverse."""
     side = difference.new or difference.old
     shared = re.match(r"optimizer\.adam_beta(\d)$", difference.knob)
+    own = re.match(r"optimizer\.(?!muon|adam_)\w+_beta(\d)$", difference.knob)
+    if own is not None and side is not None and difference.old is None:
+        common = old.configuration.settings.get(f"optimizer.adam_beta{own.group(1)}")
+        return common is not None and common.folded == side.folded
     if shared is None or side is None or not one_sided(difference):
         return False
     places = (old if difference.old is None else new).configuration.places
     groups = [p for p in places if BETA.match(p.knob) and p.knob.endswith(shared.group(1))]
     return bool(groups) and any(p.folded == side.folded for p in groups)
+
+
+def is_respelt(difference: Difference, where: Homes) -> bool:
+    """Tell whether a feature is only written otherwise: an index gets a name, or loses it."""
+    old, new = difference.old, difference.new
+    if old is None or new is None or old.value != new.value:
+        return False
+    if not (old.exact and old.parts and new.parts):
+        return False
+    homes = where.of(*lines_of([difference]))
+    return bool(homes) and all(map(says_the_same, homes))
+
+
+def from_shared(difference: Difference, old: Analysis) -> Difference:
+    """Compare a beta that a group has for itself from now on with the one it shared."""
+    own = re.match(r"optimizer\.(?!muon|adam_)\w+_beta(\d)$", difference.knob)
+    if own is None or difference.old is not None:
+        return difference
+    shared = old.configuration.settings.get(f"optimizer.adam_beta{own.group(1)}")
+    return replace(difference, old=shared and replace(shared, knob=difference.knob))
 
 
 def of_rezero(difference: Difference, old: Analysis, new: Analysis) -> Difference:
@@ -108,7 +133,10 @@ REZERO = "residual.rezero"
 def as_rewritten(change: Change, old: Analysis, new: Analysis) -> Change:
     """Call code put beside a feature that both versions have a change of it, not a new one."""
     both = change.knob not in NAMELESS and all(
-        any(p.knob == change.knob and not p.hidden for p in side.configuration.places)
+        any(
+            (p.knob == change.knob or p.knob.startswith(f"{change.knob}.")) and not p.hidden
+            for p in side.configuration.places
+        )
         for side in (old, new)
     )
     one_side = change.change_type in (ChangeType.ADD, ChangeType.REMOVE)
@@ -126,7 +154,7 @@ def one_position(records: list[Change]) -> list[Change]:
     ):
         return records
     side = {"new": "absolute"} if turned.new == "none" else {"old": "absolute"}
-    both = replace(turned, **side)  # type: ignore[arg-type]
+    both = replace(turned, change_type=ChangeType.REPLACE, **side)  # type: ignore[arg-type]
     return [both if r is turned else r for r in records if r is not table]
 
 
@@ -202,7 +230,9 @@ def loads_kernel(statement: Statement) -> bool:
     """Tell whether a statement only fetches an attention kernel, or says which one it is."""
     if isinstance(statement.node, ast.Try):
         return True  # what is tried, its statements say
-    return is_report(statement) or any(KERNEL.search(name) for name in statement.names)
+    if is_report(statement) or "HF_HUB" in statement.text:
+        return True
+    return any(KERNEL.search(name) for name in statement.names)
 
 
 KERNEL = late(r"^(fa\d|get_kernel|kernels|repo|cap)$|flash|fa3|flex_?att|sdpa", re.I)
@@ -229,9 +259,9 @@ BRANCHES = frozenset({"attention", "mlp", "norm", "residual", "regularization"})
 
 def without_effect(groups: list[Cluster], old: Program, new: Program) -> Change:
     """Return the record of an edit that only moves, renames or reports."""
-    respelt = [group for group in groups if says_the_same(group)]
+    respelt, same = [group for group in groups if says_the_same(group)], is_renaming
     removed, added = (
-        [s for g in groups for s in side(g) if g not in respelt or prints(s)]
+        [s for g in groups for s in side(g) if g not in respelt or (prints(s) and not same(g))]
         for side in (attrgetter("removed"), attrgetter("added"))
     )
     reports = all(only_logs(s, new) for s in added) and all(only_logs(s, old) for s in removed)

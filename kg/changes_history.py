@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from kg.changes_compare import compare
-from kg.changes_message import is_announced
+from kg.changes_message import is_announced, names_only_old
 from kg.changes_undone import Past, code_lines, named, only_restores, says_restored, uncommented
 from kg.late import late
 from kg.model import Change, ChangeType, OptimizerScope
@@ -146,6 +146,8 @@ def restored(change: Change, message: str, past: Past, beside: Sequence[Change])
         return change
     if not is_announced(change, message, beside):
         return as_revert(change, silent=True)
+    if names_only_old(change, message):
+        return as_revert(change, silent=False)  # "SwiGLU did not help"
     return as_revert(change, silent=False) if change.change_type in DROPS else change
 
 

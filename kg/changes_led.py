@@ -49,15 +49,19 @@ def without_followers(found: list[Difference], where: Homes) -> list[Difference]
 def valued(difference: Difference, where: Homes) -> Difference:
     """Show the number in `SPARE_HEADS = 2` as the value of what was put in or taken out with it."""
     side = difference.new or difference.old
-    if not one_sided(difference) or side is None or side.value != ON:
+    if not one_sided(difference) or side is None or not is_unsaid(side.value):
         return difference
-    texts = [
-        match.group(1)
+    found = [
+        match.groups()
         for group in where.of(*lines_of([difference]))
         for s in (group.added if difference.old is None else group.removed)
         if not s.scope and (match := CONSTANT.match(s.text))
     ]
     if switch_values(difference.knob):
+        return difference
+    named = [pair for pair in found if AMOUNT.search(pair[0])] if len(found) > 1 else found
+    texts = [value for _, value in named]
+    if side.value != ON and len(texts) != 1:
         return difference
     if not texts and RATED.match(difference.knob):
         texts = sorted(own_numbers(difference, where))
@@ -67,6 +71,11 @@ def valued(difference: Difference, where: Homes) -> Difference:
     if difference.old is None:
         return replace(difference, new=shown)
     return replace(difference, old=shown)
+
+
+def is_unsaid(value: str) -> bool:
+    """Tell whether a value only says that a feature is there, or by what local name it goes."""
+    return value == ON or re.fullmatch(r"(?:self\.)?[a-z_]\w*", value) is not None
 
 
 def own_numbers(difference: Difference, where: Homes) -> set[str]:
@@ -87,7 +96,11 @@ OWN_LOSS: Final = frozenset({"residual.predictive_coding", "mlp.homeostatic_plas
 RATED: Final = late(r"regularization\.|loss\.|optimizer\.|mlp\.moe$|data\.")
 PLUMBING: Final = late(r"params=|\.init\.|(?:zeros|ones|fill|normal|uniform)_?\(|print")
 USUAL: Final = late(r"[0-3]$|[012]\.0?$|0?\.5$|1e-\d+$")
-CONSTANT: Final = late(r"_?[A-Z][A-Z\d_]*=(-?\d[\d.]*(?:e-?\d+)?)$")
+CONSTANT: Final = late(r"(_?[A-Z][A-Z\d_]*)=(-?\d[\d.]*(?:e-?\d+)?)$")
+# Of several constants put in at once, the one that says how much; the others say when.
+AMOUNT: Final = late(
+    r"(?:FRAC|RATE|RATIO|WEIGHT|SCALE|PROB|ALPHA|BETA|SIGMA|STD|DECAY|COEF\w*|LR)$"
+)
 
 
 def follows(difference: Difference) -> bool:

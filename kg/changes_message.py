@@ -23,7 +23,7 @@ PURPOSES: Final[tuple[tuple[re.Pattern[str], str, ChangeType], ...]] = (
      "other.refactor", ChangeType.NO_EFFECT),
     (late(r"\b(docs?|comments?|docstrings?|readme|typo)\b", re.I), "other.docs",
      ChangeType.NO_EFFECT),
-    (late(r"\b(gpus?|cuda|mps|rocm|windows|macos|port(ed|ing)?|support|fallback|environment"
+    (late(r"\b(gpus?|cuda|mps|rocm|(?-i:Windows)|macos|port(ed|ing)?|support|fallback|environment"
                 r"|setup|hardware|vram|oom|compat\w*)\b", re.I),
      "other.environment", ChangeType.NO_EFFECT),
 )  # fmt: skip
@@ -61,7 +61,7 @@ def named_by(change: Change, message: str) -> Change:
         return replace(
             change, knob="other.refactor", component="other", change_type=ChangeType.NO_EFFECT
         )
-    elif is_nameless(change.knob) and FIXES.match(message):
+    elif (is_nameless(change.knob) or is_place(change)) and FIXES.match(message):
         return replace(
             change, knob="other.bugfix", component="other", change_type=ChangeType.NO_EFFECT
         )
@@ -80,6 +80,11 @@ def is_tidying(change: Change, message: str) -> bool:
     rewritten = change.old_span is not None and change.new_span is not None
     plain = rewritten and change.old is None and is_nameless(change.knob)
     return plain and TIDIES.match(message) is not None
+
+
+def is_place(change: Change) -> bool:
+    """Tell whether a change of the windows only says where code was rewritten, not to what."""
+    return change.knob == "attention.window_sizes" and change.old is None and change.new is None
 
 
 FIXES: Final = late(r"\W*(?:\w+(?:\([\w-]+\))?:?\s+)?(?:bug\s?)?fix(?:es)?\b", re.I)
@@ -186,6 +191,19 @@ def is_announced(change: Change, message: str, beside: Iterable[Change] = ()) ->
     if words and words <= told and initial:
         return bool(own) or not any(words <= words_of(phrase) for phrase in taken)
     return bool(own) and not within(own, taken)
+
+
+def names_only_old(change: Change, message: str) -> bool:
+    """Tell whether a message has the word for what is given up, and none for what takes its place.
+
+    Of numbers only words count: a number may be another knob's.
+    """
+    old, new = (str(value or "").lower().strip("'\"") for value in (change.old, change.new))
+    text = message.lower()
+    return WORD_VALUE.match(old) is not None and stands_in(old, text) and not stands_in(new, text)
+
+
+WORD_VALUE: Final = re.compile(r"[a-z][\w^+-]{2,}$")
 
 
 def has_value(change: Change, text: str, beside: Iterable[Change]) -> bool:

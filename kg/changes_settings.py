@@ -244,7 +244,12 @@ def change_type(found: Difference) -> ChangeType:
 
 # What every script has in some form, if not in one that is read: a constant, a plain projection.
 STANDING: Final = frozenset(
-    {"schedule.grad_accum", "schedule.adam_momentum", "attention.qkv_projection"}
+    {
+        "schedule.grad_accum",
+        "schedule.lr_shape",
+        "schedule.adam_momentum",
+        "attention.qkv_projection",
+    }
 )
 CLOCK: Final = re.compile(r"\b(?:progress|step|frac|elapsed|epoch|iteration)\b")
 
@@ -261,6 +266,8 @@ def direction(old: Setting, new: Setting) -> ChangeType:
     ):
         return ChangeType.REPLACE  # a constant turned into a schedule
     before, after = values_to_compare(old), values_to_compare(new)
+    if before == after and old.long and new.long and old.knob.endswith("_lr"):
+        before, after = (float(old.long),), (float(new.long),)  # the constants behind them
     if not before or not after or len(before) != len(after):
         before, after = before[:1] * 3, after[:1] * 3
     signs = {(a > b) - (a < b) for b, a in zip(before, after, strict=False)} - {0}

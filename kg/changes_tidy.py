@@ -92,8 +92,11 @@ def parts_of_heads(found: list[Difference]) -> set[str]:
             alone = [d for d in found if one_sided(d) or d.knob == "precision.compile"]
             dropped |= {d.knob for d in alone if parts.match(d.knob)}
     dropped |= {d.knob for d in found if one_sided(d) and IDLE.match(d.knob) and is_constant(d)}
-    if any(SHAPED.match(d.knob) and one_sided(d) for d in found):
-        dropped.add("schedule.lr_shape")  # a phase put in or taken out says the shape
+    shaped = {d.knob for d in found if SHAPED.match(d.knob) and one_sided(d)}
+    if shaped:
+        unshaped = any(d.knob == "schedule.lr_shape" and is_flat(d) for d in found)
+        # a phase put in or taken out says the shape; of a rate that never changed, the shape does
+        dropped |= shaped if unshaped else {"schedule.lr_shape"}
     if any(d.knob == "schedule.adam_momentum" for d in found):
         dropped |= {d.knob for d in found if ADAM_BETA.match(d.knob) and one_sided(d)}
     return dropped
@@ -131,6 +134,8 @@ PARTS = {
     "attention.window_pattern": late(r"attention\.(?:short_window|window_sizes)$"),
     "optimizer.lookahead": late(r"regularization\.weight_ema$"),
     "precision.compile_mode": late(r"precision\.compile$"),
+    "position.encoding": late(r"position\.rope_base$"),
+    "residual.branch_scale": late(r"residual\.layer_scale$"),  # a number, not learned
     "residual.rezero": late(r"residual\.(?:layer|branch)_scale$"),
 }
 GATE = late(r"embedding\.value_embeds\.gate_")
@@ -184,6 +189,11 @@ def is_constant(difference: Difference) -> bool:
     """Tell whether the one side of a schedule only says that nothing changes."""
     side = difference.new or difference.old
     return side is not None and side.value == "constant"
+
+
+def is_flat(difference: Difference) -> bool:
+    """Tell whether a rate had no schedule of any kind before."""
+    return difference.old is None or difference.old.value in ("none", "constant")
 
 
 def path_of(difference: Difference) -> str:

@@ -19,7 +19,8 @@ def is_timed(statement: Statement, value: ast.expr) -> bool:
     """Tell whether a local is computed from the clock: in the loop, or in a schedule."""
     if not in_loop(statement) and not SCHEDULES.search(statement.scope.rpartition(".")[2]):
         return False
-    return any(isinstance(n, ast.Name) and n.id in CLOCKS for n in under(value))
+    read = (n.id for n in under(value) if isinstance(n, ast.Name))
+    return any(name in CLOCKS or "elapsed" in name for name in read)
 
 
 SCHEDULES: Final = re.compile(r"(?:^|_)lr|sched|mult|momentum|decay|anneal", re.I)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from kg.config_arguments import command_line_settings
 from kg.config_literals import literal_settings
 from kg.config_names import Names
 from kg.config_optimizer import Scopes, group_settings
@@ -14,6 +15,7 @@ from kg.idioms_activation import activation_settings
 from kg.idioms_attention import attention_settings
 from kg.idioms_features import feature_settings
 from kg.idioms_init import init_settings
+from kg.idioms_layers import layer_kind_settings
 from kg.idioms_loop import run_settings
 from kg.idioms_loss import loss_settings
 from kg.idioms_model import model_settings
@@ -107,7 +109,10 @@ def all_settings(
     if kind:
         known = idiom_settings(program, names, optimizers, roles)
     read = {setting.span for setting in known}
-    for setting in literal_settings(program, names, roles):
+    for setting in (
+        *literal_settings(program, names, roles),
+        *command_line_settings(program, names),
+    ):
         # An unknown literal in a line that an idiom has read is no knob of its own.
         if not (is_unknown(setting.knob) and setting.span in read):
             known.append(setting)
@@ -130,6 +135,7 @@ def idiom_settings(
         *run_settings(program, names, roles, optimizers),
         *attention_settings(program, names, roles),
         *model_settings(program, names, roles),
+        *layer_kind_settings(program, roles),
         *norm_settings(program, roles),
         *residual_settings(program, names, roles),
         *output_settings(program, names, roles),

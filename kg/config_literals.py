@@ -11,12 +11,12 @@ from typing import Final
 from kg.clocked import in_loop, is_timed
 from kg.config_names import Names, assignments, callee, defaults, is_computed
 from kg.features import knob_of_name
-from kg.given import default_given
+from kg.given import default_given, is_handed
 from kg.knobs import knob_named, unknown_knob
+from kg.nodes import under
 from kg.program import Program, Statement
 from kg.roles import Role, Roles
 from kg.settings import Rank, Setting, Site, coefficient, is_literal, make_setting
-from kg.stream import is_norm
 
 # Calls whose arguments are messages, shapes or plumbing, never settings.
 PLUMBING: Final = re.compile(
@@ -69,7 +69,7 @@ def default_settings(
     scope = f"{statement.scope}.{function.name}".lstrip(".")
     called = scope.split(".")[-2] if function.name == "__init__" and "." in scope else function.name
     for name, value in defaults(function).items():
-        if not is_literal(value) or is_switch(value):
+        if not is_literal(value) or is_switch(value) or is_handed(name, scope):
             continue
         knob = knob_named(name, scope)
         site = Site(f"{scope}({name})", scope, statement.span, Rank.DEFAULT)
@@ -118,6 +118,8 @@ def name_settings(
             return
         if is_timed(statement, value) or is_gate(knob, scope):
             return  # differs from step to step, or is a gate of another kind
+        if scope and any(isinstance(n, ast.Name) and n.id == name for n in under(value)):
+            return  # an argument cut to what is used here
         opaque = not is_computed(names, value, scope)
         in_the_open = constant and not scope and knob is not None and not in_loop(statement)
         if opaque and not in_the_open:
@@ -223,8 +225,8 @@ def argument_settings(program: Program, names: Names, statement: Statement) -> I
             angles = knob == "position.rope_base" and not is_set(keyword.value, names, statement)
             if (keyword.arg in NOT_ARGUMENTS and not angles) or is_switch(keyword.value):
                 continue
-            if keyword.arg == "eps" and is_norm(call):
-                continue  # keeps a norm from dividing by zero
+            if is_handed(keyword.arg or "", called):
+                continue
             literal = is_literal(keyword.value)
             if not (literal or angles) and (knob is None or not called[:1].isupper()):
                 continue

@@ -19,6 +19,7 @@ from kg.settings import (
     Rank,
     Setting,
     Site,
+    base_of,
     coefficient,
     make_setting,
     make_value,
@@ -137,13 +138,15 @@ def rate_setting(
     knob = holder(group.holder).lr
     whole = expanded(names, make_setting(program, names, knob, value, site), value)
     number, rest = coefficient(value)
-    if not rest:
+    local = names.locals.get((site.scope, value.id), ()) if isinstance(value, ast.Name) else ()
+    if not rest or (whole.number is not None and len(local) == 1 and not value.id.isupper()):  # type: ignore[attr-defined]
         return whole
     shown = program.source(number) if number is not None else "1"
     factor = number_of(make_setting(program, names, knob, number, site).folded) if number else 1.0
     return replace(
         whole,
         value=shown,
+        long=base_of(names, value, site.scope) if number is None else "",
         folded=1.0 if factor is None else factor,
         token=f"{factor} * {rest}",
         literal=False,

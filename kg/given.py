@@ -35,6 +35,14 @@ def default_given(node: ast.expr) -> ast.expr:
     return default
 
 
+def is_handed(name: str, scope: str) -> bool:
+    """Tell whether a parameter sets nothing: a norm's eps, or how far the run has come."""
+    return (name == "eps" and NORM.search(scope) is not None) or name in ("progress", "step")
+
+
+NORM: Final = re.compile(r"norm|(?:^|_)ln", re.I)
+
+
 def called(call: ast.Call) -> str:
     """Return the last name of what is called."""
     function = call.func

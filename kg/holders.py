@@ -16,7 +16,7 @@ from kg.program import Statement
 # What a group holds, by the attribute its parameters are taken from; a first match wins.
 HOLDERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"^(lm_?head|unembed\w*|output_proj|out_head)$"), "lm_head"),
-    (re.compile(r"^(value_embeds?|value_embeddings?|ves?)$"), "value_embeds"),
+    (re.compile(r"^(value_(?:emb\w*|tables?)|ves?)$"), "value_embeds"),
     (re.compile(r"^(resid_lambdas?|resid_scales?)$"), "resid_lambda"),
     (re.compile(r"^(x0_lambdas?|x0_scales?)$"), "x0_lambda"),
     (re.compile(r"^(wte|wpe|embed|embeds|embedding|tok_emb\w*|token_emb\w*)$"), "embedding"),
@@ -58,7 +58,8 @@ def holder_of(params: ast.expr, statement: Statement, names: Names) -> str:
             whole = isinstance(part.value, ast.Name) and part.value.id in WHOLE
             return "all" if whole else canonical(part.value).rpartition(".")[2]
     words = list(node_names(params))
-    return re.sub(r"_?(params?|parameters|group)$", "", words[0]) if words else ""
+    stem = re.sub(r"_?(params?|parameters|group)$", "", words[0]) if words else ""
+    return next((held for pattern, held in HOLDERS if pattern.match(stem)), stem)
 
 
 def is_small(node: ast.expr) -> bool:

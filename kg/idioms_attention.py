@@ -172,6 +172,21 @@ def position_settings(program: Program, roles: Roles) -> Iterator[Setting]:
     lines = [line for body in bodies for line in body.splitlines() if not FORMAT.match(line)]
     texts = [CASTS.sub("", OWN_NAME.sub("?", line)) for line in lines]
     texts = [text for text in texts if not text.startswith(("(Assert", "If "))]
-    calls = [canonical(c) for s in applied for c in s.calls if ROTATES.search(callee(c))]
-    token = "\n".join([value, *texts, *calls, *guards])
+    calls = {rotated(c) for s in applied for c in s.calls if ROTATES.search(callee(c))}
+    token = "\n".join([value, *texts, *sorted(calls), *guards])
     yield replace(make_value("position.encoding", value, site, token=token), covers=spans)
+
+
+def rotated(call: ast.Call) -> str:
+    """Return a rotation with what it turns named by its kind: a second query is one more query."""
+    turned = call.args[0] if call.args else None
+    if turned is None or any(isinstance(node, ast.Slice) for node in ast.walk(turned)):
+        return canonical(call)
+    kind = QUERY_OR_KEY.search(canonical(turned))
+    if kind is None:
+        return canonical(call)
+    rest = [canonical(a) for a in (*call.args[1:], *(k.value for k in call.keywords))]
+    return f"{callee(call)}({kind.group(1)},{','.join(rest)})"
+
+
+QUERY_OR_KEY: Final = re.compile(r"(?<![A-Za-z])([qk])(?:uer(?:y|ies)|eys?)?\d?(?:_\w*)?\b")

@@ -10,6 +10,7 @@ from functools import reduce
 from typing import TypeAlias
 
 from kg.canonical import canonical
+from kg.claimed import owners, retold, unclaimed
 from kg.config_names import Names, callee
 from kg.features import Feature, hinted_statements, matched
 from kg.fold import UNFOLDABLE, Unfoldable, Value, fold, parse_expression
@@ -28,11 +29,14 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
     found: dict[tuple[str, bool], list[Place]] = {}  # by knob, those set aside apart
     whole: set[str] = set()
     ranked: set[str] = set()
+    own = owners(program.statements, roles)
     for statement, rules in hinted_statements(program):
         role = roles.of(statement.scope)
         if role in (Role.CONFIG, Role.NORM) or isinstance(statement.node, NO_CODE):
             continue
-        for rule, value in matched(statement.text, statement.names, role, rules):
+        for rule, value in unclaimed(
+            matched(statement.text, statement.names, role, rules), statement, own
+        ):
             value = rate_given(statement, rule.argument) if rule.argument else value
             aside = bool(rule.aside and rule.aside.search(statement.text))
             place = (statement, value, own_text(statement, rule))
@@ -42,7 +46,7 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
             if rule.aside:
                 ranked.add(rule.knob)
     for knob, aside, places in by_function(found, roles):
-        setting = feature_setting(names, knob, places, knob in whole)
+        setting = retold(feature_setting(names, knob, places, knob in whole), places, roles)
         yield behind(setting, aside) if knob in ranked else setting
 
 

@@ -31,7 +31,7 @@ TARGETS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"resid_lambda"), "init.resid_lambda"),
     (re.compile(r"lm_head|unembed"), "init.lm_head_std"),
     (re.compile(r"ve_gate"), "init.ve_gate"),
-    (re.compile(r"value_emb|\bve\b"), "init.value_embeds_scale"),
+    (re.compile(r"value_(?:emb|table)|\bve\b"), "init.value_embeds_scale"),
     (re.compile(r"\bwte\b|tok_emb|embed_tokens|token_emb"), "init.wte_std"),
     (re.compile(r"c_q\b|c_k\b|\bwq\b|\bwk\b|q_proj|k_proj"), "init.qk_scale"),
     (re.compile(r"c_v\b|v_proj|\bwv\b"), "init.scale"),
@@ -61,9 +61,11 @@ def init_settings(program: Program, names: Names, roles: Roles) -> Iterator[Sett
     """Yield the scale and the distribution of the initial weights."""
     draws: list[Draw] = []
     for scope in roles.scopes(Role.INIT):
+        made = [d for s in program.by_scope.get(scope, []) for d in statement_draws(s)]
+        draws += made
+        others = scales_of_others(made)
         for statement in program.by_scope.get(scope, []):
-            draws += statement_draws(statement)
-            yield from scale_settings(program, names, statement)
+            yield from scale_settings(program, names, statement, others)
     for number, draw in enumerate(draws):
         yield from draw_settings(program, names, draw, draws[:number])
     yield from distribution_setting(draws)
@@ -110,6 +112,8 @@ def looped_target(text: str) -> str | None:
 
 def match_target(text: str) -> str | None:
     """Return the knob of a parameter, by the text that reaches it."""
+    if text.endswith(".bias"):
+        return None
     return next((knob for pattern, knob in TARGETS if pattern.search(text)), None)
 
 
@@ -173,7 +177,22 @@ SPREAD: Final = re.compile(r"(linspace|logspace|arange)\(")  # one value for eac
 SCALE_NAMES: Final = frozenset({"s", "std", "scale", "bound", "init_scale", "init_std"})
 
 
-def scale_settings(program: Program, names: Names, statement: Statement) -> Iterator[Setting]:
+def scales_of_others(draws: list[Draw]) -> set[str]:
+    """Return the locals that scale only weights with a knob of their own: an output projection's.
+
+    What is drawn says their value.
+    """
+    used: dict[str, set[str]] = {}
+    for draw in draws:
+        for node in ast.walk(draw.value) if draw.value is not None else ():
+            if isinstance(node, ast.Name):
+                used.setdefault(node.id, set()).add(draw.knob)
+    return {name for name, knobs in used.items() if not knobs & SHARED}
+
+
+def scale_settings(
+    program: Program, names: Names, statement: Statement, others: set[str]
+) -> Iterator[Setting]:
     """Yield `init.scale`: the factor of `s = 0.8 * 3**0.5 * n_embd**-0.5`, 1 if it has none."""
     node = statement.node
     if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
@@ -182,6 +201,8 @@ def scale_settings(program: Program, names: Names, statement: Statement) -> Iter
     if not re.match(r"^(s|std|scale|bound|init_\w+|\w+_std|\w+_scale)$", name) or mentions(
         node.value, SCALE_NAMES
     ):
+        return
+    if name in others and scale_knob(name) == "init.scale":
         return
     number, rest = coefficient(with_constants(names, node.value, statement.scope))
     site = Site(f"{statement.scope} > {name}", statement.scope, statement.span, Rank.LOCAL)

@@ -38,13 +38,14 @@ def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterat
             yield make_value("embedding.value_embeds.placement", text, site, token=token)
     for statement in program.statements:
         for target, value in assignments(statement.node):
-            if isinstance(target, ast.Attribute):
+            if isinstance(target, ast.Attribute) and not is_shared_table(target, value):
                 yield from table_layers(program, statement, target, value)
             if is_shared_table(target, value):
                 path = f"{statement.scope} > value_embeds"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
-                yield make_value("embedding.value_embeds.sharing", "True", site)
-            if "value_embed" in statement.text and shares_tables(names, value, statement.scope):
+                knob, count = "embedding.value_embeds.sharing", tables_in(value)
+                yield replace(make_value(knob, "True", site), token=f"True{count}", exact=True)
+            if "value_" in statement.text and shares_tables(names, value, statement.scope):
                 path = f"{statement.scope} > value_embeds key"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
                 yield make_value("embedding.value_embeds.sharing", "True", site)
@@ -91,7 +92,7 @@ def shares_tables(names: Names, value: ast.expr, scope: str) -> bool:
     return False
 
 
-TABLES = re.compile(r"value_embed\w*$")
+TABLES = re.compile(r"value_(?:emb\w*|tables?)$")
 
 
 def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
@@ -103,12 +104,19 @@ def is_shared_table(target: ast.expr, value: ast.expr) -> bool:
     if isinstance(made, ast.DictComp):
         return isinstance(made.value, ast.Name | ast.Attribute)
     if isinstance(made, ast.ListComp):
-        return isinstance(made.elt, ast.Name | ast.Attribute)
+        few = "layer" not in canonical(made.generators[0].iter)  # tables than layers
+        return few or isinstance(made.elt, ast.Name | ast.Attribute)
     return callee(value) == "Embedding"
 
 
+def tables_in(value: ast.expr) -> str:
+    """Return what a list of shared tables is made over, "" for a single table."""
+    lists = (node for node in ast.walk(value) if isinstance(node, ast.ListComp))
+    return next((canonical(made.generators[0].iter) for made in lists), "")
+
+
 SHARED_TABLE = re.compile(
-    r"value_embed\w*$|(?:shared|common|single)_(?:ve|value)\w*$|ve_(?:shared|table)$"
+    r"value_(?:emb\w*|tables?)$|(?:shared|common|single)_(?:ve|value)\w*$|ve_(?:shared|table)$"
 )
 
 
@@ -131,6 +139,10 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
             extra = repeated_loop(loops, names, scope) if runs else None
             if extra is None and loops and AROUND.search(statement.text):
                 extra = loops[-1]
+            if extra is None and runs and loops and runs_again(statement, program.by_scope[scope]):
+                site = Site(f"{scope} > again", scope, statement.span, Rank.IDIOM)
+                heads = [program.span(p) for p in statement.parents if isinstance(p, ast.If)]
+                yield replace(make_value("model.layer_loops", "2", site), covers=tuple(heads))
             if extra is not None:
                 site = Site(f"{scope} > loops", scope, statement.span, Rank.IDIOM)
                 count = extra.iter.args[-1] if isinstance(extra.iter, ast.Call) else extra.iter
@@ -138,6 +150,31 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
                 setting = make_setting(program, names, "model.layer_loops", number or count, site)
                 head = program.span(extra)[0], program.span(extra.iter)[1]
                 yield replace(setting, covers=(head,))
+
+
+def runs_again(statement: Statement, body: list[Statement]) -> bool:
+    """Tell whether the block of a layer loop has run before in the same pass through the loop."""
+    loop = next((p for p in reversed(statement.parents) if isinstance(p, ast.For)), None)
+    called = RUN.search(statement.text)
+    if loop is None or called is None or called.group(1) not in named_in(loop.target):
+        return False
+    return any(
+        other.span < statement.span
+        and loop in other.parents
+        and not hasattr(other.node, "body")
+        and (run := RUN.search(other.text)) is not None
+        and run.group(1) == called.group(1)
+        and not excludes(other, statement)
+        for other in body
+    )
+
+
+RUN = re.compile(r"=\(?(?:\w+\.)*(?:checkpoint\()?(\w*(?:block|layer)\w*)[(,]")
+
+
+def named_in(target: ast.expr) -> set[str]:
+    """Return the names a loop sets."""
+    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
 
 
 def in_either(statement: Statement, part: str, body: list[Statement]) -> bool:

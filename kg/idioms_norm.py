@@ -40,7 +40,7 @@ def norm_settings(program: Program, roles: Roles) -> Iterator[Setting]:
             continue
         if role is Role.BLOCK:
             block_sites(statements, found)
-        elif role is Role.MODEL and is_forward(scope):
+        elif role is Role.MODEL and (is_forward(scope) or runs_layers(statements)):
             model_sites(statements, found)
         elif role in (Role.ATTENTION, Role.MLP):
             inner_sites(statements, role, found)
@@ -156,6 +156,13 @@ def model_sites(statements: list[Statement], found: Found) -> None:
             found.add("final" if looped else "embedding", statement)
         elif carries_on(statement, statements):
             found.add("stream", statement)
+
+
+def runs_layers(statements: list[Statement]) -> bool:
+    """Tell whether a method of the model loops over its layers: the trunk of a forward pass."""
+    return any(
+        LAYER.search(s.text) and any(isinstance(p, ast.For) for p in s.parents) for s in statements
+    )
 
 
 def carries_on(statement: Statement, statements: list[Statement]) -> bool:

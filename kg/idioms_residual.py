@@ -144,6 +144,8 @@ def temperature_settings(program: Program, names: Names, scope: str) -> Iterator
                 continue
             site = Site(f"{scope} > {target.id} scale", scope, statement.span, Rank.IDIOM)
             setting = make_setting(program, names, "attention.temperature", factor, site)
+            if learned_from(names, factor) is not None:
+                setting = replace(setting, probe=())  # where it starts is not where it goes
             yield replace(setting, covers=definitions(program, factor))
 
 
@@ -218,18 +220,26 @@ def differential_settings(program: Program, scope: str) -> Iterator[Setting]:
     maps: set[str] = set()
     for statement in program.by_scope.get(scope, []):
         for target, value in assignments(statement.node):
-            attends = any(
-                isinstance(n, ast.Call) and (callee(n) in BACKENDS or callee(n) == "softmax")
-                for n in under(value)
-            )
-            if attends and isinstance(target, ast.Name):
+            if any(map(attends, under(value))) and isinstance(target, ast.Name):
                 maps.add(target.id)
             taken = [
-                {n.id for n in under(side) if isinstance(n, ast.Name)} & maps
-                for node in under(value)
+                (maps_in(node.left, maps), maps_in(node.right, maps))
+                for node in (under(value) if maps else ())
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
-                for side in (node.left, node.right)
             ]
-            if len([side for side in taken if side]) > 1:
+            # `y - (y * v).sum() * v` takes from one map a part of itself
+            if any(one and other and one != other for one, other in taken):
                 site = Site(f"{scope} > difference", scope, statement.span, Rank.IDIOM)
                 yield make_value("attention.differential", "True", site)
+
+
+def attends(node: ast.AST) -> bool:
+    """Tell whether a node computes an attention map, or what it gives."""
+    return isinstance(node, ast.Call) and (callee(node) in BACKENDS or callee(node) == "softmax")
+
+
+def maps_in(side: ast.expr, maps: set[str]) -> set[str]:
+    """Return the attention outputs in one side of a difference, those computed there too."""
+    walked = under(side)
+    found = {n.id for n in walked if isinstance(n, ast.Name)} & maps
+    return found | {canonical(n) for n in walked if attends(n)}

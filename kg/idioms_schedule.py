@@ -10,7 +10,8 @@ from typing import Final
 
 from kg.anonymous import body_text
 from kg.canonical import canonical
-from kg.config_names import Names, assignments
+from kg.clocked import in_loop
+from kg.config_names import Names, assignments, callee
 from kg.nodes import under
 from kg.optimizers import Optimizers
 from kg.overwrites import Overwrite
@@ -37,7 +38,8 @@ def schedule_settings(
     program: Program, names: Names, roles: Roles, optimizers: Optimizers
 ) -> Iterator[Setting]:
     """Yield the shapes of the schedules and the numbers inside them."""
-    yield from rate_shape(program, names, roles)
+    loops = {"", *(w.statement.scope for w in optimizers.overwrites if w.key == "lr")}
+    yield from rate_shape(program, names, roles, loops)
     yield from decay_shape(program, names, roles, optimizers)
     yield from momentum_settings(program, names, roles)
     yield from adam_momentum(optimizers, roles, program)
@@ -79,14 +81,15 @@ def floor_of(program: Program, scope: str) -> ast.expr | None:
     return None
 
 
-def rate_shape(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
+def rate_shape(program: Program, names: Names, roles: Roles, loops: set[str]) -> Iterator[Setting]:
     """Yield `schedule.lr_shape`: from the schedule's function, the loop, or torch's scheduler."""
     inline = tuple(
         statement
-        for statement in program.by_scope.get("", [])
+        for scope in sorted(loops)
+        for statement in program.by_scope.get(scope, [])
         for target, value in assignments(statement.node)
         if isinstance(target, ast.Name)
-        and target.id in RATE_LOCALS
+        and (target.id in RATE_LOCALS or (target.id == "lr" and in_loop(statement)))
         and not isinstance(value, ast.Call | ast.Constant)
         and not is_scaled_call(value)
     )
@@ -121,7 +124,8 @@ def is_scaled_call(value: ast.expr) -> bool:
     """Tell whether a rate is the schedule's result with only a number on it."""
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
         return False
-    return any(isinstance(side, ast.Call) for side in (value.left, value.right))
+    calls = (side for side in (value.left, value.right) if isinstance(side, ast.Call))
+    return any(callee(call) not in ("min", "max") for call in calls)
 
 
 def decay_shape(

@@ -50,6 +50,9 @@ def rules() -> Rules:
     )
 
 
+BASE = re.compile(r"^(?:base|peak|initial|init|default)_(?=\w+_lr$)")  # `BASE_EMBEDDING_LR`
+
+
 @lru_cache(maxsize=8192)
 def knob_named(name: str, context: str = "") -> str | None:
     """Return the knob a source name stands for, None if it is not a known one.
@@ -65,7 +68,7 @@ def knob_named(name: str, context: str = "") -> str | None:
     for pattern, names in rules().within:
         if plain in names and pattern.search(context):
             return names[plain]
-    return rules().names.get(plain)
+    return rules().names.get(plain) or rules().names.get(BASE.sub("", plain))
 
 
 @lru_cache(maxsize=4096)

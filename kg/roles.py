@@ -102,7 +102,7 @@ class Roles:
 
         `self.act = Bend()` in a block is part of its MLP, `self.gate = Bend()` in attention of it.
         """
-        found: dict[str, Role] = {}
+        found: dict[str, set[Role]] = {}
         for attribute, bound in names.attributes.items():
             for value, scope in bound:
                 made = callee(value) if isinstance(value, ast.Call) else ""
@@ -110,8 +110,9 @@ class Roles:
                 if self.known.get(made) is not Role.OTHER or owner not in HOLDERS:
                     continue
                 named = next((r for p, r in HELD_ROLES if p.search(attribute)), owner)
-                found.setdefault(made, named)
-        return found
+                found.setdefault(made, set()).add(named)
+        # a linear layer of one's own, in attention and MLP alike, is neither
+        return {made: roles.pop() for made, roles in found.items() if len(roles) == 1}
 
     def function_role(self, name: str) -> Role:
         """Return the role of a function: by its name, else that of what it stands in."""
@@ -138,26 +139,36 @@ def named_role(name: str) -> Role | None:
     return next((role for pattern, role in FUNCTION_ROLES if pattern.search(name)), None)
 
 
+BLOCK: Final = re.compile(r"(?:block|layer)$", re.I)
+
+
 def class_role(name: str, node: ast.ClassDef) -> Role:
     """Return the role of a class, by its bases, its name, then by the modules it holds."""
     if any("optimizer" in canonical(base).lower() for base in node.bases):
         return Role.OPTIMIZER
     last = name.rpartition(".")[2]
+    if BLOCK.search(last) and held_in(node) & {"attn", "mlp", "ffn", "moe"}:
+        return Role.BLOCK  # `MLPOnlyBlock` is a block that has an MLP
     for pattern, role in CLASS_ROLES:
         if pattern.search(last):
             return role
-    held = {
+    held = held_in(node)
+    if "lm_head" in held or "transformer" in held:
+        return Role.MODEL
+    if {"attn", "mlp"} <= held:
+        return Role.BLOCK
+    return Role.ATTENTION if {"c_q", "c_k"} <= held else Role.OTHER
+
+
+def held_in(node: ast.ClassDef) -> set[str]:
+    """Return the attributes that a class sets."""
+    return {
         target.attr
         for inner in under(node)
         if isinstance(inner, ast.Assign)
         for target in inner.targets
         if isinstance(target, ast.Attribute)
     }
-    if "lm_head" in held or "transformer" in held:
-        return Role.MODEL
-    if {"attn", "mlp"} <= held:
-        return Role.BLOCK
-    return Role.ATTENTION if {"c_q", "c_k"} <= held else Role.OTHER
 
 
 def scheduled_functions(program: Program, names: Names, optimizers: Optimizers) -> dict[str, Role]:

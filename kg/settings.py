@@ -251,3 +251,21 @@ def is_plain_number(node: ast.expr) -> bool:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         node = node.operand
     return isinstance(node, ast.Constant) and number_of(node.value) is not None
+
+
+RATE: Final = re.compile(r"(?:lr|rate)$", re.I)
+
+
+def base_of(names: Names, value: ast.expr, scope: str) -> str:
+    """Return the one number behind the names a rate is made from, "" if there are several.
+
+    `value_lr * scale` in place of `embedding_lr * scale` is as much more as VALUE_LR is.
+    """
+    found = {
+        number
+        for node in ast.walk(value)
+        if isinstance(node, ast.Name)
+        and RATE.search(node.id)
+        and (number := number_of(names.value(node, scope))) is not None
+    }
+    return repr(found.pop()) if len(found) == 1 else ""

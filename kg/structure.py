@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from kg.branching import excludes
 from kg.changes_settings import one_number
 from kg.config_names import callee
 from kg.program import Program, Span, Statement
@@ -37,9 +38,20 @@ class Cluster:
 
 def changed_statements(before: Program, after: Program) -> tuple[list[Statement], list[Statement]]:
     """Return the statements that only one version has; moved code is on neither side."""
-    removed = missing(before, after)
-    added = missing(after, before)
+    removed = [s for s in missing(before, after) if not is_merged(s, before, after)]
+    added = [s for s in missing(after, before) if not is_merged(s, after, before)]
     return without_moved(removed, added)
+
+
+def is_merged(statement: Statement, own: Program, other: Program) -> bool:
+    """Tell whether a statement of both cases of a test is now said once, before or after it."""
+    if all(s.text != statement.text for s in other.by_scope.get(statement.scope, ())):
+        return False
+    return any(
+        twin.text == statement.text and (excludes(twin, statement) or excludes(statement, twin))
+        for twin in own.by_scope.get(statement.scope, ())
+        if twin is not statement
+    )
 
 
 def missing(one: Program, other: Program) -> list[Statement]:

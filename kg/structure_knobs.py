@@ -27,7 +27,7 @@ from kg.structure import (
     merged_spans,
 )
 from kg.structure_links import target_text
-from kg.structure_same import only_casts
+from kg.structure_same import only_casts, weighs
 
 UNSPECIFIED: Final = "other.unspecified"
 PORT: Final = "other.environment"
@@ -45,9 +45,11 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
     for pattern, roles, knob in (
         (r"^(cross_entropy|_?loss\w*|\w+_loss|targets)$", (Role.MODEL,), "loss.function"),
         (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
-        (r"value_embed", (Role.MODEL, Role.BLOCK, Role.ATTENTION), "embedding.value_embeds"),
+        (r"value_(?:emb|table|proj)", (Role.MODEL, Role.BLOCK, Role.ATTENTION),
+         "embedding.value_embeds"),
         (r"^(wte|idx|embed\w*)$", (Role.MODEL,), "embedding.structure"),
         (r"rotary|rope|^(cos|sin)$", (Role.INIT,), "position.encoding"),
+        (r"window(?!_?sizes?$|s$)", (Role.MODEL,), "attention.window_sizes"),
         (r"^(x0_lambdas?|resid_lambdas?|x0)$", (Role.MODEL, Role.BLOCK), "residual.stream"),
         (r"^(attn|c_attn|q|k|v|y|c_q|c_k|c_v|n_head|head_dim)$", (Role.ATTENTION,),
          "attention.structure"),
@@ -86,8 +88,10 @@ BY_ROLE: Final = {
 
 
 # What a script always has in some form: edited code is another form of it.
+RUN: Final = frozenset({Role.MODEL, Role.BLOCK, Role.MLP, Role.ATTENTION})
+RECOMPUTED: Final = "precision.activation_checkpointing"
 LAYOUTS: Final = frozenset(
-    {"norm.kind", "position.encoding", "attention.window_sizes", "schedule.lr_shape",
+    {RECOMPUTED, "norm.kind", "position.encoding", "attention.window_sizes", "schedule.lr_shape",
      "schedule.muon_momentum", "schedule.weight_decay", "embedding.value_embeds.placement",
      "init.scheme", "loss.function", "data.loader", "evaluation.protocol", "mlp.activation"}
 )  # fmt: skip
@@ -129,7 +133,8 @@ def knob_of(cluster: Cluster, old: Roles, new: Roles) -> str:
     if "schedule.lr_shape" in votes and votes.keys() <= {"schedule.lr_shape", *LOOP}:
         return "schedule.lr_shape"
     if "loss.function" in votes:
-        return "loss.function" if cluster.removed and cluster.added else "loss.auxiliary"
+        both = cluster.removed and cluster.added
+        return "loss.function" if both or not weighs(cluster) else "loss.auxiliary"
     if 2 * votes.get(PORT, 0) >= sum(votes.values()):
         return PORT
     named = {k: n for k, n in votes.items() if component_of(k) != "other"} or votes
@@ -163,7 +168,7 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
     if role is Role.SCRIPT and RATE_SCALED.match(statement.text):
         return "schedule.lr_shape"
     known = [rule.knob for rule, _ in matching(statement, role) if not rule.whole]
-    if known and role is Role.SCRIPT:
+    if known and (role is Role.SCRIPT or (role in RUN and RECOMPUTED in known)):
         return known[0]  # one more place of a feature the script has already
     if any(NORM_MADE.search(callee(call)) for call in statement.calls):
         return "norm.kind"
@@ -245,7 +250,7 @@ def structural_change(knob: str, group: list[Cluster]) -> Change:
         kind = ChangeType.NO_EFFECT
     elif numbers is not None and numbers[0] is not None:
         kind = direction_of(numbers[0], numbers[1])
-    elif knob == "schedule.lr_shape" or knob in STANDING:
+    elif knob in ("schedule.lr_shape", "loss.function") or knob in STANDING:
         kind = ChangeType.REPLACE
     elif not removed:
         kind = ChangeType.ADD

@@ -92,7 +92,7 @@ def without_constants(cluster: Cluster) -> bool:
             target.id: (statement, written(value))
             for statement in statements
             for target, value in assignments(statement.node)
-            if isinstance(target, ast.Name) and target.id in cluster.names and is_literal(value)
+            if isinstance(target, ast.Name) and target.id in cluster.names and is_plain(value)
         }
         texts = [
             put_in_place(statement.text, {name: text for name, (_, text) in values.items()})
@@ -103,8 +103,19 @@ def without_constants(cluster: Cluster) -> bool:
     return sides[0] == sides[1]
 
 
+def is_plain(value: ast.expr) -> bool:
+    """Tell whether a value is the same wherever it is written: a literal, arithmetic on names."""
+    return is_literal(value) or all(isinstance(node, ARITHMETIC) for node in ast.walk(value))
+
+
+ARITHMETIC = (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant, ast.Name,
+              ast.Attribute, ast.expr_context)  # fmt: skip
+
+
 def written(value: ast.expr) -> str:
     """Return the canonical text of a literal."""
+    if not is_literal(value):
+        return canonical(value)
     return ast.unparse(value) if not isinstance(value, ast.Constant) else repr(value.value)
 
 
@@ -122,3 +133,13 @@ def is_renaming(cluster: Cluster) -> bool:
         return False
     old, new = in_order(cluster.removed), in_order(cluster.added)
     return numbered(old, cluster.names) == numbered(new, cluster.names)
+
+
+def weighs(cluster: Cluster) -> bool:
+    """Tell whether an edit computes a loss: targets that are masked only count otherwise."""
+    bound = (t for s in cluster.statements() for t, _ in assignments(s.node))
+    augmented = (s.node.target for s in cluster.statements() if isinstance(s.node, ast.AugAssign))
+    return any(LOSS.search(canonical(target)) for target in (*bound, *augmented))
+
+
+LOSS = re.compile(r"loss|nll|\bce\b|entropy|logits", re.I)

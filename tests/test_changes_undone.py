@@ -150,3 +150,14 @@ def test_a_restore_that_lands_on_no_earlier_version_still_reverts_what_was_edite
 def test_a_word_of_restoring_deep_in_a_message_makes_no_revert() -> None:
     message = "fix the learning rate\n\nThe loader is restored from its checkpoint."
     assert told([GPT, edited(RATE)], message) == [("optimizer.matrix_lr", "increase", False)]
+
+
+def test_a_message_that_names_only_what_is_given_up_restores_what_was_before():
+    tried = edited(("F.relu(h).square()", "F.silu(h)"))
+    step = "optimizer.step()\n"
+    after = edited((step, "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n    " + step))
+    found = changes(
+        tried, after, message="clip gradients at 1.0 (silu did not help)", history=[GPT]
+    )
+    back = next(c for c in found if c.knob == "mlp.activation")
+    assert (str(back.change_type), back.silent) == ("revert", False)
