@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes import changes
+from tests.gpt_edits import STEP, short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import STEP, short
 from tests.test_changes_structural import ATTEND, BETAS, HEADS, JOINS, MLP
 
 ACT = "        h = F.relu(h).square()\n"

@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes import changes
+from tests.gpt_edits import STEP, short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import STEP, short
 
 ROTATED = "q, k = rotary(q, cos, sin), rotary(k, cos, sin)\n"
 NORMED = "        q, k = norm(q), norm(k)\n"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from kg.changes import changes
 from kg.fingerprint import fingerprint
 from kg.model import Change, ChangeType
+from tests.gpt_edits import NUMBERS, STRUCTURE
 from tests.gpt_source import GPT
-from tests.test_changes import NUMBERS, STRUCTURE
 
 EDITS = [[(old, new)] for old, new, _ in NUMBERS] + [pairs for _, pairs, _ in STRUCTURE]
 MIRROR = {

@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes import changes
+from tests.gpt_edits import STEP, short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import STEP, short
 from tests.test_changes_structural import JOINS
 
 BLOCKS = "        self.h = nn.ModuleList([Block(config, i) for i in range(config.n_layer)])\n"

@@ -4,8 +4,8 @@ import pytest
 
 from kg.changes import changes
 from kg.config import analysis
+from tests.gpt_edits import STEP, short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import STEP, short
 from tests.test_changes_inventory import LOSS, SCALARS
 from tests.test_changes_structural import ATTEND, HEADS, MLP
 

@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes import changes
+from tests.gpt_edits import STEP, short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import STEP, short
 
 TRUNK = "    def forward(self, idx, targets=None):\n        x = norm(self.wte(idx))\n"
 ENDS = "        x = norm(x)\n        softcap = 15\n"

@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes import changes
+from tests.gpt_edits import STEP, short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import STEP, short
 
 LOSS = "        return F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1))\n"
 LAYERS = "            x = block(x, self.cos, self.sin, self.windows[i])\n"

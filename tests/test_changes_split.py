@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes import changes
+from tests.gpt_edits import short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import short
 from tests.test_changes_structural import SHELL
 
 HEAD_GROUP = "lr=unembedding_lr * scale,\n                 betas=adam_betas"

@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes import changes
+from tests.gpt_edits import STEP, short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import STEP, short
 
 HEADS = "        self.n_head = config.n_head\n"
 ATTEND = "        y = flash_attn_func(q, k, v, causal=True, window_size=window_size)\n"

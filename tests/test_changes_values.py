@@ -8,8 +8,8 @@ from kg.logged import logged_names
 from kg.model import ChangeType, OptimizerScope
 from kg.parsing import parse
 from kg.program import Program
+from tests.gpt_edits import short
 from tests.gpt_source import GPT, edited
-from tests.test_changes import short
 
 COMPUTED = [
     (

@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes import changes
+from tests.gpt_edits import STEP
 from tests.gpt_source import GPT, edited
-from tests.test_changes import STEP
 from tests.test_changes_structural import ATTEND, ATTN, HEADS, JOINS, LOSS
 
 EMBED = "        x = norm(self.wte(idx))\n        x0 = x\n"
