@@ -127,9 +127,10 @@ def telling(pairs: list[Tried]) -> list[Tried]:
 
 
 def untried(case: Case, idea: Idea, value: Value) -> bool:
-    """Tell whether no attempt was at a value or beside it."""
+    """Tell whether no attempt was at a value, from it or beside it: what was edited had run."""
     return not any(
         same_value(value, pair.trial.new, case.tolerance)
+        or same_value(value, pair.trial.old, case.tolerance)
         or near_value(value, pair.trial.new, pair.trial.old)
         for pair in case.tried(idea.knob)
     )

@@ -129,6 +129,13 @@ def test_an_untried_edit_next_to_the_failed_one_is_named(tmp_path: Path) -> None
     assert advice.alternative.experiment == "t-0001"
 
 
+def test_a_value_that_was_left_for_a_better_one_is_not_called_never_tried(tmp_path: Path) -> None:
+    told = night((source(depth=7), 1.01, DISCARD), (source(depth=9), 0.99, KEEP))
+    advice = check(memory(tmp_path, told), None, campaign="t", message="depth 7")
+    assert advice.verdict is Advised.REPEAT
+    assert advice.alternative is None or advice.alternative.value != 8  # the baseline's
+
+
 def test_a_file_that_does_not_parse_is_no_repeat_of_anything(tmp_path: Path) -> None:
     advice = asked(memory(tmp_path, night(FAILED)), "DEPTH = (", campaign="t")
     assert advice.verdict is Advised.NEW
