@@ -266,11 +266,12 @@ def elsewhere(idea: Idea, same: list[check_fleet.Elsewhere], labels: Labels) -> 
     value = shown(idea.new) if idea.new is not None else idea.direction
     told = f"improved {', '.join(parts)} in other campaigns"
     text = f"{labels(idea.knob)} {value} {told}, such as {trial.name} {trial.commit}".rstrip()
-    delta = "" if trial.delta is None else f" ({trial.delta:+.6f} {metric})"
+    said = "crashed" if trial.outcome == Outcome.CRASHED else ""
+    became = said if trial.delta is None else f"{trial.delta:+.6f} {metric}"
     return Reason(
         trial.name,
         trial.commit,
-        f"{text}{delta}",
+        f"{text} ({became})" if became else text,
         idea.knob,
         trial.new,
         trial.outcome,

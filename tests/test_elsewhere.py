@@ -112,9 +112,13 @@ def test_a_check_shows_the_loss_that_came_closest(tmp_path: Path) -> None:
 
 def test_what_only_crashed_elsewhere_is_told(tmp_path: Path) -> None:
     crashed = campaign("x", "val_bpb", "min", (9, None, CRASH), (12, None, CRASH))
-    assert told_elsewhere(memory(tmp_path, HERE, crashed)) == [
+    made = memory(tmp_path, HERE, crashed)
+    assert told_elsewhere(made) == [
         "elsewhere: depth increase: 0 of 2 improved in 1 campaign, crashed 9 x-0001 0000002"
     ]
+    assert reason(made, 9) == (
+        "depth 9 improved 0 of 1 in other campaigns, such as x-0001 0000002 (crashed)"
+    )
 
 
 def test_a_campaign_that_knows_nothing_of_an_idea_gives_others_the_room(tmp_path: Path) -> None:
