@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kg import vocab
+from kg.answering import condition
+from kg.check_model import shown
 from kg.components import COMPONENTS, GROUPS
 from kg.errors import BadArgument
 from kg.load import subjects
 from kg.model import ChangeType
 from kg.sums import sums
 from kg.terms import LAB, RDF, SKOS
-from kg.vocab import name_of
+from kg.vocab import Value, name_of, value_order
 
 if TYPE_CHECKING:
     from kg.graph import Graph
@@ -32,6 +34,9 @@ SETS: Final[dict[str, tuple[str, ...]]] = {
     "verdict": ("supported", "refuted", "open", "untested"),
 }
 ABOUT_SETTINGS: Final = ("improved-while", "timeline")  # the others are about attempts
+
+
+LISTED: Final = 8  # values of a setting that a note tells
 
 
 class Meant(NamedTuple):
@@ -173,19 +178,62 @@ def unknown_knob(text: str, known: Iterable[str]) -> BadArgument:
 
 def silence(asked: Asked) -> list[str]:
     """Say of an empty answer whether the knob it is about was ever tried, or set at all."""
-    notes, store = [], asked.graph.store
-    for argument in asked.question.arguments:
-        knob = asked.arguments[argument.name]
-        if argument.kind != "knob" or not knob:
-            continue
-        if asked.question.name in ABOUT_SETTINGS:
-            if not is_set(asked, knob):
-                notes.append(f"{knob}: a known knob, but no experiment {place(asked)} sets it")
-        elif not any(edit.knob == knob for edit in sums(asked)):
-            follows = any(store.quads_for_pattern(None, LAB.follows, vocab.knob(knob)))
-            why = ": its value only follows from other settings" if follows else ""
-            notes.append(f"{knob}: a known knob, never tried {place(asked)}{why}")
-    return notes
+    return [
+        f"{knob}: {why_empty(asked, knob)}"
+        for argument in asked.question.arguments
+        if argument.kind == "knob" and (knob := asked.arguments[argument.name])
+    ]
+
+
+def why_empty(asked: Asked, knob: str) -> str:
+    """Say why nothing is told of a knob: never tried, never set, or not so as was asked."""
+    tried = any(edit.knob == knob for edit in sums(asked))
+    if asked.question.name in ABOUT_SETTINGS:
+        if is_set(asked, knob):
+            return whether_held(asked, knob)
+        if tried:
+            return f"tried {place(asked)}, but no value of it is known"
+        return f"a known knob, but no experiment {place(asked)} sets it"
+    if tried:
+        return f"tried {place(asked)}{tried_at(asked, knob)}, but not as this question asks"
+    follows = any(asked.graph.store.quads_for_pattern(None, LAB.follows, vocab.knob(knob)))
+    why = ": its value only follows from other settings" if follows else ""
+    return f"a known knob, never tried {place(asked)}{why}"
+
+
+def whether_held(asked: Asked, knob: str) -> str:
+    """Say of a condition under which nothing improved whether it held at all, else what did."""
+    if asked.question.name == "timeline":
+        return f"no accepted version {place(asked)} sets it"
+    fits = condition(knob, asked.text("value"))
+    if asked.campaign is None:
+        values = asked.graph.fleet().seen(knob, asked.as_of)
+    else:
+        values = {value for board in asked.boards() for value in board.column(knob).values()}
+    if any(map(fits, values)):
+        return f"it held {place(asked)}, and nothing this question asks for improved meanwhile"
+    was = f"; it was {listed(values)}" if values else ""
+    return f"never {asked.text('value')} {place(asked)}{was}"
+
+
+def tried_at(asked: Asked, knob: str) -> str:
+    """Return the values one campaign tried a knob at; all boards are never read for that."""
+    boards = [] if asked.campaign is None else asked.boards()
+    trials = (
+        trial
+        for board in boards
+        for key in board.about.get(knob, ())
+        for trial in board.evidence[key]
+    )
+    values = {trial.new for trial in trials if trial.new is not None}
+    return f" at {listed(values)}" if values else ""
+
+
+def listed(values: Iterable[Value]) -> str:
+    """Return some values of a knob in their order."""
+    told = [shown(value) for value in sorted(values, key=value_order)]
+    more = f" and {len(told) - LISTED} more" if len(told) > LISTED else ""
+    return ", ".join(told[:LISTED]) + more
 
 
 def is_set(asked: Asked, knob: str) -> bool:

@@ -75,6 +75,13 @@ class Fleet:
         improved, tried, measured, deltas = sums
         return Conditioned(self, improved, tried, measured, deltas, gains, self.gains.edit[gains])
 
+    def seen(self, knob: str, until: int | None) -> set[Value]:
+        """Return every value of a knob before and in the experiments `held` was asked about."""
+        settings = self.settings[knob]
+        made = self.experiment if until is None else self.experiment[self.seq <= until]
+        courses = (settings.values[i] for i in np.unique(settings.value[made]).tolist() if i >= 0)
+        return {value for course in courses for value in course if value is not None}
+
 
 def numbers_of(trial: Trial) -> tuple[float, ...]:
     """Return what is added up of a trial: improved, tried, measured, delta."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from histories import built, records
+from proposals import DISCARD, KEEP, night, source
 
 from kg.components import GROUPS
 from kg.graph import Graph
@@ -46,7 +47,44 @@ def test_an_empty_answer_tells_a_known_knob_nobody_tried_from_one_that_was():
     assert ask(FULL, "attempts", {"knob": LR, "value": "77"}) == ask(
         FULL, "attempts", {"knob": LR, "value": "78"}
     )
-    assert ask(FULL, "attempts", {"knob": LR, "value": "77"}).notes == ()
+
+
+DEEP = [(source(depth=9), 1.1, DISCARD), (source(depth=7), 0.9, KEEP)]
+LONE = Graph(built(night(*DEEP)))
+FLEET = Graph(built([*night(*DEEP), *night(*DEEP, tag="u")]))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "as_of", "note"),
+    [
+        ("attempts", {"value": "12"}, None, "tried {} at 7, 9, but not as this question asks"),
+        ("attempts", {"value": "7"}, 1, "tried {} at 9, but not as this question asks"),
+        ("best-before", {"to": "12"}, None, "tried {} at 7, 9, but not as this question asks"),
+        ("improved-while", {"value": ">9"}, None, "never >9 {}; it was 7, 8, 9"),
+        ("improved-while", {"value": "7"}, 1, "never 7 {}; it was 8, 9"),
+        (
+            "improved-while",
+            {"value": "9"},
+            None,
+            "it held {}, and nothing this question asks for improved meanwhile",
+        ),
+    ],
+)
+def test_an_empty_answer_tells_what_was_tried_or_held_instead(name, given, as_of, note):
+    knob = "switch" if name == "best-before" else "knob"
+    told = {knob: "model.depth", **given}
+    until = "" if as_of is None else f" up to experiment {as_of}"
+    for graph, campaign, where in ((LONE, None, "in this memory"), (FLEET, "t", "in campaign t")):
+        answer = ask(graph, name, told, campaign=campaign, as_of=as_of)
+        assert answer.rows == []
+        assert answer.notes == (f"model.depth: {note.format(where + until)}",)
+
+
+def test_an_empty_answer_over_all_campaigns_tells_what_held_by_then():
+    told = {"knob": "model.depth", "value": ">90"}
+    assert "it was 7, 8, 9" in ask(FLEET, "improved-while", told).notes[0]
+    early = ask(FLEET, "improved-while", told, as_of=1).notes[0]
+    assert "up to experiment 1; it was 8, 9" in early
 
 
 @pytest.mark.parametrize("campaign", ["one", None])
