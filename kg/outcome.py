@@ -39,7 +39,7 @@ def entry_of(facts: Facts) -> Entry:
         status=str(record.status),
         value=None if crashed else finite(record.value),
         scale=Scale(record.metric, record.direction, measured_by(record)),
-        seconds=finite(record.summary.get("total_seconds", record.summary.get("training_seconds"))),
+        seconds=spent(record),
         agent=record.agent,
         task=record.task,
         fingerprint=facts.fingerprint[-16:] if facts.fingerprint else None,
@@ -52,6 +52,12 @@ def entry_of(facts: Facts) -> Entry:
         tries=() if facts.apart == Outcome.INTERRUPTED else tuple(tries),
         settings=tuple(pair(s.knob, s.value) for s in facts.settings) or None,
     )
+
+
+def spent(record: ExperimentRecord) -> float | None:
+    """Return what a run cost: by the parent's clock, which a crash has too, else as it says."""
+    told = map(record.summary.get, ("run_seconds", "total_seconds", "training_seconds"))
+    return finite(next((number for number in told if number is not None), None))
 
 
 def measured_by(record: ExperimentRecord) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from histories import added, asked, built, dump, line
+from histories import added, asked, built, changed, dump, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from told import CRASH, DECAY, DISCARD, KEEP, LR, STORY, source
@@ -123,6 +123,23 @@ def test_progress_counts_attempts_and_seconds_so_far():
         (5, 6, 3),
         (6, 7, 4),
     ]
+
+
+def test_a_crash_costs_what_the_parent_measured():
+    timed = [
+        changed(
+            one, summary={"run_seconds": 7.0} if one.status is CRASH else {"total_seconds": 5.0}
+        )
+        for one in STORY
+    ]
+    assert [row["seconds"] for row in asked(timed, "progress", campaign="t").rows] == [
+        5.0,
+        15.0,
+        32.0,
+        37.0,
+    ]
+    (row,) = asked(timed, "by-agent").rows
+    assert row["seconds"] == 47.0
 
 
 def test_repeats_are_found_in_wordings_alone_and_the_justified_one_is_told_apart():
