@@ -130,7 +130,7 @@ def state_row(asked: Asked, standing: Standing, leader: Leader) -> dict[str, Any
         "attempts": attempts,
         "kept": kept,
         "keep_rate": round(kept / attempts, 4) if attempts else None,
-        "seconds": round(standing.seconds, 3),
+        "seconds": round(standing.seconds, 3) or None,
         "description": asked.graph.description(leader.experiment),
     }
 
@@ -166,5 +166,5 @@ def add_share(groups: Tallies, share: Share) -> None:
 def group_row(field: str, key: tuple[str, str, str], group: dict[str, Any]) -> dict[str, Any]:
     """Return the sums of one agent or task."""
     rate = round(group["kept"] / group["attempts"], 4) if group["attempts"] else None
-    seconds = round(group["seconds"], 3)
+    seconds = round(group["seconds"], 3) or None
     return {**group, field: key[0], "metric": key[1], "keep_rate": rate, "seconds": seconds}

@@ -87,7 +87,7 @@ def accepted_line(asked: Asked, board: Board) -> Rows:
                 "attempts": attempts,
                 "kept": kept,
                 "keep_rate": round(kept / attempts, 4) if attempts else None,
-                "seconds": round(seconds, 3),
+                "seconds": round(seconds, 3) or None,  # nobody told: no night takes none
                 "description": asked.graph.description(row.name),
             }
         )

@@ -142,6 +142,17 @@ def test_a_crash_costs_what_the_parent_measured():
     assert row["seconds"] == 47.0
 
 
+def test_time_nobody_told_is_empty_not_zero():
+    silent = [changed(one, summary={}) for one in STORY]
+    told = [
+        *silent,
+        *(changed(one, campaign="u", name=f"u{one.name}", parent=None) for one in silent),
+    ]
+    for found in (silent, told):
+        for question in ("progress", "by-agent", "by-task"):
+            assert {row["seconds"] for row in asked(found, question).rows} == {None}
+
+
 def test_repeats_are_found_in_wordings_alone_and_the_justified_one_is_told_apart():
     told = [
         ("baseline", 1.0, KEEP),
