@@ -19,6 +19,8 @@ from kg.errors import BadArgument
 if TYPE_CHECKING:
     from kg.recall import Digest
 
+SHOWN = 6  # reasons, and what changed since, in what a person reads
+
 
 def check_command(options: argparse.Namespace) -> int:
     """`nightlab check`: was it tried, what came of it, what has changed since."""
@@ -94,10 +96,19 @@ def path_of(name: str | None) -> Path | None:
 
 def say(advice: Advice) -> None:
     """Print advice in a few lines an agent can read."""
-    lines = [advice.summary, *(f"- {reason.text}" for reason in advice.reasons[1:6])]
+    lines = [advice.summary, *few([f"- {reason.text}" for reason in advice.reasons[1:]], "reason")]
     if advice.ideas:
         lines.insert(1, f"- reads: {', '.join(idea.text for idea in advice.ideas)}")
-    lines += [f"- changed since: {difference.text}" for difference in advice.differences[:6]]
+    moved = [f"- changed since: {difference.text}" for difference in advice.differences]
+    lines += few(moved, "change")
     if advice.alternative:
         lines.append(f"- untried: {advice.alternative.text}")
     tell([*lines, *(f"- note: {note}" for note in advice.notes)])
+
+
+def few(lines: list[str], kind: str) -> list[str]:
+    """Return the first of many lines, and how many there are besides: none is left out unsaid."""
+    more = len(lines) - SHOWN
+    if more <= 0:
+        return lines
+    return [*lines[:SHOWN], f"- and {more} more {kind}{'s' * (more > 1)}: --json tells all"]

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from laboratory import TRAIN, git
-from told import STORY
+from told import LR, STORY
 
+from flows.advice import say
 from flows.cli import main
 from flows.mcp_tools import Tools
+from kg.check_model import Advice, Advised, Difference, Reason
 from kg.memory import Memory
 
 
@@ -230,3 +232,18 @@ def test_as_of_judges_against_what_was_accepted_then(night: Night) -> None:
     (now,) = night.answer("check", "-m", "depth 7")["changes"]
     (then,) = night.answer("check", "-m", "depth 7", "--as-of", "0")["changes"]
     assert (now["old"], then["old"]) == (5, 4)
+
+
+def test_a_check_says_how_many_lines_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    reasons = tuple(Reason(f"t-{i}", "", f"reason {i}", LR) for i in range(9))
+    moved = tuple(Difference(LR, "rate", i, i + 1, f"t-{i}", "", "t-0", False) for i in range(7))
+    say(Advice(Advised.REPEAT, reasons, moved))
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "repeat: reason 0"
+    assert told[6:8] == ["- reason 6", "- and 2 more reasons: --json tells all"]
+    assert told[13:] == [
+        "- changed since: rate 5 -> 6 since t-0 (by t-5)",
+        "- and 1 more change: --json tells all",
+    ]
+    say(Advice(Advised.REPEAT, reasons[:7], moved[:6]))
+    assert "more" not in capsys.readouterr().out
