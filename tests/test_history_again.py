@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from story import Records, Story, graph, night, run, source, table, take
 
 from flows import history
 from flows.history import import_history
+from kg.errors import MemoryBroken
 from kg.memory import open_memory
 from kg.model import ExperimentRecord
 
@@ -170,3 +172,15 @@ def test_any_history_counts_every_version_once_in_any_order_of_refs(
         assert account.experiments + sum(account.apart.values()) == touching
         found.append(records.known)
     assert found[0] == found[1]
+
+
+def test_an_imported_memory_of_another_format_says_what_mends_it(
+    story: Story, tmp_path: Path
+) -> None:
+    night(story)
+    made = graph(story, tmp_path / "m")
+    (tmp_path / "m" / "format").write_text("0")
+    with pytest.raises(MemoryBroken, match="delete an imported one, and import again"):
+        import_history(story.place, store=tmp_path / "m")
+    shutil.rmtree(tmp_path / "m")
+    assert graph(story, tmp_path / "m") == made
