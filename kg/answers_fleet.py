@@ -118,7 +118,7 @@ def progress_of_fleet(asked: Asked) -> tuple[Rows, bool]:
 
 def state_row(asked: Asked, standing: Standing, leader: Leader) -> dict[str, Any]:
     """Return one campaign."""
-    value, first = leader.value, standing.first
+    value, first = leader.value, leader.first
     gained = None if first is None or value is None else difference(value, first)
     measured = asked.graph.value(vocab.campaign(standing.campaign), LAB.noiseThreshold)
     attempts, kept = standing.attempts, standing.kept

@@ -28,6 +28,7 @@ class Leader(NamedTuple):
     commit: str
     seq: int
     value: float | None
+    first: float | None  # the value it began from: the baseline's, if the scale is still its own
 
 
 class Share(NamedTuple):
@@ -54,7 +55,6 @@ class Standing(NamedTuple):
     kept: int
     seconds: float
     noise: float | None  # as its own experiments show it
-    first: float | None  # the baseline's value
     leaders: tuple[Leader, ...]
     shares: tuple[Share, ...]
 
@@ -66,17 +66,19 @@ def standing_of(board: Board) -> Standing:
         *board.counts,
         float(f"{board.spent:.12g}"),
         board.seen_noise,
-        board.rows[0].entry.value if board.rows else None,
         tuple(leaders_of(board)),
         tuple(share_of(key, board.tallies[key], board.measured) for key in sorted(board.tallies)),
     )
 
 
 def leaders_of(board: Board) -> Iterator[Leader]:
-    """Yield the best experiment on each scale."""
+    """Yield the best experiment on each scale, with what was kept first on it."""
     for scale, row in sorted(board.best.items()):
         entry = row.entry
-        yield Leader(scale.metric, scale.sense, row.name, entry.commit, entry.seq, entry.value)
+        kept = (r.entry for r in board.rows if r.kept and r.entry.scale == scale)
+        first = next((one.value for one in kept if one.value is not None), None)
+        cited = (scale.metric, scale.sense, row.name, entry.commit, entry.seq)
+        yield Leader(*cited, entry.value, first)
 
 
 def share_of(key: TallyKey, tally: Tally, measured: bool) -> Share:

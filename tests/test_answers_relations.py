@@ -153,6 +153,20 @@ def test_time_nobody_told_is_empty_not_zero():
             assert {row["seconds"] for row in asked(found, question).rows} == {None}
 
 
+def test_a_gain_over_all_campaigns_is_counted_within_one_evaluation():
+    told = [(1.0, KEEP), (0.9, KEEP), (2.0, KEEP), (1.75, KEEP), (1.9, DISCARD)]
+    found = line([(source(depth=8 + seq), *one) for seq, one in enumerate(told)])
+    found = [changed(one, manifest="a" if one.seq < 2 else "b") for one in found]
+    other = line([(source(), 1.0, KEEP)], "u")
+    for as_of in (None, 4):
+        rows = asked([*found, *other], "progress", as_of=as_of).rows
+        assert [(row["experiment"], row["delta"]) for row in rows] == [
+            ("t-0001", -0.1),
+            ("t-0003", -0.25),
+            ("u-0000", 0.0),
+        ]
+
+
 def test_repeats_are_found_in_wordings_alone_and_the_justified_one_is_told_apart():
     told = [
         ("baseline", 1.0, KEEP),
