@@ -38,6 +38,25 @@ NMAE = "lab:nmae is not a term of the ontology; did you mean lab:name?"
             "SELECT ?e { ?e lab:zzzz 1 }",
             ("lab:zzzz is not a term of the ontology; see `nightlab kg schema`",),
         ),
+        (
+            'SELECT ?e { ?e lab:status "keep" ; lab:name ?n }',
+            ("lab:status leads to a thing, not to a text; write lab:keep",),
+        ),
+        (
+            "ASK { ?c lab:knob 'model.depth' ; lab:component 'nothing' }",
+            (
+                "lab:knob leads to a thing, not to a text; write knob:model.depth",
+                "lab:component leads to a thing, not to a text; see `nightlab kg schema`",
+            ),
+        ),
+        (
+            'SELECT ?e { ?e lab:inCampaign "mar8" }',
+            (
+                "lab:inCampaign leads to a thing, not to a text;"
+                " write <https://w3id.org/nightlab/id/campaign/mar8>",
+            ),
+        ),
+        ('SELECT ?e { ?e lab:metric "none" }', ()),  # a text it is
         ("SELECT ?e { ?e lab:seq 77 ; knob:model.depth 8 }", ()),
         ("SELECT ?e { ?e knob:embedding.tying 'x' }", ()),  # no experiment's, but the lexicon's
         ("SELECT ?e { ?e lab:seq 1 OPTIONAL { ?e lab:nmae ?n } }", ()),  # something was found
