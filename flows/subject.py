@@ -53,12 +53,13 @@ def subject_of(
     mine = tag if tag or place.lab is None else last_campaign(place.lab)
     campaign = mine if mine in place.memory.graph().campaigns() else tag
     source, accepted = sources(place, mine, edit=file is None)
+    unedited = source == accepted  # as of an earlier experiment all since would look like an edit
     if as_of is not None and accepted is not None:
         accepted = accepted_then(place, mine, as_of) or accepted
     scorer = None if as_of is not None or accepted is None else scorer_of(place, mine)
     if file is not None:
         return Subject(read(file), accepted, campaign, scorer=scorer)
-    if message and (place.named or source == accepted):
+    if message and (place.named or unedited):
         return Subject(None, accepted, campaign)
     if message:
         note = "the edited target was judged; the message only says what it is about"

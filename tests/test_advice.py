@@ -247,3 +247,17 @@ def test_a_check_says_how_many_lines_it_leaves_out(capsys: pytest.CaptureFixture
     ]
     say(Advice(Advised.REPEAT, reasons[:7], moved[:6]))
     assert "more" not in capsys.readouterr().out
+
+
+def test_words_are_judged_as_of_an_earlier_experiment_where_the_target_is_unedited(
+    night: Night,
+) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 5"))
+    assert night.answer("try", "-m", "depth 4 -> 5")["status"] == "keep"
+    told = night.answer("check", "-m", "depth 7", "--as-of", "0")
+    assert [(idea["knob"], idea["old"], idea["new"]) for idea in told["changes"]] == [
+        ("model.depth", 4, 7)
+    ]
+    night.edit(("MATRIX_LR = 0.04", "MATRIX_LR = 0.03"))
+    told = night.answer("check", "-m", "depth 7", "--as-of", "0")
+    assert "optimizer.matrix_lr" in [idea["knob"] for idea in told["changes"]]
