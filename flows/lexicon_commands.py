@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from flows.memory_commands import memory_of
-from flows.output import emit, out
+from flows.output import emit, notes, out
 
 MESSAGES = """
 SELECT ?name ?text { ?e a lab:Experiment ; lab:name ?name ; dct:description ?text } ORDER BY ?name
@@ -28,6 +28,8 @@ def unresolved(options: argparse.Namespace) -> int:
 
     shown = [row | {"candidates": listed(row["candidates"])} for row in rows]
     answer_table(out(), ["text", "times", "experiment", "candidates"], shown)
+    if not rows:
+        notes().print("every message was read: no words are unresolved")
     return 0
 
 

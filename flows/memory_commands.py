@@ -132,6 +132,8 @@ def sparql(options: argparse.Namespace) -> int:
     from flows.tables import answer_table
 
     answer_table(out(), answer["columns"], answer["rows"])
+    if not answer["rows"]:
+        notes().print("no rows")
     if answer.get("truncated"):
         notes().print("the answer was cut; add a LIMIT")
     for note in answer["notes"]:

@@ -131,3 +131,15 @@ def test_unresolved_words_are_listed_for_people_with_their_nearest_knobs(
     shown = capsys.readouterr().out
     assert "one more storey for the tower" in shown
     assert "model.depth 0." in shown
+
+
+def test_a_command_that_finds_nothing_says_so(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    assert main(["start", "t"]) == 0
+    capsys.readouterr()
+    assert main(["kg", "unresolved"]) == 0
+    assert capsys.readouterr().err == "every message was read: no words are unresolved\n"
+    assert main(["sparql", "SELECT ?e { ?e lab:seq 77 }"]) == 0
+    assert capsys.readouterr().err == "no rows\n"
