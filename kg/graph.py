@@ -131,16 +131,17 @@ class Graph:
     def resolve(self, text: str, campaign: str | None = None) -> str:
         """Return the name of the experiment meant by a name, a number or a commit's start.
 
-        A number counts in the campaign asked about; seven digits or more may also start a commit,
-        which is then meant.
+        A number counts in the campaign asked about, `#47` as `recall` writes it is one too; seven
+        digits or more may also start a commit, which is then meant.
 
         Raises:
             BadArgument: None is meant, or several are.
         """
         if any(self.store.quads_for_pattern(vocab.experiment(text), LAB.seq, None)):
             return text
-        word = text.strip().lower()
-        is_commit = START.fullmatch(word) is not None
+        said = text.strip().lower()
+        word = said.removeprefix("#")
+        is_commit = word == said and START.fullmatch(word) is not None
         found = self.committed(word) if is_commit and len(word) >= SHORT else []
         if not found and NUMBER.fullmatch(word):
             found = self.numbered(int(word), campaign)
@@ -152,8 +153,15 @@ class Graph:
             raise BadArgument(f"experiment {text!r}: means {listed(found)}; give a name")
         raise BadArgument(
             f"experiment {text!r}: no experiment has this name, number or commit;"
-            " list them with `nightlab log`"
+            f" {self.extent(campaign)}"
         )
+
+    def extent(self, campaign: str | None) -> str:
+        """Say which experiments there are: an imported memory has no `nightlab log`."""
+        rows = self.board(campaign).rows if campaign else []
+        if not rows:
+            return f"the campaigns are {listed(self.campaigns())}"
+        return f"{campaign} has {rows[0].name} to {rows[-1].name}"
 
     def numbered(self, seq: int, campaign: str | None) -> list[str]:
         """Return the experiments of a number in a campaign.

@@ -244,7 +244,7 @@ def hashed():
     return [replace(record, commit=HASHES[record.seq]) for record in told]
 
 
-@pytest.mark.parametrize("text", ["t-0002", "2", "abcd2", "ABCD2", "abcd2" + "0" * 35])
+@pytest.mark.parametrize("text", ["t-0002", "2", "#2", "abcd2", "ABCD2", "abcd2" + "0" * 35])
 def test_an_experiment_goes_by_its_name_its_number_or_a_start_of_its_commit(text):
     assert related(hashed(), text) == {"t-0001", "t-0003"}
 
@@ -257,6 +257,10 @@ def test_a_number_of_seven_digits_may_start_a_commit():
         related(hashed(), "7777777")
     with pytest.raises(BadArgument, match="'11': no experiment has this name, number or"):
         related(hashed(), "11")
+    with pytest.raises(BadArgument, match="'#12345678': no experiment has this name, number or"):
+        related(hashed(), "#12345678")  # a number it is, and no commit
+    with pytest.raises(BadArgument, match=r"commit; t has t-0000 to t-0004$"):
+        related(hashed(), "183")
 
 
 def test_a_start_that_several_commits_have_names_their_experiments():
@@ -275,6 +279,8 @@ def test_a_number_needs_a_campaign_where_there_are_several():
         BadArgument, match="'1': is a number in a campaign, and there are a, b; add"
     ):
         related(two, "1")
+    with pytest.raises(BadArgument, match=r"'9': no experiment .*; the campaigns are a, b"):
+        related(two, "9")
 
 
 TUNED = """WARMUP_RATIO = {warmup}
