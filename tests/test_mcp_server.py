@@ -133,7 +133,11 @@ def test_texts_of_the_memory_are_marked_and_hide_nothing(store: Path) -> None:
         ),
         ("ask", {"question": "best", "arguments": {"x": 1}}, "it takes component, "),
         ("ask", {"question": "best", "campaign": "zz"}, "it has mar8"),
-        ("ask", {"question": "relations", "arguments": {"experiment": "x"}}, "mar8 has mar8-0000 to"),
+        (
+            "ask",
+            {"question": "relations", "arguments": {"experiment": "x"}},
+            "mar8 has mar8-0000 to",
+        ),
         ("check", {"message": "depth 9", "campaign": "zz"}, "it has mar8"),
         ("recall", {"campaign": "zz"}, "it has mar8"),
         ("check", {}, "give a message or a file"),
