@@ -62,13 +62,19 @@ class Desk:
         with told():
             return contents(self.tools.recall(idea, tokens, campaign))
 
-    async def check(self, message: Words = "", file: Name = None, campaign: Name = None) -> Any:
+    async def check(
+        self,
+        message: Words = "",
+        file: Name = None,
+        campaign: Name = None,
+        as_of: int | None = None,
+    ) -> Any:
         """Check before a run whether the edit in the work directory was tried, and what came of it.
 
         With a message alone, judge the words; `file` judges another file of the repository.
         """
         with told():
-            return contents(self.tools.check(message, file, campaign))
+            return contents(self.tools.check(message, file, campaign, as_of))
 
     async def ask(
         self,

@@ -104,7 +104,9 @@ class Tools:
         given = {name: str(value) for name, value in arguments.items()}
         return answer_json(memory.ask(question, given, campaign=campaign, as_of=as_of))
 
-    def check(self, message: str, file: str | None, campaign: str | None) -> dict[str, Any]:
+    def check(
+        self, message: str, file: str | None, campaign: str | None, as_of: int | None
+    ) -> dict[str, Any]:
         """Say whether the edit in the work directory, or in a file, is worth a run.
 
         Raises:
@@ -117,7 +119,7 @@ class Tools:
         if file is not None and lab is None:
             raise FlowError("file: there is no repository here to take it from; give a message")
         path = None if file is None or lab is None else inside(lab.root, file)
-        return advise(self.place(), campaign, path, message).to_json()
+        return advise(self.place(), campaign, path, message, as_of).to_json()
 
     def recall(self, idea: str, tokens: int, campaign: str | None) -> str:
         """Return the digest of what bears on the file as it is now."""

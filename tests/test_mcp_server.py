@@ -52,6 +52,7 @@ def test_over_stdio_the_tools_answer_as_the_commands_do(
         ("ask", {"question": "attempts", "arguments": {"knob": "model.depth"}, "campaign": "t"}),
         ("ask", {"question": "best", "as_of": 0}),
         ("sparql", {"query": ROWS}),
+        ("check", {"as_of": 0}),
     ]
     words = [
         ["check"],
@@ -59,6 +60,7 @@ def test_over_stdio_the_tools_answer_as_the_commands_do(
         ["ask", "attempts", "knob=model.depth", "--campaign", "t"],
         ["ask", "best", "--as-of", "0"],
         ["sparql", ROWS],
+        ["check", "--as-of", "0"],
     ]
     hypothesis = {"hypothesis": "more depth, since 1 was worse", "expected_delta": -0.01}
     texts: list[Call] = [
@@ -67,13 +69,13 @@ def test_over_stdio_the_tools_answer_as_the_commands_do(
     ]
     found, names = asyncio.run(over_stdio(root, *calls, *texts))
     assert names == NAMES
-    assert [failed for failed, _ in found] == [False] * 7
+    assert [failed for failed, _ in found] == [False] * 8
     assert {texts[0] for _, texts in found} == {UNTRUSTED}
     for (_, (_, text)), command in zip(found, words, strict=False):
         main([*command, "--json"])
         assert json.loads(text) == json.loads(capsys.readouterr().out)
     main(["recall", "a smaller depth", "--tokens", "200", "--json"])
-    assert found[5][1][1] == json.loads(capsys.readouterr().out)["text"]
+    assert found[6][1][1] == json.loads(capsys.readouterr().out)["text"]
     campaign = night.parents[1]
     pending = pending_hypothesis(campaign)
     assert pending is not None

@@ -179,6 +179,11 @@ def test_a_conflict_beyond_the_noise_names_what_differed(tmp_path: Path) -> None
         "conflict: embedding learning rate increase 1 better, 1 worse: 0.9 #3 0000004 -0.1"
         " against 0.9 #1 0000002 +0.1; differed: embedding weight decay"
     )
+    runs = ((0.6, 1.0, KEEP), (0.9, 0.9, KEEP), (1.2, 1.0, DISCARD))
+    peaked = line([(source(EMBEDDING_LR=lr), value, status) for lr, value, status in runs])
+    around = memory(tmp_path / "peaked", peaked)
+    (conflict,) = [o for o in recall(around, peaked[1].source).lines if o.kind == "conflict"]
+    assert conflict.text.endswith("; same context, other values: the best may lie between")
     quiet = recall(made, told[-1].source, noise=0.2)
     assert "conflict" not in kinds(quiet)
     assert "(noise)" in quiet.text
