@@ -25,7 +25,8 @@ if __package__ in (None, ""):  # run as a script
 
 from kg.check import Advice, Advised, check
 from kg.memory import Memory, open_memory
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
+from kg.record import ExperimentRecord
 
 STATED = re.compile(r"^(?P<name>.+?) (?P<old>\S+) to (?P<new>\S+)")
 ALARMS = (Advised.REPEAT, Advised.IDENTICAL, Advised.DEAD_END)

@@ -25,9 +25,9 @@ from kg import ingest, store
 from kg.facts import Facts
 from kg.load import subjects
 from kg.memory import Memory, open_memory
-from kg.model import ExperimentRecord
 from kg.packed import evidence_key
 from kg.query import questions
+from kg.record import ExperimentRecord
 from kg.rollup import refresh
 from kg.terms import LAB, THINGS
 from kg.vocab import EVERYTHING

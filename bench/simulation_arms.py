@@ -24,7 +24,8 @@ from kg.check_values import number
 from kg.graph import Graph
 from kg.ingest import Progress
 from kg.memory import Memory
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
+from kg.record import ExperimentRecord
 
 ADVISED: Final = frozenset(verdict for verdict, code in EXIT_CODES.items() if code)
 """Verdicts whose exit code says think again: identical, repeat, dead-end."""

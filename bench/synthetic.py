@@ -10,7 +10,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
+from kg.record import ExperimentRecord
 
 TEMPLATE = """import torch
 

@@ -14,8 +14,8 @@ def is_seed_alone(repository: Repository, parent: str, commit: str, facts: ledge
     beside a new seed is a difference the run can have measured.
     """
     from kg.changes import changes  # the reader of sources, which `nightlab log` never needs
+    from kg.edit import edits
     from kg.entries import SEED
-    from kg.facts import edits
 
     before = ledger.text(repository.read(parent, facts.target))
     after = ledger.text(repository.read(commit, facts.target))

@@ -14,7 +14,7 @@ from flows.lab import Campaign, Lab
 from flows.ledger import Entry
 from flows.noise import floors_of
 from kg.errors import KgError
-from kg.model import ExperimentRecord
+from kg.record import ExperimentRecord
 
 log = logging.getLogger(__name__)
 HISTORY = 20  # accepted versions given to the diff, to tell a revert from a new idea

@@ -34,7 +34,7 @@ from flows.history_rows import Sheet
 from flows.revisions import revision_changes
 from flows.versions import target_path
 from kg.memory import open_memory
-from kg.model import ExperimentRecord
+from kg.record import ExperimentRecord
 
 __all__ = ["Account", "import_history", "revision_changes"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from flows.foreign import Branch
 from flows.history_rows import Item
 from flows.objects import Commit
-from kg.facts import APART
+from kg.edit import APART
 from kg.model import Status
 
 NUMBERED = re.compile(

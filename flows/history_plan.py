@@ -14,7 +14,7 @@ from flows.history_rows import Item, Problem, Sheet, items_of, row_text
 from flows.history_verdict import infer, judge, link
 from flows.objects import Objects
 from flows.versions import Versions
-from kg.facts import APART
+from kg.edit import APART
 
 METRIC = "val_bpb"  # of a campaign without a table, where the user names none
 

@@ -10,7 +10,8 @@ from flows.history_match import Plan
 from flows.history_names import Book, split_name
 from flows.history_verdict import last_kept
 from flows.versions import Versions
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
+from kg.record import ExperimentRecord
 
 LONGEST = 4000  # characters of a message; one of 60 kB has been seen in a bot's merge
 TRAILER = re.compile(r"^[A-Z][A-Za-z-]*-[Bb]y: .*(?:\n|\Z)", re.M)  # Co-Authored-By: says no change

@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.repository import Repository
 from flows.scorer import scorer_of
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
+
+if TYPE_CHECKING:
+    from kg.record import ExperimentRecord
 
 EXPERIMENTS = "refs/exps/"
 METRICS, PARAMS, FACTS = "exp/metrics.json", "exp/params.json", "exp/experiment.json"
@@ -162,6 +165,8 @@ def facts_json(facts: Facts) -> bytes:
 
 def record(repository: Repository, entry: Entry, depth: int) -> ExperimentRecord:
     """Return an experiment as the graph wants it, with so many versions before its parent."""
+    from kg.record import ExperimentRecord
+
     facts, metrics = entry.facts, entry.metrics
     seed = metrics.get("seed")
     return ExperimentRecord(

@@ -19,7 +19,7 @@ from flows.errors import RefTaken
 from flows.lab import Campaign, Lab
 from flows.layout import lay_out
 from flows.scorer import scorer_of
-from kg.model import NoiseFloor
+from kg.record import NoiseFloor
 from trainer.run import Watch
 from trainer.stage import Job, environment, run_stage
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from kg.board import Board, Outcome, Row, Trial
+from kg.edit import side
 from kg.errors import BadArgument
-from kg.facts import side
 from kg.totals import total
 from kg.vocab import Value
 

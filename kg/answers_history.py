@@ -181,7 +181,8 @@ def failed_alike(board: Board, key: EvidenceKey, trial: Trial) -> list[Row]:
 
 def edits_of(board: Board, name: str) -> frozenset[tuple[str, ...]]:
     """Return what an experiment set to what, empty where an edit cannot be made again as such."""
-    from kg.check_values import number, plain, same_edit  # 15 ms, where a floor was measured
+    from kg.amount import number
+    from kg.check_values import plain, same_edit  # 15 ms, where a floor was measured
 
     found = set()
     for key, trial in board.pairs[name]:

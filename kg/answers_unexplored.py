@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
 from kg import vocab
+from kg.amount import number
 from kg.answering import Rows, limited, within_noise
 from kg.arguments import SETS
 from kg.board import Board, EvidenceKey, Outcome, Regime, Trial
@@ -76,7 +76,7 @@ def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
     """Return what is known about one knob of the accepted file."""
     pairs = [(key, t) for key in board.about.get(regime.knob, ()) for t in board.evidence[key]]
     trials = [trial for _, trial in pairs]
-    present = quantity(regime.value)
+    present = number(regime.value)
     last = max(trials, key=lambda trial: trial.order, default=None)
     below, above = tried_beside(trials, present)
     least = present == 0  # no warmup, no decay: nothing lies below
@@ -111,25 +111,16 @@ def first(pair: tuple[float, Value]) -> float:
     return pair[0]
 
 
-def quantity(value: Value | None) -> float | None:
-    """Return the number a value is or stands for (`long_window // 8` is 1/8), else None."""
-    if isinstance(value, str):
-        from kg.text_agree import amount  # 15 ms, where a setting is no plain number
-
-        value = amount(value)
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
 def tried_beside(trials: list[Trial], present: float | None) -> tuple[Beside, Beside]:
     """Return the values tried without success below and above the present one."""
     below: Beside = []
     above: Beside = []
     for trial in trials:
-        number = quantity(trial.new)
-        if present is None or number is None or trial.new is None:
+        beside = number(trial.new)
+        if present is None or beside is None or trial.new is None:
             continue
-        if trial.outcome != Outcome.IMPROVED and number != present:
-            (below if number < present else above).append((number, trial.new))
+        if trial.outcome != Outcome.IMPROVED and beside != present:
+            (below if beside < present else above).append((beside, trial.new))
     return below, above
 
 
@@ -165,7 +156,7 @@ def accepted_knobs(asked: Asked, tried: Any) -> dict[str, bool]:
         idle = idle_knobs(asked, name, tried) if name else set()
         for knob, value in (graph.settings(name) if name else {}).items():
             if knob not in idle:
-                found[knob] = found.get(knob, False) or quantity(value) is not None
+                found[knob] = found.get(knob, False) or number(value) is not None
     if asked.as_of is None:
         graph.memo["accepted"] = found
     return found

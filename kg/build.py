@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
-from kg.facts import Edit, Facts, Reader, Saying, read_facts
-from kg.model import ExperimentRecord, Status
+from kg.edit import Edit
+from kg.facts import Facts, Reader, Saying, read_facts
+from kg.model import Status
+from kg.record import ExperimentRecord
 from kg.shared import shared_quads
 from kg.terms import DCT, LAB, MLS, PROV, RDF, XSD
 from kg.vocab import Value, clean

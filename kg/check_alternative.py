@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from kg import vocab
+from kg.amount import number
 from kg.board import SEED
 from kg.check_case import Case, Tried
 from kg.check_model import Alternative, Idea, shown
-from kg.check_values import near_value, number, same_value
+from kg.check_values import near_value, same_value
 from kg.groups import group_of
 from kg.terms import LAB
 from kg.vocab import INTEGER_KNOBS, Value, value_of

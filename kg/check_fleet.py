@@ -10,7 +10,7 @@ from pyoxigraph import Literal, NamedNode
 
 from kg import vocab
 from kg.board import EvidenceKey, Trial
-from kg.facts import APART
+from kg.edit import APART
 from kg.graph import Graph, plain
 from kg.load import subjects, texts
 from kg.packed import evidence_key, unpack_trials

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kg.amount import number
 from kg.check_model import Idea, shown
-from kg.check_values import EXACT, ROUNDED, number, same_value
+from kg.check_values import EXACT, ROUNDED, same_value
 from kg.config import configuration
-from kg.facts import Edit, edits
+from kg.edit import Edit, edits
 from kg.knobs import component_of
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.settings import Setting

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from kg.amount import number
 from kg.answering import within_noise
 from kg.board import SEED, Outcome, Row
 from kg.check_case import Case, Tried, reason
 from kg.check_model import Idea, Reason, shown
-from kg.check_values import near_value, number, same_value
+from kg.check_values import near_value, same_value
 from kg.vocab import Value
 
 RESEEDED: Final = Reason("", "", "another seed is noise and no improvement", SEED)

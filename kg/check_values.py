@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from kg.amount import number
 from kg.changes_message import is_nameless
-from kg.text_agree import amount
 from kg.vocab import Value
 
 EXACT: Final = 1e-9
@@ -20,13 +20,6 @@ NEAR_RATIO: Final = 0.02
 EVENTS: Final = frozenset({"bugfix", "docs", "environment", "refactor", "reset", "unparsed"})
 VALUELESS: Final = frozenset({"add", "remove", "enable", "disable"})
 """Edits that say all by their kind: removing a feature twice is the same edit twice."""
-
-
-def number(value: Value | None) -> float | None:
-    """Return the number a value is or stands for (``"long_window // 8"`` is 1/8), else None."""
-    if isinstance(value, str):
-        return amount(value)
-    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def same_value(one: Value | None, other: Value | None, tolerance: float = EXACT) -> bool:

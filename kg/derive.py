@@ -22,8 +22,8 @@ from kg.board import (
 )
 from kg.build import about, double, text, typed
 from kg.conflict import conflict_quads, tried_of
+from kg.edit import APART
 from kg.evidence import sum_quads, trial_quads
-from kg.facts import APART
 from kg.outcome import completed, row_of, trials_of, turn
 from kg.packed import pack_row
 from kg.repeats import Repeat, repeat_of

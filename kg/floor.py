@@ -14,7 +14,7 @@ from kg import vocab
 from kg.build import about, double, text
 from kg.errors import KgError
 from kg.load import subjects
-from kg.model import NoiseFloor
+from kg.record import NoiseFloor
 from kg.terms import LAB, RDF
 
 

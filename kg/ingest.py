@@ -19,8 +19,8 @@ from kg.derive import Patch, step
 from kg.errors import KgError
 from kg.facts import Facts, Reader, digest, read_facts
 from kg.load import entries_of, load_board, texts
-from kg.model import ExperimentRecord
 from kg.outcome import entry_of
+from kg.record import ExperimentRecord
 from kg.rollup import refresh
 from kg.shapes import require_shape
 from kg.shared import shared_quads

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from kg.facts import Facts, Reader
     from kg.guard import Limits
     from kg.ingest import Progress
-    from kg.model import ExperimentRecord, NoiseFloor
     from kg.query import Answer
+    from kg.record import ExperimentRecord, NoiseFloor
     from kg.sparql import SparqlAnswer
 
 

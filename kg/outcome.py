@@ -19,8 +19,9 @@ from kg.board import (
     Try,
     trials_in,
 )
-from kg.facts import Edit, Facts
-from kg.model import ExperimentRecord
+from kg.edit import Edit
+from kg.facts import Facts
+from kg.record import ExperimentRecord
 from kg.vocab import Value
 
 DIRECTED = ("increase", "decrease")

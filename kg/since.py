@@ -20,8 +20,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from kg.amount import number
 from kg.board import Board, EvidenceKey, Row, Trial
-from kg.check_values import number, same_value
+from kg.check_values import same_value
 from kg.groups import group_of
 from kg.vocab import Value
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from kg.amount import amount
 from kg.model import Change, ChangeType
 from kg.text_model import Agreement, Claim
 
@@ -49,26 +49,6 @@ def opposed(claim: Claim, change: Change) -> bool:
             return not close(new_said, new_done)
     said, done = claim.change_type, change.change_type
     return (said in UP and done in DOWN) or (said in DOWN and done in UP)
-
-
-def amount(text: str | None) -> float | None:
-    """Return the number a value stands for: ``2**18``, ``1/8``, ``long_window//8``; else None."""
-    if text is None:
-        return None
-    plain = text.strip().replace("_", "")
-    power = re.fullmatch(r"(\d+)\s*\*\*\s*(\d{1,3})", plain)
-    if power:
-        return float(power[1]) ** int(power[2])
-    floor = re.fullmatch(r"[A-Za-z][\w.]*\s*//\s*(\d+)", plain)
-    if floor:
-        return 1 / int(floor[1]) if int(floor[1]) else None
-    over = re.fullmatch(r"(\d+)\s*/\s*(\d+)", plain)
-    if over:
-        return int(over[1]) / int(over[2]) if int(over[2]) else None
-    try:
-        return float(plain)
-    except ValueError:
-        return None
 
 
 def close(left: float, right: float) -> bool:

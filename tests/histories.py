@@ -12,8 +12,9 @@ from bench.synthetic import campaign
 from kg import ingest
 from kg.facts import Facts, digest, read_facts
 from kg.graph import Graph
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
 from kg.query import Answer, ask
+from kg.record import ExperimentRecord
 from kg.store import canonical
 
 

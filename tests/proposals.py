@@ -9,7 +9,8 @@ from histories import line
 
 from kg.check import Advice, check
 from kg.memory import Memory
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
+from kg.record import ExperimentRecord
 
 KEEP, DISCARD, CRASH = Status.KEEP, Status.DISCARD, Status.CRASH
 Told = tuple[str, float | None, Status]

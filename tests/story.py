@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flows.history import Account, import_history
 from kg.memory import open_memory
-from kg.model import ExperimentRecord
+from kg.record import ExperimentRecord
 
 HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
 

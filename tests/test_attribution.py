@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kg.attribution import ENOUGH, NEVER, Credit, credits_of, ridge, robust
 from kg.memory import Memory
-from kg.model import ExperimentRecord, NoiseFloor, Status
+from kg.model import Status
+from kg.record import ExperimentRecord, NoiseFloor
 
 KEEP, DISCARD, CRASH = Status.KEEP, Status.DISCARD, Status.CRASH
 KNOBS = {"embedding LR": (0.8, 0.9), "depth": (8, 9), "softcap": (15, 20), "warmdown": (0.5, 0.7)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from laboratory import TRAIN
 
-from flows.cli import build_parser, main, parsed
+from flows.cli import build_parser, main, parsed, parser_for
 
 HEAVY = ("torch", "prefect", "dvc", "spacy", "rdflib", "pyoxigraph", "optuna", "matplotlib")
 
@@ -162,3 +162,34 @@ def test_where_nothing_runs_nobody_says_that_it_runs_directly(
         target.write_text(source)
         assert main(["try", "-m", "shallow"]) == code
         assert (said in capsys.readouterr().err) is runs
+
+
+def test_the_process_of_a_command_ends_with_its_exit_code_and_all_of_its_output(root: Path) -> None:
+    (root / "broken.py").write_text("DEPTH = (\n")
+    run = [sys.executable, "-m", "flows.cli"]
+    for words, code, told in (
+        (["ask"], 0, "improved-while"),
+        (["ask", "nosuch"], 1, ""),
+        (["check", "--file", "broken.py", "--json"], 1, '{"error": "broken.py: does not parse'),
+        (["recall", "--tokens", "x"], 2, ""),
+        (["nosuch"], 2, ""),
+    ):
+        done = subprocess.run([*run, *words], cwd=root, capture_output=True, text=True)
+        assert (done.returncode, told in done.stdout) == (code, True), words
+        assert (code == 0) == (not done.stderr), words
+    ended = subprocess.run(
+        f"{sys.executable} -m flows.cli ask | head -1", shell=True, cwd=root, capture_output=True
+    )
+    assert (ended.stdout.count(b"\n"), ended.stderr) == (1, b"")
+
+
+def test_a_command_is_described_alike_whether_alone_or_among_all(capsys) -> None:
+    for name in ("check", "kg", "completion", "try"):
+        told = []
+        for parser in (parser_for([name]), build_parser()):
+            with pytest.raises(SystemExit):
+                parser.parse_args([name, "--help"])
+            told.append(capsys.readouterr().out)
+        assert told[0] == told[1]
+    assert parser_for(["--help"]).format_help() == build_parser().format_help()
+    assert parser_for(["nosuch"]).format_help() == build_parser().format_help()

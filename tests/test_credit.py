@@ -8,8 +8,8 @@ from histories import asked as answer
 from proposals import CRASH, DISCARD, FAILED, KEEP, Told, asked, memory, night, source
 from told import column
 
-from kg.model import ExperimentRecord
 from kg.recall import recall
+from kg.record import ExperimentRecord
 
 TIGHT = (source(matrix=0.03), 1.002, DISCARD)  # alone: next to nothing
 BOTH = (source(matrix=0.03, depth=12), 1.05, DISCARD)  # what cost is the depth

@@ -11,8 +11,9 @@ from proposals import source as settings
 
 from kg.check import check
 from kg.memory import Memory
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
 from kg.recall import recall
+from kg.record import ExperimentRecord
 
 KEEP, DISCARD, CRASH = Status.KEEP, Status.DISCARD, Status.CRASH
 

@@ -14,7 +14,7 @@ from kg.check import check
 from kg.errors import KgError
 from kg.floor import floor_quads
 from kg.memory import Memory
-from kg.model import NoiseFloor
+from kg.record import NoiseFloor
 
 
 def floor(deviation: float, device: str = "cpu", campaign: str = "t") -> NoiseFloor:

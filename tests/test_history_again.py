@@ -15,7 +15,7 @@ from flows import history
 from flows.history import import_history
 from kg.errors import MemoryBroken
 from kg.memory import open_memory
-from kg.model import ExperimentRecord
+from kg.record import ExperimentRecord
 
 
 def test_refs_imported_one_by_one_end_in_the_same_experiments_as_all_at_once(

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from kg.activation import RETENTION, VANISHED, Network, activation, base_level, shared
 from kg.memory import Memory
-from kg.model import ExperimentRecord, Status
+from kg.model import Status
 from kg.recall import Digest, recall, tokens_in
+from kg.record import ExperimentRecord
 
 KEEP, DISCARD, CRASH = Status.KEEP, Status.DISCARD, Status.CRASH
 
