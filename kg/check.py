@@ -79,8 +79,7 @@ def check(
     Args:
         memory: Where the experiments are.
         source: The edited file; None or "" to judge a message alone.
-        accepted: The accepted file it was edited from. Without it a source is compared with
-            the settings the memory has of the accepted experiment.
+        accepted: The file it was edited from; default: the settings the memory has of it.
         campaign: The campaign it is for. Attempts of other campaigns are told as `near`: they
             were made under other conditions. None judges it in every campaign that tried it.
         message: What the author says; read for changes only where there is no source.
@@ -95,18 +94,15 @@ def check(
     """
     graph, source = memory.graph(), source or None
     campaign = campaign or graph.lone()
-    same = Same()
-    if source is not None:
-        same = same_program(graph, source, accepted, campaign, as_of, scorer)
+    same = same_program(graph, source, accepted, campaign, as_of, scorer)
     if same.here or same.unchanged:
         return identical(same, campaign)
     home = graph.board(campaign, as_of) if campaign else None
     now = current_settings(graph, home, accepted)
     proposal = read(source, accepted, now, message, aliases)
     advice = judged(graph, home, proposal, now, noise) if proposal.ideas else untouched(proposal)
-    if campaign and as_of is None:
-        advice = with_fleet(graph, advice, campaign, proposal)
-    return replace(raised(advice, same.elsewhere, first=True), campaign=campaign)
+    told = with_fleet(graph, advice, campaign, proposal) if campaign and as_of is None else advice
+    return replace(raised(told, same.elsewhere, first=True), campaign=campaign)
 
 
 def identical(same: Same, campaign: str | None) -> Advice:

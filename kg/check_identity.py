@@ -32,7 +32,7 @@ class Same:
 
 def same_program(
     graph: Graph,
-    source: str,
+    source: str | None,
     accepted: str | None,
     campaign: str | None,
     as_of: int | None,
@@ -44,6 +44,8 @@ def same_program(
     are not known to differ; one in the campaign itself if it was not scored by another evaluation
     than its latest result, or than ``scorer``. Without a campaign every run counts.
     """
+    if source is None:
+        return Same()
     print_of = fingerprint(source)
     unchanged = accepted is not None and fingerprint(accepted) == print_of
     known = programs(graph, print_of)

@@ -151,7 +151,7 @@ def test_where_nothing_runs_nobody_says_that_it_runs_directly(
 ) -> None:
     said = "no `nightlab serve` is running: the experiment runs directly"
     main(["start", "t"])
-    target = here / ".nightlab/campaigns/t/work/train.py"
+    target = here / ".nightlab" / "campaigns" / "t" / "work" / "train.py"
     capsys.readouterr()
     for source, code, runs in (
         (TRAIN, 1, False),  # the accepted version

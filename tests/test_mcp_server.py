@@ -79,10 +79,8 @@ def test_over_stdio_the_tools_answer_as_the_commands_do(
     campaign = night.parents[1]
     pending = pending_hypothesis(campaign)
     assert pending is not None
-    assert {
-        "hypothesis": pending.hypothesis,
-        "expected_delta": pending.expected_delta,
-    } == hypothesis
+    kept = {"hypothesis": pending.hypothesis, "expected_delta": pending.expected_delta}
+    assert kept == hypothesis
     clear_hypothesis(campaign)
     assert pending_hypothesis(campaign) is None
 
