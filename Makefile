@@ -9,7 +9,7 @@ demo: $(READY)          ## one short campaign on this machine's CPU, then what i
 	$(BIN)/nightlab demo
 
 test: check             ## everything CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --hypothesis-profile=ci  # the same examples each time
 
 check: $(READY)         ## the fast half: format, lint, types, layers, docs
 	$(BIN)/ruff format --check .

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import kg
 from kg import parsing
-from kg.parsing import LINE_END, SHELF, borders, parse, syntax_tree
+from kg.changes import changes
+from kg.parsing import LINE_END, Shelf, borders, parse, parse_cached, syntax_tree
 from kg.program import Program
 from tests.gpt_source import GPT
 
@@ -23,6 +24,15 @@ LINES = [
 ]  # fmt: skip
 texts = st.lists(st.sampled_from(LINES), max_size=12).map("\n".join)
 Place = tuple[str, int, int, int | None]  # what, first and last line, column
+
+
+@pytest.fixture
+def empty_shelf(monkeypatch):
+    """Give a test a shelf of its own: the shared one starts again after 16,384 lines of others."""
+    monkeypatch.setattr(parsing, "SHELF", Shelf())
+    parse_cached.cache_clear()
+    yield
+    parse_cached.cache_clear()
 
 
 def nodes(source: str) -> list[Place] | None:
@@ -67,6 +77,7 @@ def test_pieces_parse_to_what_the_whole_file_parses_to(head, middle, tail):
         assert nodes("\n".join(parts)) == whole("\n".join(parts))
 
 
+@pytest.mark.usefixtures("empty_shelf")
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("edit", ["softcap = 17", "softcap = 15\n        # a line more"])
 def test_versions_share_all_pieces_but_the_edited_one(ends, edit):
@@ -78,6 +89,7 @@ def test_versions_share_all_pieces_but_the_edited_one(ends, edit):
     assert nodes(new) == whole(new)
 
 
+@pytest.mark.usefixtures("empty_shelf")
 def test_a_statement_of_a_shared_piece_stands_where_its_file_has_it():
     one = read("import a\n\n\ndef f(b):\n    return b + 1\n")
     other = read("import a\nimport c\n\n\n\ndef f(b):\n    return b + 1\n")
@@ -95,21 +107,38 @@ def test_a_statement_that_stands_twice_in_a_file_is_two_statements():
     assert (first.span, last.span) == ((1, 1), (3, 3))
 
 
+@pytest.mark.usefixtures("empty_shelf")
 def test_a_piece_is_forgotten_with_the_last_version_that_has_it():
     read("gone_with_its_version = 1\nkept = 2")
-    assert any("gone_with_its_version" in text for text, _, _ in SHELF.units)
+    assert any("gone_with_its_version" in text for text, _, _ in parsing.SHELF.units)
     for number in range(40):
         read(f"kept = 2\nx = {number}")
-    assert not any("gone_with_its_version" in text for text, _, _ in SHELF.units)
+    assert not any("gone_with_its_version" in text for text, _, _ in parsing.SHELF.units)
 
 
+@pytest.mark.usefixtures("empty_shelf")
 def test_line_numbers_start_again_before_they_grow_high(monkeypatch):
     monkeypatch.setattr(parsing, "MAX_LINES", 50)
     sources = [f"a = 1\nb = 2\n\nc = {number}\n" * 3 for number in range(40)]
     for source in sources:
         assert nodes(source) == whole(source)
-    assert SHELF.lines < 100
+    assert parsing.SHELF.lines < 100
     assert [nodes(source) for source in sources] == [whole(source) for source in sources]
+
+
+@pytest.mark.usefixtures("empty_shelf")
+def test_a_change_reads_the_same_across_a_new_start(monkeypatch):
+    # Nodes of both versions then have the same numbers, one on each side of the start.
+    new = GPT.replace("softcap = 15", "softcap = 17").replace(
+        "MATRIX_LR = 0.02", "MATRIX_LR = 0.03"
+    )
+    expected = changes(GPT, new)
+    assert sorted(change.knob for change in expected) == ["head.softcap", "optimizer.matrix_lr"]
+    parse_cached.cache_clear()
+    old = read(GPT)
+    monkeypatch.setattr(parsing, "MAX_LINES", 0)
+    assert not set(old.units) & set(read(new).units)
+    assert changes(GPT, new) == expected
 
 
 def test_only_lines_that_may_start_a_statement_of_the_module_start_a_piece():
