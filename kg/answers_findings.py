@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kg import vocab
 from kg.answering import Rows, condition, how_failed, limited, mean_delta, within_noise
 from kg.board import SEED, Board, EvidenceKey, Outcome, Trial
-from kg.conflict import Tried, conflict_of, tried_of
+from kg.conflict import Tried, conflict_of, tried_of, verdict_of
 from kg.entries import ATTEMPTED, Edits, edit_of
 from kg.query import Asked
 from kg.sums import both_sums
@@ -232,6 +233,7 @@ def fleet_conflict(
     mine, other = graph.context(gain[1]), graph.context(loss[1])
     knobs = sorted((mine.keys() | other.keys()) - {edit.knob})
     differs = [knob for knob in knobs if mine.get(knob) != other.get(knob)]
+    moves = partial(graph.moves, knob=edit.knob, direction=edit.direction)
     worse = graph.cite(loss[1])
     return {
         **edit._asdict(),
@@ -241,7 +243,7 @@ def fleet_conflict(
         "gain": abs(gain[0]),
         "loss": abs(loss[0]),
         "differs": differs,
-        "verdict": "context differs" if differs else "same context: suspect noise",
+        "verdict": verdict_of(bool(differs), not differs and moves(gain[1]) == moves(loss[1])),
         **graph.cite(gain[1]),
         "worsened_experiment": worse["experiment"],
         "worsened_commit": worse["commit"],
@@ -256,7 +258,6 @@ def conflict_row(board: Board, tried: Tried) -> dict[str, Any] | None:
     good, bad = conflict.improved, conflict.worsened
     gain, loss = abs(good.delta or 0.0), abs(bad.delta or 0.0)
     inside = board.noise is not None and min(gain, loss) <= board.noise
-    verdict = "same context: suspect noise" if not conflict.differs else "context differs"
     return {
         "knob": tried.knob,
         "direction": tried.direction,
@@ -266,7 +267,7 @@ def conflict_row(board: Board, tried: Tried) -> dict[str, Any] | None:
         "gain": gain,
         "loss": loss,
         "differs": list(conflict.differs),
-        "verdict": "inside the noise" if inside else verdict,
+        "verdict": "inside the noise" if inside else conflict.verdict,
         "experiment": good.name,
         "commit": good.commit,
         "worsened_experiment": bad.name,

@@ -30,6 +30,11 @@ def tried_of(key: EvidenceKey) -> Tried:
     return Tried(key.knob, key.direction, key.to)
 
 
+# What is said of a pair where no accepted setting stood differently.
+SUSPECT_NOISE = "same context: suspect noise"
+OTHER_VALUES = "same context, other values: the best may lie between"
+
+
 class Conflict(NamedTuple):
     """A pair of opposite outcomes of one edit."""
 
@@ -40,6 +45,23 @@ class Conflict(NamedTuple):
     n_improved: int
     n_worsened: int
     differs: tuple[str, ...]  # knobs that stood differently on the accepted line
+
+    @property
+    def verdict(self) -> str:
+        """What the two outcomes come from, apart from the noise where it was measured."""
+        return verdict_of(bool(self.differs), values_of(self.improved) == values_of(self.worsened))
+
+
+def verdict_of(differs: bool, same_values: bool) -> str:
+    """Return what opposite outcomes come from: the context, the values or chance."""
+    if differs:
+        return "context differs"
+    return SUSPECT_NOISE if same_values else OTHER_VALUES
+
+
+def values_of(trial: Trial) -> tuple[Value | None, Value | None]:
+    """Return what a trial's knob was and became."""
+    return trial.old, trial.new
 
 
 def conflict_of(board: Board, tried: Tried, noise: float | None = None) -> Conflict | None:
@@ -81,8 +103,7 @@ def most_telling(pairs: list[Made], noise: float | None) -> list[Made]:
 def closeness(pair: tuple[Made, Made]) -> tuple[bool, int, tuple[int, str], tuple[int, str]]:
     """Return how far apart a good and a bad attempt are, the smallest first."""
     (_, good), (_, bad) = pair
-    apart = (good.old, good.new) != (bad.old, bad.new)
-    return apart, abs(good.seq - bad.seq), good.order, bad.order
+    return values_of(good) != values_of(bad), abs(good.seq - bad.seq), good.order, bad.order
 
 
 def trials_about(board: Board, tried: Tried) -> list[Made]:

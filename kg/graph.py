@@ -109,6 +109,17 @@ class Graph:
                 self.known.popitem(last=False)
         return dict(found)
 
+    def moves(self, name: str, knob: str, direction: str) -> set[tuple[Value, Value]]:
+        """Return what an experiment's edits of a knob in a direction took it from and to."""
+        found = self.store.quads_for_pattern(None, LAB.changeOf, vocab.experiment(name))
+        changes = [quad.subject for quad in found if isinstance(quad.subject, NamedNode)]
+        return {
+            (self.value(change, LAB.oldValue), self.value(change, LAB.newValue))
+            for change in changes
+            if (self.value(change, LAB.knob), self.value(change, LAB.direction))
+            == (knob, direction)
+        }
+
     def components(self, knob: str) -> list[str]:
         """Return the component a knob belongs to, and the group of that."""
         if knob not in self.groups:

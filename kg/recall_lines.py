@@ -170,10 +170,8 @@ def conflict_line(scene: Scene, chunk: Chunk) -> Line | None:
     if differs:
         rest = f" and {len(differs) - CITED} more" if len(differs) > CITED else ""
         context = f"differed: {', '.join(differs[:CITED])}{rest}"
-    elif (pair[0].old, pair[0].new) == (pair[1].old, pair[1].new):
-        context = "same context: suspect noise"
     else:
-        context = "same context, other values: the best may lie between"
+        context = conflict.verdict
     counts = f"{conflict.n_improved} better, {conflict.n_worsened} worse"
     told = zip(pair, conflict.alone, strict=True)
     cited = " against ".join(cite_trial(scene, trial, alone=alone) for trial, alone in told)

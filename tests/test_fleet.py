@@ -8,6 +8,7 @@ from pyoxigraph import Literal
 
 from bench.synthetic import START, START_AT, source_of
 from kg import vocab
+from kg.conflict import OTHER_VALUES, SUSPECT_NOISE
 from kg.entries import EvidenceKey
 from kg.graph import Graph
 from kg.model import Status
@@ -129,4 +130,11 @@ def test_where_only_the_edited_knob_stood_differently_the_context_is_the_same():
     history = [*line(edits), *records("begun", 1)]
     for scope in ({"campaign": "t"}, {}):
         (row,) = asked(history, "conflicts", **scope).rows
-        assert (row["differs"], row["verdict"]) == ([], "same context: suspect noise")
+        assert (row["differs"], row["verdict"]) == ([], OTHER_VALUES)
+    again = [edits[0], (edits[1][0], 1.1, Status.DISCARD), edits[1], edits[2]]
+    history = [*line(again), *records("begun", 1)]
+    # The same program twice shows its campaign's noise, and no more than that was gained or lost.
+    for scope, verdict in (({"campaign": "t"}, "inside the noise"), ({}, SUSPECT_NOISE)):
+        (row,) = asked(history, "conflicts", **scope).rows
+        assert (row["gain"], row["loss"]) == pytest.approx((0.1, 0.1))
+        assert (row["differs"], row["verdict"]) == ([], verdict)

@@ -17,7 +17,7 @@ counts AS (
 ),
 pair AS (
   SELECT g.knob, g.direction, g.goal, g.size AS gain, b.size AS loss, g.noise,
-    g.name AS good, b.name AS bad, g.seq AS good_seq, b.seq AS bad_seq,
+    g.old IS b.old AND g.new IS b.new AS same, g.name AS good, b.name AS bad, g.seq AS good_seq, b.seq AS bad_seq,
     ROW_NUMBER() OVER (
       PARTITION BY g.knob, g.direction, g.goal
       ORDER BY g.old IS NOT b.old OR g.new IS NOT b.new, ABS(g.seq - b.seq), g.seq, b.seq
@@ -46,8 +46,9 @@ differing AS (
 )
 SELECT c.knob, c.direction, c.goal, improved, worsened, gain, loss, differs,
   CASE WHEN MIN(gain, loss) <= noise THEN 'inside the noise'
-    WHEN differs IS NULL THEN 'same context: suspect noise'
-    ELSE 'context differs' END,
+    WHEN differs IS NOT NULL THEN 'context differs'
+    WHEN same THEN 'same context: suspect noise'
+    ELSE 'same context, other values: the best may lie between' END,
   c.good, c.bad
 FROM chosen c
 JOIN counts USING (knob, direction, goal)
