@@ -21,7 +21,6 @@ from filelock import FileLock, Timeout
 from flows import campaign, ledger
 from flows.agents import Agent, agent_named
 from flows.campaign import Done
-from flows.comparable import scorer_now
 from flows.errors import CampaignError
 from flows.experiment import Proposal, next_seq
 from flows.lab import Campaign, Lab, Wishes, open_campaign, read_target
@@ -130,15 +129,10 @@ def works(lab: Lab, plan: Plan, watch: Watch | None) -> Generator[tuple[Campaign
 
 
 def proposed(lab: Lab, place: Campaign, agent: Agent, name: str) -> Proposal | None:
-    """Return what the agent wants to try; the accepted version where its evaluation was changed.
-
-    Nothing could be held against the first result then: it is kept whatever it measures, and of
-    an edit nobody would know whether it is better. A version that crashed is not run again.
-    """
+    """Return what the agent wants to try; the accepted version where its evaluation was changed."""
     tip = lab.repository.resolve(place.ref) or lab.repository.head()
-    accepted, last = read_target(lab, place, tip), campaign.last_entry(lab, place.tag)
-    untried = last is None or was_interrupted(last) or last.parent_commit != tip
-    if untried and scorer_now(lab, place) is not None:
+    accepted = read_target(lab, place, tip)
+    if campaign.owed(lab, place, tip):
         return Proposal(accepted, "the accepted version under the changed evaluation", agent=name)
     return agent(place, accepted)
 

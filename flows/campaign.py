@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 import subprocess
 import sys
@@ -22,12 +24,14 @@ from flows.experiment import (
     finish,
     run_attempt,
 )
-from flows.lab import Campaign, Lab, Wishes, open_campaign, read_target
+from flows.lab import MAX_SOURCE_BYTES, Campaign, Lab, Wishes, open_campaign, read_target
 from flows.layout import lay_out
 from flows.ledger import Entry
 from flows.recovery import recover, was_interrupted
 from trainer.run import Watch
 from trainer.stage import environment
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +113,13 @@ def experiment(
     clock = Clock()
     with clock("git"):
         attempt = begin(lab, campaign, proposal, budget)
+        before = read_target(lab, campaign, attempt.parent)
     with clock("run"):
         run_attempt(lab, campaign, attempt, watch)
     entry = finish(lab, campaign, attempt, clock)
     derived.update(lab, campaign, entry, clock)
     with clock("git"):
-        restore(lab, campaign)
+        restore(lab, campaign, proposal.source, before)
     return Done(entry, clock.seconds)
 
 
@@ -127,7 +132,8 @@ def attempt(
     """Run one experiment in a campaign: what an agent edited, or what a researcher proposes.
 
     Raises:
-        CampaignError: There is no campaign, or nothing differs from the accepted version.
+        CampaignError: There is no campaign, nothing differs from the accepted version, or that
+            one has no result yet to hold the edit against.
     """
     campaign, budget = open_campaign(lab, tag)
     if lab.repository.resolve(campaign.ref) is None:
@@ -143,18 +149,54 @@ def attempt(
                 f"{campaign.target}: is the accepted version, there is nothing to try; "
                 "edit it first"
             )
+        if proposal.source != accepted and not proposal.forced_because and owed(lab, campaign, tip):
+            raise CampaignError(
+                f"campaign {tag}: the evaluation was changed and the accepted version has no result"
+                f" under it, any edit would be kept; run `nightlab run {tag} -n 1` first, which"
+                ' measures it (your edit is kept beside it), or add --force --because "..."'
+            )
         return campaign, experiment(lab, campaign, proposal, budget, watch)
 
 
-def restore(lab: Lab, campaign: Campaign) -> None:
-    """Write the accepted version of the target into the agent's work directory, only that."""
+def owed(lab: Lab, campaign: Campaign, tip: str) -> bool:
+    """Tell whether the accepted version comes first, since its evaluation was changed.
+
+    Nothing could be held against the first result then: it is kept whatever it measures, and of
+    an edit nobody would know whether it is better. A version that crashed is not run again.
+    """
+    last = last_entry(lab, campaign.tag)
+    untried = last is None or was_interrupted(last) or last.parent_commit != tip
+    return untried and scorer_now(lab, campaign) is not None
+
+
+def restore(lab: Lab, campaign: Campaign, *known: bytes) -> None:
+    """Write the accepted version of the target into the agent's work directory, only that.
+
+    What stands there and is none of the ``known`` versions was never tried: it was written while
+    an experiment ran, or before a batch of somebody else. It is kept beside the target.
+    """
     tip = lab.repository.resolve(campaign.ref) or lab.repository.head()
     source = read_target(lab, campaign, tip)
     if not campaign.target.is_file():
         lay_out(lab, campaign, tip, campaign.work)
+    keep_untried(campaign, (source, *known))
     temporary = campaign.target.with_suffix(".tmp")
     temporary.write_bytes(source)
     temporary.replace(campaign.target)
+
+
+def keep_untried(campaign: Campaign, known: tuple[bytes, ...]) -> None:
+    """Copy the target under a name of its own unless it is known."""
+    target = campaign.target
+    if target.is_symlink() or target.stat().st_size > MAX_SOURCE_BYTES:
+        return  # no edit `try` would take
+    found = target.read_bytes()
+    if found in known:
+        return
+    digest = hashlib.sha256(found).hexdigest()
+    kept = target.with_name(f"{target.stem}.untried-{digest[:8]}{target.suffix}")
+    kept.write_bytes(found)
+    log.warning("%s: held an edit that was never tried; it is kept as %s", target, kept.name)
 
 
 def last_entry(lab: Lab, tag: str) -> Entry | None:

@@ -101,7 +101,7 @@ def known(lab: Lab, tag: str, error: NotAdvised, *, as_json: bool) -> int:
         return error.exit_code
     place, _ = open_campaign(lab, tag)
     with campaign.held(place):
-        campaign.restore(lab, place)
+        campaign.restore(lab, place, edited(place))
     done = campaign.Done(entry, {})
     then = next_step(
         lab, place, entry, unchanged=any("unchanged" in n for n in error.advice["notes"])

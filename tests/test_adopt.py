@@ -170,7 +170,15 @@ def test_what_was_kept_elsewhere_under_a_changed_scorer_can_be_accepted_here(
     assert main(["start", "b"]) == 0
     assert (tried("b", 0.4)["status"], tried("b", 0.9)["status"]) == ("keep", "discard")
     assert tried("a", 0.9)["experiment"] == "b-0002"  # it lost there: known, not run again
-    assert tried("a", 0.4)["experiment"] == "a-0001"  # below a's 96 of 100: not of this scale
+    # An edit would be kept whatever it measures: the accepted version, 96 of 100, comes first.
+    error = tried("a", 0.4)["error"]
+    assert "the accepted version has no result under it" in error
+    assert "run `nightlab run a -n 1` first" in error
+    assert main(["run", "a", "-n", "1", "--no-prefect"]) == 0
+    work = foreign / ".nightlab" / "campaigns" / "a" / "work"
+    assert [path.read_text() for path in work.glob("model.untried-*.py")] == ["ALPHA = 0.4\n"]
+    better = tried("a", 0.4)
+    assert (better["experiment"], better["best_before"]) == ("a-0002", pytest.approx(0.96))
 
 
 def test_a_batch_measures_the_accepted_version_first_where_the_scorer_was_changed(

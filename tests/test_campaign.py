@@ -160,6 +160,29 @@ def test_dvc_applies_and_compares_our_experiments(
     assert (root / "exp" / "artifacts" / "checkpoint.pt").is_file()
 
 
+def test_an_edit_written_while_another_one_ran_is_kept_beside_the_target(
+    lab: Lab, edit: Callable[..., bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    place, _ = campaign.start(lab, "t", Wishes())
+    first, second = edit(("DEPTH = 4", "DEPTH = 5")), edit(("DEPTH = 4", "DEPTH = 6"))
+    place.target.write_bytes(first)
+
+    def propose(place: campaign.Campaign, old: bytes) -> Proposal:
+        source = edited(place)
+        place.target.write_bytes(second)  # an agent that does not wait for the result
+        return Proposal(source, "one")
+
+    campaign.attempt(lab, "t", propose)
+    assert place.target.read_bytes() == first  # the accepted version now
+    (kept,) = place.target.parent.glob("train.untried-*.py")
+    assert kept.read_bytes() == second
+    assert f"is kept as {kept.name}" in caplog.text
+    kept.unlink()
+    place.target.write_bytes(second)
+    tried(lab, second)
+    assert list(place.target.parent.glob("train.untried-*.py")) == []
+
+
 def test_an_edit_that_is_none_and_a_target_that_is_no_file_are_refused(lab: Lab) -> None:
     place, _ = campaign.start(lab, "t", Wishes())
 
