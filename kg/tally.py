@@ -45,9 +45,11 @@ class Tally:
         return self.attempts - untold, self.kept - untold
 
     def trails(self, value: float, scale: Scale) -> bool:
-        """Tell whether a value beats everything so far."""
-        than = self.leader.entry.value if self.leader else None
-        return than is None or scale.better(value, than)
+        """Tell whether a value beats all so far; one of another evaluation has nothing to beat."""
+        leader = self.leader.entry if self.leader else None
+        if leader is None or leader.value is None or leader.scale != scale:
+            return True
+        return scale.better(value, leader.value)
 
 
 def tally_keys(entry: Entry) -> list[TallyKey]:

@@ -166,6 +166,16 @@ def test_a_gain_over_all_campaigns_is_counted_within_one_evaluation():
         ]
 
 
+def test_the_best_of_an_agent_is_one_of_the_latest_evaluation():
+    told = [(1.0, KEEP), (0.9, KEEP), (2.0, KEEP), (1.75, KEEP), (1.9, DISCARD)]
+    found = line([(source(depth=8 + seq), *one) for seq, one in enumerate(told)])
+    found = [changed(one, manifest="a" if one.seq < 2 else "b") for one in found]
+    for question in ("by-agent", "by-task"):
+        for as_of, best in ((None, "t-0003"), (2, "t-0002"), (1, "t-0001")):
+            (row,) = asked(found, question, as_of=as_of).rows
+            assert (row["experiment"], row["attempts"]) == (best, 5 if as_of is None else as_of + 1)
+
+
 def test_repeats_are_found_in_wordings_alone_and_the_justified_one_is_told_apart():
     told = [
         ("baseline", 1.0, KEEP),
