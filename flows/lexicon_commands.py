@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from flows.memory_commands import memory_of
-from flows.output import emit, notes, out
+from flows.output import emit, notes, out, show_rows
 
 MESSAGES = """
 SELECT ?name ?text { ?e a lab:Experiment ; lab:name ?name ; dct:description ?text } ORDER BY ?name
@@ -24,10 +24,8 @@ def unresolved(options: argparse.Namespace) -> int:
     if options.json:
         emit({"unresolved": rows})
         return 0
-    from flows.tables import answer_table
-
     shown = [row | {"candidates": listed(row["candidates"])} for row in rows]
-    answer_table(out(), ["text", "times", "experiment", "candidates"], shown)
+    show_rows(["text", "times", "experiment", "candidates"], shown)
     if not rows:
         notes().print("every message was read: no words are unresolved")
     return 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from flows.errors import FlowError
 from flows.mcp_tools import answer_json
-from flows.output import emit, notes, out
+from flows.output import emit, notes, out, show_rows
 from flows.stores import lab_memory, named_store
 from kg.memory import Memory
 
@@ -73,9 +73,7 @@ def ask(options: argparse.Namespace) -> int:
     if options.json:
         emit(answer_json(answer))
         return 0
-    from flows.tables import answer_table
-
-    answer_table(out(), answer.columns, answer.rows)
+    show_rows(answer.columns, answer.rows)
     if not answer.rows:
         notes().print("nothing known about that")
     for note in answer.notes:
@@ -129,9 +127,7 @@ def sparql(options: argparse.Namespace) -> int:
     if "columns" not in answer:  # CONSTRUCT and DESCRIBE have triples, ASK a truth value
         out().print("\n".join(f"{key}: {value}" for key, value in answer.items()))
         return 0
-    from flows.tables import answer_table
-
-    answer_table(out(), answer["columns"], answer["rows"])
+    show_rows(answer["columns"], answer["rows"])
     if not answer["rows"]:
         notes().print("no rows")
     if answer.get("truncated"):

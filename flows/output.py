@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,24 @@ def out() -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Print the rows of an answer: a table on a terminal, a line a row into a pipe.
+
+    An agent reads pipes, and there the table of 13 columns of `ask conflicts` folded its names
+    and took 19,727 characters for the 3,584 of a header and lines of cells between tabs. With
+    COLUMNS set it is a table of that width everywhere.
+    """
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        from flows.tables import answer_table
+
+        answer_table(out(), columns, rows)
+    else:
+        from flows.cells import row_line
+
+        head = {column: column for column in columns}
+        sys.stdout.writelines(f"{row_line(columns, row)}\n" for row in (head, *rows))
 
 
 def show_results(entries: Sequence[Entry]) -> None:

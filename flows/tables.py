@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.cells import number_text, words
 from flows.results import Row, clean
 
 __all__ = ["answer_table", "clean", "results_table"]
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "bold red"}
 BEST = "bold green"
-DECIMALS = 6  # of results.tsv
 GAP, TIGHT = 3, 2  # characters between two columns, and where some have to be folded
 
 
@@ -176,19 +175,6 @@ def column_cells(values: Sequence[object]) -> list[str]:
     return ["" if value is None else clean(words(value)) for value in values]
 
 
-def words(value: object) -> str:
-    """Return a value as a person writes it: lists with commas, settings with equal signs."""
-    if isinstance(value, list | tuple):
-        return ", ".join(map(words, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={words(item)}" for key, item in value.items())
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return number_text(value)
-    return str(value)
-
-
 def aligned(values: Sequence[object]) -> list[str]:
     """Return numbers as text of one width, their decimal points in one column.
 
@@ -205,13 +191,3 @@ def aligned(values: Sequence[object]) -> list[str]:
         padded.append(whole + dot + part + fill * gap if value is not None else "")
     width = max(map(len, padded), default=0)
     return [text.rjust(width) for text in padded]
-
-
-def number_text(value: object) -> str:
-    """Return a number with up to six decimals, or in powers of ten where that says nothing."""
-    if not isinstance(value, float):
-        return str(value)
-    if not math.isfinite(value) or (value and not 10**-DECIMALS <= abs(value) < 1e15):
-        return f"{value:.3g}"
-    text = f"{value:.{DECIMALS}f}".rstrip("0")
-    return text + "0" if text.endswith(".") else text

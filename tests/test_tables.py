@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from flows.output import show_rows
 from flows.results import Row
 from flows.tables import aligned, answer_table, clean, results_table
 
@@ -147,3 +149,21 @@ def test_cleaning_twice_is_cleaning_once_and_leaves_one_line(source: str) -> Non
     once = clean(source)
     assert clean(once) == once
     assert once.splitlines() in ([], [once])
+
+
+def test_a_pipe_gets_a_line_a_row_and_a_terminal_or_a_width_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = ["commit", "delta", "with", "alone"]
+    knobs = [f"optimizer.a_long_name_{n}" for n in range(9)]
+    row = {"commit": "0123456789", "delta": -1e-7, "with": [*knobs, "a\tb\n\x1b[31mc"]}
+    monkeypatch.delenv("COLUMNS", raising=False)
+    show_rows(columns, [row])
+    piped = capsys.readouterr().out
+    named = ", ".join(knobs)
+    assert piped == f"commit\tdelta\twith\talone\n0123456\t-1e-07\t{named}, a b c\t\n"
+    monkeypatch.setenv("COLUMNS", "60")
+    show_rows(columns, [row])
+    table = capsys.readouterr().out
+    assert max(map(len, table.splitlines())) <= 60 < max(map(len, piped.splitlines()))
+    assert "\t" not in table
