@@ -145,8 +145,10 @@ def check_parses(source: str, name: str) -> None:
     """Refuse a source that no run could start with.
 
     Raises:
-        CampaignError: It does not parse.
+        CampaignError: It is empty or does not parse.
     """
+    if not source.strip():
+        raise CampaignError(f"{name}: is empty; write the whole edited program into it")
     if configuration(source).parsed:
         return
     try:

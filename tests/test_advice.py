@@ -172,7 +172,12 @@ def test_an_unknown_campaign_a_missing_file_and_too_few_tokens_are_said(night: N
     assert said == "tokens=5: holds no line; give 50 or more"
 
 
-def test_a_target_that_does_not_parse_is_not_called_new(night: Night) -> None:
+def test_a_target_that_is_empty_or_does_not_parse_is_not_called_new(night: Night) -> None:
+    night.target.write_text("\n")
+    assert night.answer("check", code=1)["error"] == (
+        "the edited target: is empty; write the whole edited program into it"
+    )
+    night.target.write_text(TRAIN)
     night.edit(("DEPTH = 4", "DEPTH = = 4"))
     line = night.target.read_text().split("\n").index("DEPTH = = 4") + 1
     assert night.answer("check", code=1)["error"] == (
