@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from kg.amount import number, rounds_to, spoken
 from kg.board import Board, Outcome, Row, Trial
 from kg.edit import side
 from kg.errors import BadArgument
@@ -53,7 +54,9 @@ def campaign_by_campaign(
 
 
 def condition(knob: str, text: str) -> Callable[[Value | None], bool]:
-    """Return the test that ``8``, ``<8``, ``!=muon`` or ``>=2**17`` puts to a setting.
+    """Return the test that ``8``, ``<8``, ``!=muon``, ``200K`` or ``>=2**17`` puts to a setting.
+
+    A setting that stands for a number is compared as one: ``long_window // 8`` is 1/8.
 
     Raises:
         BadArgument: It asks whether a text is less or more.
@@ -62,26 +65,31 @@ def condition(knob: str, text: str) -> Callable[[Value | None], bool]:
     (True, False)
     >>> [condition("optimizer.kind", name)("muon+adamw") for name in ("muon", "adamw")]
     [True, False]
+    >>> condition("attention.short_window", "<0.2")("long_window // 8")
+    True
     """
     sign = next((sign for sign in COMPARISONS if text.startswith(sign)), "")
-    wanted = side(knob, text[len(sign) :].strip())
-    if isinstance(wanted, str):
-        wanted = wanted.lower()
+    said = text[len(sign) :].strip()
+    wanted = side(knob, said)
+    told = spoken(said)
+    aim = told[0] if told else number(wanted)
     compare = COMPARISONS[sign or "="]
-    ordered = sign in ("<", ">", "<=", ">=")
-    if ordered and isinstance(wanted, str):
+    if sign in ("<", ">", "<=", ">=") and aim is None:
         raise BadArgument(f"value {text!r}: is not a number; compare text with = or !=")
 
     def test(value: Value | None) -> bool:
         if value is None:
             return False
-        if isinstance(value, str) != isinstance(wanted, str):
+        mine = number(value)
+        if mine is not None and aim is not None:
+            if told and sign in ("", "=", "!="):
+                return rounds_to(mine, told) == (sign != "!=")
+            return compare(mine, aim)
+        if not isinstance(value, str) or not isinstance(wanted, str):
             return sign == "!="
-        if isinstance(value, str):
-            whole = value.lower()
-            named = {whole, whole.partition("+")[0]}  # muon+adamw is called Muon by everyone
-            return (wanted in named) == (sign != "!=")
-        return compare(value, wanted)
+        whole = value.lower()
+        named = {whole, whole.partition("+")[0]}  # muon+adamw is called Muon by everyone
+        return (wanted.lower() in named) == (sign != "!=")
 
     return test
 

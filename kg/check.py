@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kg import check_fleet
+from kg.amount import ROUNDED
 from kg.answering import best_trial
 from kg.board import Board, Outcome
 from kg.check_alternative import alternative
@@ -33,7 +34,7 @@ from kg.check_model import (
     shown,
 )
 from kg.check_near import RESEEDED, only_seed
-from kg.check_values import ROUNDED, same_edit
+from kg.check_values import same_edit
 from kg.graph import Graph
 from kg.vocab import Value
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kg.amount import number
+from kg.amount import ROUNDED, number
 from kg.check_model import Idea, shown
-from kg.check_values import EXACT, ROUNDED, same_value
+from kg.check_values import EXACT, same_value
 from kg.config import configuration
 from kg.edit import Edit, edits
 from kg.knobs import component_of

@@ -11,8 +11,6 @@ from kg.vocab import Value
 
 EXACT: Final = 1e-9
 """Relative difference up to which two values of two programs are one value."""
-ROUNDED: Final = 0.005
-"""The same where one of them was told in words: 0.67 may stand for 2/3, 262K for 262144."""
 NEAR_STEP: Final = 0.25
 """Neighbours differ by at most this part of the step that was tried: 0.044 beside 0.04 -> 0.045."""
 NEAR_RATIO: Final = 0.02
