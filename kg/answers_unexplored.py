@@ -18,7 +18,7 @@ from kg.terms import LAB
 from kg.vocab import Value
 
 STATES: Final = SETS["state"]
-Beside = list[tuple[float, Value]]  # a value tried without success, and the number it stands for
+Beside = list[tuple[float, Value]]  # values, each with the number it stands for
 
 
 def unexplored(asked: Asked) -> tuple[Rows, bool]:
@@ -75,35 +75,42 @@ def idle_knobs(asked: Asked, name: str, tried: Any) -> set[str]:
 def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
     """Return what is known about one knob of the accepted file."""
     pairs = [(key, t) for key in board.about.get(regime.knob, ()) for t in board.evidence[key]]
-    trials = [trial for _, trial in pairs]
     present = number(regime.value)
-    last = max(trials, key=lambda trial: trial.order, default=None)
-    below, above = tried_beside(trials, present)
+    last = max((trial for _, trial in pairs), key=lambda trial: trial.order, default=None)
     least = present == 0  # no warmup, no decay: nothing lies below
-    found = {"decrease": below or least, "increase": above}
-    untried = [name for name, tried in found.items() if present is not None and not tried]
-    worse = tried_beside([t for key, t in pairs if shows(board, key, t)], present)
-    bracketed = bool(worse[1]) and bool(worse[0] or least)
+    below, above = beside([worse(board, trial) for _, trial in pairs], present)
+    failed = beside([t.new for _, t in pairs if not board.names[t.name].kept], present)
+    gone = {key.direction for key, _ in pairs}
+    found = {"decrease": failed[0] or least, "increase": failed[1]}
+    untried = [way for way in found if present is not None and not found[way] and way not in gone]
+    shown = beside([worse(board, t) for key, t in pairs if shows(board, key, t)], present)
+    bracketed = bool(shown[1]) and bool(shown[0] or least)
     if bracketed:
-        below, above = worse
+        below, above = shown
     return {
         "component": asked.graph.component(regime.knob),
         "knob": regime.knob,
         "value": regime.value,
-        "state": state_of(trials, untried, bracketed),
+        "state": state_of(bool(pairs), untried, bracketed),
         "untried": untried,
         "low": max(below, key=first, default=(0, None))[1],
         "high": min(above, key=first, default=(0, None))[1],
-        "n": len({trial.name for trial in trials}),
+        "n": len({trial.name for _, trial in pairs}),
         "experiment": last.name if last else None,
         "commit": last.commit if last else None,
         "campaign": board.campaign,
     }
 
 
+def worse(board: Board, trial: Trial) -> Value | None:
+    """Return the value an attempt speaks against: what it set, or what it was kept instead of."""
+    return trial.old if board.names[trial.name].kept else trial.new
+
+
 def shows(board: Board, key: EvidenceKey, trial: Trial) -> bool:
     """Tell whether an attempt alone shows what its value does, as far as the noise is known."""
-    return key.isolated and within_noise(trial.delta, board.noise) is not True
+    told = trial.outcome == Outcome.IMPROVED or not board.names[trial.name].kept
+    return told and key.isolated and within_noise(trial.delta, board.noise) is not True
 
 
 def first(pair: tuple[float, Value]) -> float:
@@ -111,26 +118,25 @@ def first(pair: tuple[float, Value]) -> float:
     return pair[0]
 
 
-def tried_beside(trials: list[Trial], present: float | None) -> tuple[Beside, Beside]:
-    """Return the values tried without success below and above the present one."""
+def beside(values: list[Value | None], present: float | None) -> tuple[Beside, Beside]:
+    """Return which of some values lie below and above the present one."""
     below: Beside = []
     above: Beside = []
-    for trial in trials:
-        beside = number(trial.new)
-        if present is None or beside is None or trial.new is None:
+    for value in values:
+        found = number(value)
+        if present is None or found is None or value is None or found == present:
             continue
-        if trial.outcome != Outcome.IMPROVED and beside != present:
-            (below if beside < present else above).append((beside, trial.new))
+        (below if found < present else above).append((found, value))
     return below, above
 
 
-def state_of(trials: list[Trial], untried: list[str], bracketed: bool) -> str:
+def state_of(tried: bool, untried: list[str], bracketed: bool) -> str:
     """Say how far a knob has been explored."""
-    if not trials:
+    if not tried:
         return "never touched"
-    if len(untried) == 1:
-        return "one direction"
-    return "bracketed" if bracketed else "open"
+    if bracketed:
+        return "bracketed"
+    return "one direction" if len(untried) == 1 else "open"
 
 
 def fleet_rows(asked: Asked) -> Rows:

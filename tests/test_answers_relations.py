@@ -100,11 +100,9 @@ def test_hypotheses_are_judged_by_what_happened():
 def test_unexplored_tells_untouched_from_bracketed():
     rows = {row["knob"]: row for row in asked(STORY, "unexplored", campaign="t").rows}
     assert rows["optimizer.matrix_lr"]["state"] == "never touched"
-    assert (rows["model.depth"]["state"], rows["model.depth"]["untried"]) == (
-        "one direction",
-        ["decrease"],
-    )
-    assert (rows["model.depth"]["high"], rows["model.depth"]["n"]) == (10, 2)
+    depth = rows["model.depth"]  # 8 was left for 9, 10 crashed, nobody went back
+    assert (depth["state"], depth["untried"]) == ("bracketed", ["decrease"])
+    assert (depth["low"], depth["high"], depth["n"]) == (8, 10, 2)
 
 
 def test_agents_and_tasks_are_counted_apart():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from histories import asked, built, line
 from told import DISCARD, KEEP, STORY
 
@@ -63,3 +65,27 @@ def test_a_knob_that_only_follows_is_told_in_the_graph():
     }
     assert "attention.n_head" in found
     assert not found & {"attention.short_window", "schedule.warmup_ratio"}
+
+
+def test_what_was_left_for_a_better_value_bounds_what_may_still_be_found():
+    night = line(
+        [
+            (tuned(warmup=0.1), 1.0, KEEP),
+            (tuned(warmup=0.2), 0.9, KEEP),
+            (tuned(warmup=0.4), 1.1, DISCARD),
+            (tuned(warmup=0.2, part=4), 0.8, KEEP),
+        ]
+    )
+    rows = {row["knob"]: row for row in asked(night, "unexplored").rows}
+    warmup, window = rows["schedule.warmup_ratio"], rows["attention.short_window"]
+    assert (warmup["state"], warmup["low"], warmup["high"]) == ("bracketed", 0.1, 0.4)
+    assert warmup["untried"] == ["decrease"]  # 0.1 is known to be worse all the same
+    assert (window["state"], window["low"]) == ("one direction", "long_window // 8")
+    assert window["untried"] == ["decrease"]
+
+
+def test_an_attempt_whose_value_nobody_told_went_its_way():
+    lost = line([(tuned(warmup=0.2), 1.0, KEEP), (tuned(warmup=0.1), 1.1, DISCARD)])
+    lost[1] = replace(lost[1], source=None, parent_source=None, description="double the warmup")
+    (row,) = [r for r in asked(lost, "unexplored").rows if r["knob"] == "schedule.warmup_ratio"]
+    assert (row["state"], row["untried"], row["n"]) == ("one direction", ["decrease"], 1)

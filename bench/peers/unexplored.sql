@@ -10,32 +10,40 @@ held AS (
     SELECT 1 FROM accepted JOIN idle i ON i.experiment = accepted.id
     WHERE i.knob = regime.knob AND (why = 'inert' OR i.knob NOT IN (SELECT knob FROM made)))
 ),
+against AS (
+  SELECT t.*, status = 'keep' AS kept,
+    CASE WHEN status = 'keep' THEN old ELSE new END AS worse
+  FROM made t JOIN experiment e ON e.id = t.experiment
+),
 beside AS (
-  SELECT h.*, experiment, seq, new,
-    outcome <> 'improved' AND typeof(new) <> 'text' AND new < present AS below,
-    outcome <> 'improved' AND typeof(new) <> 'text' AND new > present AS above,
-    alone AND NOT COALESCE(ABS(delta) <= noise, 0) AS shows
+  SELECT h.*, experiment, seq, worse, direction,
+    typeof(worse) <> 'text' AND worse < present AS below,
+    typeof(worse) <> 'text' AND worse > present AS above,
+    NOT kept AS failed,
+    alone AND NOT COALESCE(ABS(delta) <= noise, 0) AND (outcome = 'improved' OR NOT kept) AS shows
   FROM held h
-  LEFT JOIN made t ON t.knob = h.knob
+  LEFT JOIN against t ON t.knob = h.knob
   JOIN campaign c ON c.name = :campaign
 ),
 known AS (
   SELECT knob, value, present, COUNT(DISTINCT experiment) AS n, MAX(seq) AS last,
-    MAX(CASE WHEN below THEN new END) AS low, MIN(CASE WHEN above THEN new END) AS high,
-    MAX(CASE WHEN below AND shows THEN new END) AS worse_low,
-    MIN(CASE WHEN above AND shows THEN new END) AS worse_high
+    MAX(CASE WHEN below THEN worse END) AS low, MIN(CASE WHEN above THEN worse END) AS high,
+    MAX(CASE WHEN below AND shows THEN worse END) AS worse_low,
+    MIN(CASE WHEN above AND shows THEN worse END) AS worse_high,
+    MAX(COALESCE(direction = 'decrease' OR below AND failed, 0)) AS gone_down,
+    MAX(COALESCE(direction = 'increase' OR above AND failed, 0)) AS gone_up
   FROM beside GROUP BY knob
 ),
 judged AS (
-  SELECT *, present <> 0 AND low IS NULL AS no_decrease,
-    present IS NOT NULL AND high IS NULL AS no_increase,
+  SELECT *, present <> 0 AND NOT gone_down AS no_decrease,
+    present IS NOT NULL AND NOT gone_up AS no_increase,
     worse_high IS NOT NULL AND (worse_low IS NOT NULL OR present = 0) AS bracketed
   FROM known
 ),
 stated AS (
   SELECT *, CASE WHEN n = 0 THEN 'never touched'
-      WHEN COALESCE(no_decrease, 0) + no_increase = 1 THEN 'one direction'
       WHEN bracketed THEN 'bracketed'
+      WHEN COALESCE(no_decrease, 0) + no_increase = 1 THEN 'one direction'
       ELSE 'open' END AS state
   FROM judged
 )
