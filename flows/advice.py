@@ -35,7 +35,11 @@ def check_command(options: argparse.Namespace) -> int:
 
 
 def advise(
-    place: Place, tag: str | None, file: Path | None, message: str, as_of: int | None = None
+    place: Place,
+    tag: str | None,
+    file: Path | None,
+    message: str,
+    as_of: int | str | None = None,
 ) -> Advice:
     """Judge an edit or words; the command and the MCP tool answer with the same.
 
@@ -43,6 +47,8 @@ def advise(
         BadArgument: There is no such campaign.
         CampaignError: There is nothing to judge, or it does not parse.
     """
+    if isinstance(as_of, str):
+        tag, as_of = place.memory.graph().moment(as_of, tag)
     subject = subject_of(place, tag, file, message, as_of)
     if subject.source is None and not message:
         raise CampaignError("check: there is no file to judge here; give a message or a file")

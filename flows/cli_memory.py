@@ -14,11 +14,15 @@ def describe(commands: Any) -> None:
     ask.add_argument("question", nargs="?", help="its name; none lists the questions")
     ask.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="or `help`: what it takes")
     ask.add_argument("--campaign", "--tag", help="only this campaign")
-    ask.add_argument("--as-of", type=int, metavar="N", help="as known after experiment N")
+    ask.add_argument(
+        "--as-of", metavar="N", help="as known after an experiment: number, name or commit"
+    )
     store(ask)
     check = add(commands, "check", "advice:check_command", "ask whether an edit was tried before")
     check.add_argument("-m", "--message", help="judge the words where the file is not edited")
-    check.add_argument("--as-of", type=int, metavar="N", help="as known after experiment N")
+    check.add_argument(
+        "--as-of", metavar="N", help="as known after an experiment: number, name or commit"
+    )
     recall = add(commands, "recall", "advice:recall_command", "what bears on the file as it is now")
     recall.add_argument("idea", nargs="?", help="what you think of trying")
     recall.add_argument("--tokens", type=int, default=600, help="what the answer may cost")

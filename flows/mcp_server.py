@@ -67,7 +67,7 @@ class Desk:
         message: Words = "",
         file: Name = None,
         campaign: Name = None,
-        as_of: int | None = None,
+        as_of: int | str | None = None,
     ) -> Any:
         """Check before a run whether the edit in the work directory was tried, and what came of it.
 
@@ -81,9 +81,9 @@ class Desk:
         question: Name = None,
         arguments: Arguments | None = None,
         campaign: Name = None,
-        as_of: int | None = None,
+        as_of: int | str | None = None,
     ) -> Any:
-        """Ask a named question, as of an experiment's number; without a name, list all of them.
+        """Ask a named question, as of an experiment; without a name, list all of them.
 
         The list says what each takes and means, such as the words for `direction`.
         """

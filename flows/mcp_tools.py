@@ -82,7 +82,7 @@ class Tools:
         question: str | None,
         arguments: Mapping[str, object],
         campaign: str | None,
-        as_of: int | None,
+        as_of: int | str | None,
     ) -> dict[str, Any]:
         """Answer a named question; without a name, list them.
 
@@ -105,7 +105,7 @@ class Tools:
         return answer_json(memory.ask(question, given, campaign=campaign, as_of=as_of))
 
     def check(
-        self, message: str, file: str | None, campaign: str | None, as_of: int | None
+        self, message: str, file: str | None, campaign: str | None, as_of: int | str | None
     ) -> dict[str, Any]:
         """Say whether the edit in the work directory, or in a file, is worth a run.
 

@@ -167,6 +167,20 @@ class Graph:
             f" {self.extent(campaign)}"
         )
 
+    def moment(self, text: str, campaign: str | None = None) -> tuple[str | None, int]:
+        """Return the campaign and the number that "as of" a number, a name or a commit means.
+
+        Raises:
+            BadArgument: No experiment is meant, or one of another campaign.
+        """
+        if text.isdecimal() and len(text) < SHORT:  # a longer one may start a commit
+            return campaign, int(text)
+        node = vocab.experiment(self.resolve(text, campaign))
+        tag, seq = self.value(node, LAB.inCampaign), self.value(node, LAB.seq)
+        if campaign not in (None, tag):
+            raise BadArgument(f"as-of={text!r}: is an experiment of campaign {tag}, not {campaign}")
+        return tag, seq
+
     def extent(self, campaign: str | None) -> str:
         """Say which experiments there are: an imported memory has no `nightlab log`."""
         rows = self.board(campaign).rows if campaign else []

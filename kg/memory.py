@@ -151,7 +151,7 @@ class Memory:
         arguments: Mapping[str, str] | None = None,
         *,
         campaign: str | None = None,
-        as_of: int | None = None,
+        as_of: int | str | None = None,
     ) -> Answer:
         """Answer a named question, about one campaign or about all.
 

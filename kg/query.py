@@ -157,9 +157,11 @@ def ask(
     arguments: Mapping[str, str],
     *,
     campaign: str | None = None,
-    as_of: int | None = None,
+    as_of: int | str | None = None,
 ) -> Answer:
     """Answer a named question about one campaign, or about all; a lone one is the one meant.
+
+    ``as_of`` is a number, or a name or commit of an experiment: its campaign is then the one meant.
 
     Raises:
         UnknownQuestion: No question has this name.
@@ -173,10 +175,11 @@ def ask(
     if question is None:
         raise UnknownQuestion(name, questions())
     given = dict(arguments)
-    if "as-of" in given:
-        as_of = sequence(given.pop("as-of"))
+    as_of = given.pop("as-of", as_of)
     if campaign is not None:
         check_campaign(graph.store, campaign)
+    if isinstance(as_of, str):
+        campaign, as_of = graph.moment(as_of, campaign)
     arguments, notes = meant(graph, question, checked(question, given))
     asked = Asked(question, arguments, campaign or graph.lone(), as_of, graph)
     finish = FINISH.get(name)
@@ -185,17 +188,6 @@ def ask(
     columns = question.columns
     told = [{c: row.get(c) for c in columns} for row in rows]
     return Answer(name, columns, told, truncated, tuple(notes))
-
-
-def sequence(text: str) -> int:
-    """Read the number of an experiment.
-
-    Raises:
-        BadArgument: It is none.
-    """
-    if not text.isdecimal():
-        raise BadArgument(f"as-of={text!r}: is not the number of an experiment, such as 42")
-    return int(text)
 
 
 def check_campaign(store: Store, tag: str) -> None:

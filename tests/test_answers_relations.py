@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from told import CRASH, DECAY, DISCARD, KEEP, LR, STORY, source
 
 from kg.errors import BadArgument
+from kg.graph import Graph
+from kg.query import ask
 
 
 def test_the_timeline_gives_the_regimes_of_a_knob():
@@ -46,6 +48,22 @@ def test_an_experiment_may_be_given_by_the_start_of_its_commit():
         asked(twice, "common", a="abababa", b="t-0000")
     with pytest.raises(BadArgument, match="no experiment has this name, number or commit"):
         asked(STORY, "common", a="nothing", b="t-0002")
+
+
+def test_as_of_takes_an_experiment_however_it_is_given_and_means_its_campaign():
+    both = [*STORY, *(changed(r, name=f"u{r.name}", campaign="u", commit="f" * 40) for r in STORY)]
+    both = [
+        changed(r, parent=r.parent and f"u{r.parent}") if r.campaign == "u" else r for r in both
+    ]
+    graph = Graph(built(both))
+    then = ask(graph, "best", {}, campaign="t", as_of=5)
+    assert then.rows[0]["experiment"] == "t-0005"
+    for word in ("t-0005", STORY[5].commit[:7]):
+        assert ask(graph, "best", {}, as_of=word) == then
+        assert ask(graph, "best", {"as-of": word}) == then
+    assert ask(graph, "best", {}, campaign="t", as_of="5") == then
+    with pytest.raises(BadArgument, match="is an experiment of campaign t, not u"):
+        ask(graph, "best", {}, campaign="u", as_of="t-0005")
 
 
 def test_relations_lead_to_parents_children_repeats_and_isolated_tries():

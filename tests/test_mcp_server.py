@@ -53,6 +53,7 @@ def test_over_stdio_the_tools_answer_as_the_commands_do(
         ("ask", {"question": "best", "as_of": 0}),
         ("sparql", {"query": ROWS}),
         ("check", {"as_of": 0}),
+        ("check", {"as_of": "t-0000"}),
     ]
     words = [
         ["check"],
@@ -61,6 +62,7 @@ def test_over_stdio_the_tools_answer_as_the_commands_do(
         ["ask", "best", "--as-of", "0"],
         ["sparql", ROWS],
         ["check", "--as-of", "0"],
+        ["check", "--as-of", "t-0000"],
     ]
     hypothesis = {"hypothesis": "more depth, since 1 was worse", "expected_delta": -0.01}
     texts: list[Call] = [
@@ -69,13 +71,13 @@ def test_over_stdio_the_tools_answer_as_the_commands_do(
     ]
     found, names = asyncio.run(over_stdio(root, *calls, *texts))
     assert names == NAMES
-    assert [failed for failed, _ in found] == [False] * 8
+    assert [failed for failed, _ in found] == [False] * 9
     assert {texts[0] for _, texts in found} == {UNTRUSTED}
     for (_, (_, text)), command in zip(found, words, strict=False):
         main([*command, "--json"])
         assert json.loads(text) == json.loads(capsys.readouterr().out)
     main(["recall", "a smaller depth", "--tokens", "200", "--json"])
-    assert found[6][1][1] == json.loads(capsys.readouterr().out)["text"]
+    assert found[7][1][1] == json.loads(capsys.readouterr().out)["text"]
     campaign = night.parents[1]
     pending = pending_hypothesis(campaign)
     assert pending is not None
@@ -155,9 +157,8 @@ def test_texts_of_the_memory_are_marked_and_hide_nothing(store: Path) -> None:
         ("sparql", {}, "tool 'sparql': query: field required; it takes query"),
         (
             "ask",
-            {"question": "best", "arguments": {"limit": [1]}, "as_of": "x"},
-            "tool 'ask': arguments.limit: should be a text or a number; as_of: input should be"
-            " a valid integer, unable to parse string as an integer; it takes question, arguments,",
+            {"question": "best", "arguments": {"limit": [1]}, "as_of": [1]},
+            "tool 'ask': arguments.limit: should be a text or a number; as_of.int: ",
         ),
         ("forget", {}, "tool 'forget': is not known; call one of recall, check, ask, sparql, "),
     ],

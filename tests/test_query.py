@@ -105,7 +105,7 @@ def test_an_answer_is_called_cut_exactly_where_a_limit_cut_it(name):
         ("attempts", {}, "needs knob="),
         ("attempts", {"knobs": "x"}, "takes no argument 'knobs'; it takes knob, direction"),
         ("best", {"limit": "many"}, "limit='many' is not a number"),
-        ("best", {"as-of": "-1"}, "is not the number of an experiment"),
+        ("best", {"as-of": "-1"}, "experiment '-1': no experiment has this name, number or commit"),
         ("best", {"limit": "-3"}, "limit='-3' is not a whole number of 1 or more"),
         ("best", {"limit": "0"}, "limit='0' is not a whole number of 1 or more"),
         ("best", {"limit": "inf"}, "limit='inf' is not a whole number of 1 or more"),
