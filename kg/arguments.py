@@ -198,7 +198,23 @@ def why_empty(asked: Asked, knob: str) -> str:
         return f"tried {place(asked)}{tried_at(asked, knob)}, but not as this question asks"
     follows = any(asked.graph.store.quads_for_pattern(None, LAB.follows, vocab.knob(knob)))
     why = ": its value only follows from other settings" if follows else ""
-    return f"a known knob, never tried {place(asked)}{why}"
+    return f"a known knob, never tried {place(asked)}{why}{edited_in_vain(asked, knob)}"
+
+
+def edited_in_vain(asked: Asked, knob: str) -> str:
+    """Name the experiments that edited a knob where it could not act, which tries nothing."""
+    graph, found = asked.graph, []
+    for change in subjects(graph.store, LAB.knob, vocab.knob(knob)):
+        name = graph.value(change, LAB.changeOf)
+        if name is None or graph.value(change, LAB.effective) is not False:
+            continue
+        node = vocab.experiment(name)
+        told = asked.campaign in (None, graph.value(node, LAB.inCampaign))
+        if told and (asked.as_of is None or graph.value(node, LAB.seq) <= asked.as_of):
+            found.append(name)
+    edited = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    where = ", ".join(sorted(found)[:LISTED]) + edited
+    return f"; it was edited where it cannot act, in {where}" if found else ""
 
 
 def whether_held(asked: Asked, knob: str) -> str:

@@ -80,6 +80,19 @@ def test_an_empty_answer_tells_what_was_tried_or_held_instead(name, given, as_of
         assert answer.notes == (f"model.depth: {note.format(where + until)}",)
 
 
+@pytest.mark.parametrize("name", ["attempts", "best-before"])
+def test_an_empty_answer_names_the_experiments_that_edited_what_cannot_act(name):
+    unread = "WARMUP_RATIO = {}\n" + source()
+    told = [(unread.format(ratio), 1.0, DISCARD) for ratio in (0.1, 0.2)]
+    mine, other = night(*told), night(*told, tag="u")
+    graph, where = Graph(built([*mine, *other])), "a known knob, never tried in campaign t"
+    given = {"switch" if name == "best-before" else "knob": "schedule.warmup_ratio"}
+    for as_of, names in ((None, "t-0001, t-0002"), (1, "t-0001")):
+        (note,) = ask(graph, name, given, campaign="t", as_of=as_of).notes
+        assert note.startswith(f"schedule.warmup_ratio: {where}")
+        assert note.endswith(f"; it was edited where it cannot act, in {names}")
+
+
 def test_an_empty_answer_over_all_campaigns_tells_what_held_by_then():
     told = {"knob": "model.depth", "value": ">90"}
     assert "it was 7, 8, 9" in ask(FLEET, "improved-while", told).notes[0]
