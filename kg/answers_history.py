@@ -150,9 +150,9 @@ def retry(
 
     "undecided" where `check` would not refuse a second run: one failure inside the measured noise.
     Counted from the last attempt in the direction, so attempts with the same company share it.
-    What improved, or was never run to its end, has nothing to be justified.
+    What was kept, or never run to its end, has nothing to be justified.
     """
-    if trial.outcome not in FAILED:
+    if trial.outcome not in FAILED or board.names[trial.name].kept:
         return None
     if board.threshold is not None:
         failed = failed_alike(board, key, trial)

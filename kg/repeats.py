@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kg.board import Board, EvidenceKey, Outcome, Row, Trial, signature_of
+from kg.board import Board, EvidenceKey, Row, Trial, signature_of
 from kg.check_values import unnamed
 from kg.since import justification
 
@@ -35,6 +35,6 @@ def repeat_of(board: Board, row: Row, trials: list[tuple[EvidenceKey, Trial]]) -
         return Repeat(row, same, "identical", knobs, ())
     signature = signature_of(trials) if trials else None
     earlier = board.tried.get(signature) if signature is not None else None
-    if earlier is None or earlier.outcome == Outcome.IMPROVED or any(map(unnamed, knobs)):
+    if earlier is None or earlier.kept or any(map(unnamed, knobs)):
         return None
     return Repeat(row, earlier, "value", knobs, justification(board, edits, earlier))

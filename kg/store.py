@@ -17,7 +17,7 @@ from pyoxigraph import Quad, Store
 
 from kg.errors import KgError, MemoryBroken
 
-FORMAT = "8"  # of the graph; another one is rebuilt from the ledger
+FORMAT = "9"  # of the graph; another one is rebuilt from the ledger
 ANEW = "make it anew with `nightlab kg rebuild`; delete an imported one, and import again"
 KEPT_SNAPSHOTS = 3  # a reader may still have the one before open
 PATIENCE_SECONDS = 60.0

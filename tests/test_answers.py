@@ -104,6 +104,22 @@ def test_attempts_say_whether_another_try_is_justified():
     assert retry("model.depth") == {"t-0002": None, "t-0003": "no"}
 
 
+def test_what_was_kept_without_a_gain_has_not_failed():
+    told = [
+        (source(), 1.0, KEEP),
+        (source(lr=0.9), 1.0, KEEP),  # no worse, and simpler
+        (source(lr=0.7), 0.9, KEEP),
+        (source(lr=0.7, decay=0.001), 0.89, KEEP),
+        (source(lr=0.9, decay=0.001), 1.0, DISCARD),
+    ]
+    rows = asked(line(told), "attempts", knob=LR).rows
+    assert [row["outcome"] for row in rows] == ["equal", "improved", "worsened"]
+    assert [row["retry"] for row in rows] == [None, None, "no"]
+    assert asked(line(told), "repeats").rows == []
+    told[1] = (source(lr=0.9), 1.0, DISCARD)
+    assert column(asked(line(told), "repeats"), "of") == ["t-0001"]
+
+
 def test_the_same_program_again_is_an_identical_repeat():
     again = line([(source(), 1.0, KEEP), (source(9), 1.1, DISCARD), (source(9), 1.2, DISCARD)])
     (row,) = asked(again, "repeats").rows

@@ -21,6 +21,6 @@ seen AS (
 SELECT s.name, s.seq, CASE WHEN same THEN 'identical' ELSE 'value' END, REPLACE(knobs, ',', ' '),
   o.name, o.outcome, s.outcome
 FROM seen s JOIN experiment o ON o.id = COALESCE(same, CASE WHEN edit IS NOT NULL THEN alike END)
-WHERE same IS NOT NULL OR o.outcome <> 'improved'
+WHERE same IS NOT NULL OR o.status <> 'keep'
 ORDER BY s.campaign, s.seq
 LIMIT 200
