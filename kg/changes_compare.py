@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
 
 from kg.changes_led import valued, without_followers
+from kg.changes_renamed import as_rewritten, from_shared, of_rezero, of_tables, one_position
 from kg.changes_settings import NUMBER, Difference, differences, to_change
 from kg.changes_settle import settle, without_sorted
 from kg.changes_tidy import (
@@ -56,6 +56,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     found = [d for d in found if not is_respelt(d, where)]
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
     found = [of_rezero(from_shared(difference, old), old, new) for difference in found]
+    found = [of_tables(difference, old, new) for difference in found]
     read = [difference for difference in found if not is_loose(difference)]
     found = [valued(one, where) for one in tidy(without_followers(found, where))]
     known = [difference for difference in found if not is_loose(difference)]
@@ -105,57 +106,6 @@ def is_respelt(difference: Difference, where: Homes) -> bool:
         return False
     homes = where.of(*lines_of([difference]))
     return bool(homes) and all(map(says_the_same, homes))
-
-
-def from_shared(difference: Difference, old: Analysis) -> Difference:
-    """Compare a beta that a group has for itself from now on with the one it shared."""
-    own = re.match(r"optimizer\.(?!muon|adam_)\w+_beta(\d)$", difference.knob)
-    if own is None or difference.old is not None:
-        return difference
-    shared = old.configuration.settings.get(f"optimizer.adam_beta{own.group(1)}")
-    return replace(difference, old=shared and replace(shared, knob=difference.knob))
-
-
-def of_rezero(difference: Difference, old: Analysis, new: Analysis) -> Difference:
-    """Call a learned gain of another branch what that of the first one is: from zero, ReZero."""
-    gains = all(
-        any(place.knob == REZERO for place in side.configuration.places) for side in (old, new)
-    )
-    if difference.knob != "residual.layer_scale" or not gains:
-        return difference
-    sides = [side and replace(side, knob=REZERO) for side in (difference.old, difference.new)]
-    return replace(difference, old=sides[0], new=sides[1])
-
-
-REZERO = "residual.rezero"
-
-
-def as_rewritten(change: Change, old: Analysis, new: Analysis) -> Change:
-    """Call code put beside a feature that both versions have a change of it, not a new one."""
-    both = change.knob not in NAMELESS and all(
-        any(
-            (p.knob == change.knob or p.knob.startswith(f"{change.knob}.")) and not p.hidden
-            for p in side.configuration.places
-        )
-        for side in (old, new)
-    )
-    one_side = change.change_type in (ChangeType.ADD, ChangeType.REMOVE)
-    return replace(change, change_type=ChangeType.REPLACE) if both and one_side else change
-
-
-def one_position(records: list[Change]) -> list[Change]:
-    """Join a rotation taken out and a table of positions put in: one took the other's place."""
-    knobs = {record.knob: record for record in records}
-    turned, table = knobs.get("position.encoding"), knobs.get("position.absolute")
-    if (
-        turned is None
-        or table is None
-        or (table.change_type is ChangeType.ADD) != (turned.new == "none")
-    ):
-        return records
-    side = {"new": "absolute"} if turned.new == "none" else {"old": "absolute"}
-    both = replace(turned, change_type=ChangeType.REPLACE, **side)  # type: ignore[arg-type]
-    return [both if r is turned else r for r in records if r is not table]
 
 
 def beside(knob: str, group: Cluster, old: Analysis, new: Analysis) -> str:

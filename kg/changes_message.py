@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Final
 
-from kg.features import features
+from kg.features import feature_knobs, features
 from kg.fold import fold, number_of
 from kg.knobs import component_of, is_unknown, rules
 from kg.late import late
@@ -54,6 +54,8 @@ def named_by(change: Change, message: str) -> Change:
     can still state a purpose.
     """
     if change.knob in ("other.unspecified", "other.refactor"):
+        if change.knob == "other.unspecified" and (name := idea_told(message)):
+            return replace(change, knob=name, component=component_of(name))
         for pattern, knob, kind in PURPOSES:
             if pattern.search(message):
                 return replace(change, knob=knob, change_type=kind)
@@ -66,7 +68,7 @@ def named_by(change: Change, message: str) -> Change:
             change, knob="other.bugfix", component="other", change_type=ChangeType.NO_EFFECT
         )
     elif message and is_nameless(change.knob):
-        name = name_told(change, message)
+        name = name_told(change, message) or idea_told(message)
         return replace(change, knob=name, component=component_of(name)) if name else change
     elif message and (built := built_on(change)) is not None:
         name = name_told(change, message)
@@ -116,6 +118,13 @@ def name_told(change: Change, message: str) -> str:
         if not is_nameless(knob) and (labels := labels_of(knob)) and labels.search(text)
     ]
     return by_label[0] if len(by_label) == 1 and not by_words else ""
+
+
+def idea_told(message: str) -> str:
+    """Return the one idea that a message calls by name, wherever its code is: "Hebbian update"."""
+    text = plain_text(message)
+    told = {k for k in feature_knobs() if (labels := labels_of(k)) and labels.search(text)}
+    return told.pop() if len(told) == 1 else ""
 
 
 # What the reader tells from any code: edits that leave these alone are about something else.

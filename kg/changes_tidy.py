@@ -13,7 +13,8 @@ from kg.late import late
 from kg.model import Change, ChangeType, OptimizerScope
 from kg.settings import Rank, Setting
 from kg.structure import Cluster, span_lines
-from kg.structure_knobs import PORT, is_environment
+from kg.structure_about import is_environment
+from kg.structure_knobs import PORT
 
 
 def is_structural(difference: Difference) -> bool:
@@ -132,6 +133,7 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
 # What comes with a knob that is put in, or goes with it: it is that knob in other words.
 PARTS = {
     "attention.window_pattern": late(r"attention\.(?:short_window|window_sizes)$"),
+    "embedding.value_embeds": late(r"embedding\.value_embeds\.|init\.(?:value_embeds|ve_gate)"),
     "optimizer.lookahead": late(r"regularization\.weight_ema$"),
     "precision.compile_mode": late(r"precision\.compile$"),
     "position.encoding": late(r"position\.rope_base$"),

@@ -68,7 +68,8 @@ def retold(setting: Setting, places: Sequence[tuple[Statement, str, str]], roles
     """
     if not setting.exact or component_of(setting.knob) in OF_GROUPS:
         return setting
-    texts = [text for s, _, text in places if roles.of(s.scope) is not Role.SETUP]
-    if not texts or len(texts) == len(places):
+    outside = [text for s, _, text in places if roles.of(s.scope) is not Role.SETUP]
+    texts = {*outside}
+    if not texts or len(outside) == len(places):
         return setting
     return replace(setting, token="\n".join(sorted(texts)), parts=frozenset(texts))

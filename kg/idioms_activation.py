@@ -43,17 +43,22 @@ class Symbols:
         if isinstance(node, ast.Return) and node.value is not None:
             return self.noted(statement, self.of(node.value))
         if isinstance(node, ast.AugAssign):
-            whole = ast.BinOp(left=load(node.target), op=node.op, right=node.value)
+            whole: ast.expr = ast.BinOp(left=load(node.target), op=node.op, right=node.value)
+            whole = gathered(whole, node.target, statement)
             self.bind(node.target, self.noted(statement, self.of(whole)))
         elif isinstance(node, ast.Assign):
-            value = self.noted(statement, self.of(node.value))
+            whole = gathered(node.value, node.targets[0], statement)
+            value = self.noted(statement, self.of(whole))
             for target in node.targets:
                 self.bind(target, value)
         return ""
 
     def noted(self, statement: Statement, value: str) -> str:
         """Remember the statements that take part in an activation."""
-        called = any(activation_name(c) or callee(c) in POWERS for c in statement.calls)
+        called = any(
+            activation_name(c) or callee(c) in POWERS or callee(c) == "where" or self.held(c)
+            for c in statement.calls
+        )
         if value and (called or "**" in statement.text):
             self.touched.append(statement)
         return value
@@ -72,6 +77,8 @@ class Symbols:
             return self.of_call(node)
         if isinstance(node, ast.BinOp):
             return self.of_binary(node)
+        if isinstance(node, ast.Attribute) and node.attr in FORMATS:
+            return ""  # `gain.to(x.dtype)` asks x for its format only
         if isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
             return self.of(node.value)
         if isinstance(node, ast.IfExp):
@@ -87,7 +94,12 @@ class Symbols:
         """Follow a call: an activation, a power, or something linear around one."""
         if callee(node) in RANDOM:
             return ""
-        name = activation_name(node) or self.held_activation(node)
+        if callee(node) == "where":
+            return piecewise(node)
+        stacked = self.held(node)
+        if len(stacked) > 1:
+            return "|".join(stacked)  # of an `nn.Sequential`
+        name = activation_name(node) or "".join(stacked)
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
         inner = next((found for arg in node.args if (found := self.of(arg))), "")
         if not inner and receiver is not None:
@@ -106,7 +118,7 @@ class Symbols:
             exponent = power or self.exponent(node, receiver)
             return f"{inner}^{exponent}"
         if callee(node) in ("clamp", "clamp_min", "maximum", "max") and not inner:
-            return "relu" if "0" in canonical(node) and callee(node) != "max" else ""
+            return "relu" if at_zero(node) and callee(node) != "max" else ""
         return inner
 
     def exponent(self, node: ast.Call, receiver: ast.expr | None) -> str:
@@ -117,14 +129,16 @@ class Symbols:
             return self.program.source(node.args[position])
         return "?"
 
-    def held_activation(self, node: ast.Call) -> str:
-        """Return the activation behind `self.act(x)` where `self.act = nn.GELU()`."""
-        if not isinstance(node.func, ast.Attribute):
-            return ""
-        for value, scope in self.names.attributes.get(node.func.attr, []):
+    def held(self, node: ast.Call) -> list[str]:
+        """Return the activations behind `self.act(x)`: `nn.GELU()`, or all of a stack."""
+        if not isinstance(node.func, ast.Attribute | ast.Subscript):
+            return []
+        for value, scope in self.names.attributes.get(attribute_called(node.func), []):
             if scope.startswith(self.owner) and isinstance(value, ast.Call):
-                return activation_name(value)
-        return ""
+                layers = value.args if callee(value) == "Sequential" else [value]
+                found = [activation_name(made) for made in layers if isinstance(made, ast.Call)]
+                return [name for name in found if name]
+        return []
 
     def of_binary(self, node: ast.BinOp) -> str:
         """Follow arithmetic: powers, gates, scales and sums."""
@@ -135,8 +149,8 @@ class Symbols:
             return ""
         sign = {ast.Mult: "*", ast.Add: "+", ast.Sub: "-", ast.Div: "/"}.get(type(node.op), "?")
         if left and right:
-            if sign == "*" and left == right and canonical(node.left) == canonical(node.right):
-                return f"{left}^2"
+            if sign == "*" and len({canonical(factor) for factor in factors(node)}) == 1:
+                return f"{right}^{len(factors(node))}"
             if left == right and sign in "+-" and not is_plain(node):
                 return left  # two projections of one hidden layer
             return f"{left}{sign}{right}"
@@ -158,9 +172,44 @@ class Symbols:
             if canonical(other) in argument:
                 own = {"sigmoid": "silu", "tanh(softplus)": "mish"}.get(active)
                 return own or f"x*{active}"
-        if isinstance(other, ast.Attribute | ast.Subscript | ast.Compare) or is_mask(other):
+        of_input = isinstance(other, ast.Subscript | ast.Compare) or is_mask(other)
+        if of_input or not reads_locals(other):
             return active  # a learned gain or a mask leaves the function as it is
         return GATED.get(active, f"{active}-glu")
+
+
+def at_zero(node: ast.Call) -> bool:
+    """Tell whether a clamp cuts at zero: `x.clamp(min=0)`, not `x.clamp(0.5, 2)`."""
+    lowest = [k.value for k in node.keywords if k.arg in (None, "min")] or node.args
+    return any(fold_number(argument) == 0 for argument in lowest) or "zeros" in canonical(node)
+
+
+def factors(node: ast.expr) -> list[ast.expr]:
+    """Return the factors of a product, one of anything else."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*factors(node.left), *factors(node.right)]
+    return [node]
+
+
+def gathered(value: ast.expr, target: ast.expr, statement: Statement) -> ast.expr:
+    """Return what one pass of a loop adds to a sum: `out = out + p * expert(x)` over experts."""
+    looped = any(isinstance(parent, ast.For) for parent in statement.parents)
+    if not looped or not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Add):
+        return value
+    return value.right if canonical(value.left) == canonical(target) else value
+
+
+def piecewise(node: ast.Call) -> str:
+    """Name a function given by cases: `torch.where(x > 0, x * x, 0.1 * x)`."""
+    if len(node.args) != 3 or not isinstance(node.args[0], ast.Compare):
+        return ""
+    return f"where({','.join(canonical(argument) for argument in node.args)})"
+
+
+def attribute_called(function: ast.Attribute | ast.Subscript) -> str:
+    """Return the attribute that a call is of: `net` of `self.net(x)`, also of `self.net[0](x)`."""
+    inner = function.value if isinstance(function, ast.Subscript) else function
+    return inner.attr if isinstance(inner, ast.Attribute) else ""
 
 
 def is_plain(node: ast.BinOp) -> bool:
@@ -168,11 +217,24 @@ def is_plain(node: ast.BinOp) -> bool:
     return not any(isinstance(side, ast.Call) for side in (node.left, node.right))
 
 
+def reads_locals(node: ast.expr) -> bool:
+    """Tell whether a factor is made of anything in the pass, not only of what the module keeps."""
+    formats = {
+        id(n.value) for n in under(node) if isinstance(n, ast.Attribute) and n.attr in FORMATS
+    }
+    return any(
+        isinstance(n, ast.Name) and n.id not in LIBRARY and id(n) not in formats
+        for n in under(node)
+    )
+
+
 def is_mask(node: ast.expr) -> bool:
     """Tell whether a factor is called a mask."""
     return isinstance(node, ast.Name) and "mask" in node.id
 
 
+FORMATS: Final = frozenset({"dtype", "device", "shape"})
+LIBRARY: Final = frozenset({"self", "torch", "F", "math", "nn"})
 RANDOM: Final = frozenset({"rand_like", "randn_like", "rand", "randn", "bernoulli"})
 POWERS: Final = {"square": "2", "square_": "2", "pow": "", "pow_": ""}
 

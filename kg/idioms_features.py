@@ -129,7 +129,8 @@ def feature_setting(names: Names, knob: str, places: list[Place], whole: bool) -
                 statement.span, Rank.IDIOM)  # fmt: skip
     setting = make_value(knob, shown or ON, site)
     spans = tuple(place.span for place, _, _ in places)
-    token = "\n".join(sorted(text for _, _, text in places)) if whole else f"{folded!r}"
+    texts = frozenset(text for _, _, text in places)  # said twice it is the same feature
+    token = "\n".join(sorted(texts)) if whole else f"{folded!r}"
     apart = {v for place, v, _ in places if v and CLIPS.search(place.text)}
     return replace(
         setting,
@@ -138,7 +139,7 @@ def feature_setting(names: Names, knob: str, places: list[Place], whole: bool) -
         token=token,
         literal=not whole,
         exact=whole,
-        parts=frozenset(text for _, _, text in places) if whole else frozenset(),
+        parts=texts if whole else frozenset(),
         covers=spans,
     )
 

@@ -83,7 +83,7 @@ def term_settings(
     )
 
 
-OWN_TERM: Final = late(r"logsumexp|log_z", re.I)
+OWN_TERM: Final = late(r"logsumexp|log_z|\bexp\(.*\.sum\(|\.exp\(\)\.sum\(", re.I)
 
 
 def weight_of(value: ast.expr) -> ast.expr | None:

@@ -49,7 +49,7 @@ def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterat
                 path = f"{statement.scope} > value_embeds key"
                 site = Site(path, statement.scope, statement.span, Rank.IDIOM)
                 yield make_value("embedding.value_embeds.sharing", "True", site)
-            if "ve_gate" in statement.names and "sigmoid" in statement.names:
+            if "ve_gate" in statement.names and statement.names & SQUASHES:
                 number, rest = coefficient(value)
                 site = Site(
                     f"{statement.scope} > gate", statement.scope, statement.span, Rank.LOCAL
@@ -58,6 +58,9 @@ def value_embed_settings(program: Program, names: Names, roles: Roles) -> Iterat
                 shown = (program.source(number) or ast.unparse(number)) if number else "1"
                 setting = make_value(knob, shown, site)
                 yield replace(setting, token=f"{number_of(setting.folded)}*{rest}", literal=False)
+
+
+SQUASHES = frozenset({"sigmoid", "tanh", "softplus", "relu", "silu", "exp", "hardsigmoid"})
 
 
 def is_false(node: ast.expr) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from kg.canonical import canonical
 from kg.config_names import assignments, callee
-from kg.idioms_attention import ROTATES
+from kg.idioms_attention import BACKENDS, ROTATES
 from kg.nodes import under
 from kg.program import Program, Span, Statement, is_forward
 from kg.roles import Role, Roles
@@ -121,11 +121,19 @@ def inner_sites(statements: list[Statement], role: Role, found: Found) -> None:
                 found.add("qk:k", statement)
                 found.how.add(callee(call))
             elif part == "attn" and re.match(r"v\w{0,3}$", name):
-                found.add("attn:v", statement)
+                if is_attended(statement, statements):
+                    found.add("attn:v", statement)
             else:
                 found.add(f"{part}:inner", statement)
         if part == "attn":
             length_sites(statement, rotated, found)
+
+
+def is_attended(statement: Statement, body: list[Statement]) -> bool:
+    """Tell whether attention is given what a statement sets: a norm aside is of something else."""
+    wanted = {t.id for t, _ in assignments(statement.node) if isinstance(t, ast.Name)}
+    calls = [s for s in body if any(callee(call) in BACKENDS for call in s.calls)]
+    return not calls or any(s is statement or wanted & s.names for s in calls)
 
 
 def length_sites(statement: Statement, rotated: bool, found: Found) -> None:

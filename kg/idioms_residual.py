@@ -134,6 +134,9 @@ def temperature_settings(program: Program, names: Names, scope: str) -> Iterator
     for statement in program.by_scope.get(scope, []):
         node = statement.node
         pairs = list(assignments(node))
+        for call in statement.calls:
+            given = call.args[:2] if callee(call) in BACKENDS else ()
+            pairs += zip((ast.Name(id="q"), ast.Name(id="k")), given, strict=False)
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Mult | ast.Div):
             pairs = [(node.target, ast.BinOp(left=node.target, op=node.op, right=node.value))]
         for target, value in pairs:

@@ -70,7 +70,8 @@ def missing(one: Program, other: Program) -> list[Statement]:
 def within_missing(found: list[Statement], one: Program) -> list[Statement]:
     """Take, of several equal statements, the one that stands under a missing header.
 
-    Of two `return x` the one goes with the test it stood under.
+    Of two `return x` the one goes with the test it stood under, of two `if step == 0:` the one
+    that has something missing in its body.
     """
     headers = {id(other.node) for other in found}
     taken = {id(other) for other in found}
@@ -78,10 +79,20 @@ def within_missing(found: list[Statement], one: Program) -> list[Statement]:
     def under(statement: Statement) -> bool:
         return any(id(parent) in headers for parent in statement.parents)
 
+    over = {id(parent) for other in found for parent in other.parents}
     for place, statement in enumerate(found):
-        twins = () if under(statement) else one.by_scope[statement.scope]
+        header = hasattr(statement.node, "body")
+        fits = under(statement) or (header and id(statement.node) in over)
+        twins = () if fits else one.by_scope[statement.scope]
         twin = next(
-            (t for t in twins if t.key == statement.key and id(t) not in taken and under(t)), None
+            (
+                t
+                for t in twins
+                if t.key == statement.key
+                and id(t) not in taken
+                and (under(t) or (header and id(t.node) in over))
+            ),
+            None,
         )
         if twin is not None:
             found[place] = twin

@@ -9,10 +9,9 @@ from dataclasses import replace
 from typing import Final
 
 from kg.changes_settings import STANDING
-from kg.config_names import assignments, callee
+from kg.config_names import callee
 from kg.config_optimizer import Scopes, scope_of
 from kg.features import matching
-from kg.given import default_given
 from kg.knobs import component_of, unknown_knob
 from kg.late import late
 from kg.logged import only_logs
@@ -20,30 +19,29 @@ from kg.model import Change, ChangeType, OptimizerScope
 from kg.program import Statement
 from kg.roles import Role, Roles
 from kg.structure import (
-    REPORTS,
     Cluster,
     by_knob,
     literal_change,
     merged_spans,
+)
+from kg.structure_about import (
+    asks_presence,
+    guards_reports,
+    is_environment,
+    numbers_layers,
+    runs_layers_again,
 )
 from kg.structure_links import target_text
 from kg.structure_same import only_casts, weighs
 
 UNSPECIFIED: Final = "other.unspecified"
 PORT: Final = "other.environment"
-ENVIRONMENT: Final = late(
-    r"^(environ|cuda|mps|is_available|get_device\w*|device\w*|get_kernel|kernels?|backend|dist|DDP"
-    r"|rank|local_rank|world_size|nccl|\w*PEAK_FLOPS|\w*TFLOPS|peak_flops|empty_cache|no_sync"
-    r"|max_memory_allocated|current_allocated_memory|nullcontext|contextlib|gpu\w*|vram\w*|num_workers"
-    r"|pin_memory|non_blocking|set_device|cap|repo|fa3|hip|rocm|xla|npu|GPU\w*|VRAM\w*|synchronize"
-    r"|mfu|\w*FLOPS\w*|sm_count|compute_capability|USE_\w+|LOCAL_RANK|torch_dtype|compute_dtype|amp_dtype|has_\w*gpu|dynamo|inductor)$"
-)
-HARDWARE: Final = late(r"'[^']*(rtx|gtx|h100|a100|b200|cuda|mps|xpu|rocm|nvidia)[^']*'", re.I)
 # What a statement is about by the names in it, where its place alone does not say; in order.
 BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tuple(
     (late(pattern), frozenset(roles), knob)
     for pattern, roles, knob in (
         (r"^(cross_entropy|_?loss\w*|\w+_loss|targets)$", (Role.MODEL,), "loss.function"),
+        (r"^(?:logits?_)?soft_?cap(?:ping)?$", (Role.MODEL,), "head.softcap"),
         (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
         (r"value_(?:emb|table|proj)", (Role.MODEL, Role.BLOCK, Role.ATTENTION),
          "embedding.value_embeds"),
@@ -172,6 +170,8 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         return known[0]  # one more place of a feature the script has already
     if any(NORM_MADE.search(callee(call)) for call in statement.calls):
         return "norm.kind"
+    if role is Role.MODEL and runs_layers_again(statement, roles):
+        return "model.layer_loops"
     for pattern, wanted, knob in BY_NAMES:
         if role in wanted and any(pattern.search(name) for name in statement.names):
             return knob
@@ -192,52 +192,6 @@ def is_elementwise(statement: Statement, roles: Roles) -> bool:
 
 NORM_MADE: Final = late(r"(?:RMS|Layer|Group)_?Norm$")
 RATE_SCALED: Final = late(r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] ")
-
-
-def numbers_layers(statement: Statement) -> bool:
-    """Tell whether a statement only keeps the number of a layer: `self.layer_idx = layer_idx`."""
-    node = statement.node
-    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Name):
-        return False
-    target = node.targets[0]
-    return isinstance(target, ast.Attribute) and target.attr.lstrip("_") == node.value.id
-
-
-def asks_presence(statement: Statement) -> bool:
-    """Tell whether a statement only asks if a module is there: `if block.attn is not None:`."""
-    if isinstance(statement.node, ast.Continue | ast.Pass):
-        return True
-    return isinstance(statement.node, ast.If) and PRESENCE.match(statement.text) is not None
-
-
-PRESENCE: Final = late(
-    r"If (?:\(BoolOp \(And\) \[)?(?:,?\(\w[\w.]* is (?:not )?None\))+(?:\]\))?$|If hasattr\("
-)
-
-
-def is_environment(statement: Statement) -> bool:
-    """Tell whether a statement is about the machine a script runs on."""
-    names = statement.names
-    if any(default_given(value) is not value for _, value in assignments(statement.node)):
-        names -= {"environ"}  # a setting with a default, not the machine
-    if any(ENVIRONMENT.match(name) for name in names):
-        return True
-    return bool(HARDWARE.search(statement.text))
-
-
-def guards_reports(statement: Statement) -> bool:
-    """Tell whether a statement only decides when something is printed."""
-    body = getattr(statement.node, "body", None)
-    return (
-        isinstance(statement.node, ast.If)
-        and bool(body)
-        and all(
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Call)
-            and callee(node.value) in REPORTS - {"exit"}
-            for node in body or ()
-        )
-    )
 
 
 def structural_change(knob: str, group: list[Cluster]) -> Change:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from kg.canonical import canonical
 from kg.config import Analysis
 from kg.config_names import assignments
 from kg.features import COMMON_NAMES, feature_knobs
@@ -72,9 +73,19 @@ def tied(one: Statement, other: Statement, program: Program) -> bool:
         return True
     if one.scope == other.scope and shared & ({*bound(one), *bound(other)} - CARRIERS):
         return True
-    shared -= COMMON_NAMES
+    shared -= COMMON_NAMES | library_names(one)
     counts = program.mentions("")
     return any(counts[name] <= RARE for name in shared)
+
+
+def library_names(statement: Statement) -> set[str]:
+    """Return what a statement calls of the library: `torch.ones` in two places ties nothing."""
+    return {
+        call.func.attr
+        for call in statement.calls
+        if isinstance(call.func, ast.Attribute)
+        and canonical(call.func).partition(".")[0] in ("torch", "nn", "F", "math")
+    }
 
 
 SAVED: Final = "evaluation.checkpoint_saving"
