@@ -39,6 +39,7 @@ SYNONYMS: Final = {
 }  # fmt: skip
 WORD: Final = late(r"[a-z]+\d*|\d+(?:\.\d+)?(?:e-?\d+)?")
 NAMELESS: Final = (".structure", ".stream", ".scheme", ".groups", ".update", "unspecified")
+PLACED: Final = frozenset({"loss.function", "optimizer.gradient", "optimizer.loop"})
 
 
 def is_nameless(knob: str) -> bool:
@@ -70,6 +71,8 @@ def named_by(change: Change, message: str) -> Change:
     elif message and is_nameless(change.knob):
         name = name_told(change, message) or idea_told(message)
         return replace(change, knob=name, component=component_of(name)) if name else change
+    elif message and change.knob in PLACED and (name := idea_told(message)):
+        return replace(change, knob=name, component=component_of(name))
     elif message and (built := built_on(change)) is not None:
         name = name_told(change, message)
         if name:
@@ -124,6 +127,7 @@ def idea_told(message: str) -> str:
     """Return the one idea that a message calls by name, wherever its code is: "Hebbian update"."""
     text = plain_text(message)
     told = {k for k in feature_knobs() if (labels := labels_of(k)) and labels.search(text)}
+    told = told - {"loss.auxiliary"} or told  # what a term is for, it may say besides
     return told.pop() if len(told) == 1 else ""
 
 

@@ -134,6 +134,8 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
 PARTS = {
     "attention.window_pattern": late(r"attention\.(?:short_window|window_sizes)$"),
     "embedding.value_embeds": late(r"embedding\.value_embeds\.|init\.(?:value_embeds|ve_gate)"),
+    "attention.every_n_layers": late(r"residual\.attn_skip$"),  # a skipped one is none
+    "residual.predictive_coding": late(r"residual\.(?:branch|layer)_scale$"),
     "optimizer.lookahead": late(r"regularization\.weight_ema$"),
     "precision.compile_mode": late(r"precision\.compile$"),
     "position.encoding": late(r"position\.rope_base$"),

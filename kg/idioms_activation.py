@@ -117,8 +117,10 @@ class Symbols:
         if power is not None and inner:
             exponent = power or self.exponent(node, receiver)
             return f"{inner}^{exponent}"
-        if callee(node) in ("clamp", "clamp_min", "maximum", "max") and not inner:
+        if callee(node) in CLAMPS and not inner:
             return "relu" if at_zero(node) and callee(node) != "max" else ""
+        if callee(node) in CLAMPS[:2] and not at_zero(node):
+            return f"{callee(node)}({canonical(node).rpartition('(')[2]}({inner})"
         return inner
 
     def exponent(self, node: ast.Call, receiver: ast.expr | None) -> str:
@@ -235,6 +237,7 @@ def is_mask(node: ast.expr) -> bool:
 
 FORMATS: Final = frozenset({"dtype", "device", "shape"})
 LIBRARY: Final = frozenset({"self", "torch", "F", "math", "nn"})
+CLAMPS: Final = ("clamp", "clamp_max", "clamp_min", "maximum", "max")
 RANDOM: Final = frozenset({"rand_like", "randn_like", "rand", "randn", "bernoulli"})
 POWERS: Final = {"square": "2", "square_": "2", "pow": "", "pow_": ""}
 

@@ -78,7 +78,7 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
             if target.id in streams or continues(whole, streams):
                 streams.add(target.id)
                 local.pop(target.id, None)
-            elif target.id in seen:
+            elif target.id in seen and not rebound(statement, whole):
                 local.pop(target.id, None)  # differs by branch: stands for itself
             else:
                 used = tuple(used for name in sorted(names) for used in local[name][1])
@@ -88,6 +88,16 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
             for part in target.elts:  # `out, aux = self.mlp(...)`: what comes with it is part of it
                 if isinstance(part, ast.Name) and part.id not in streams:
                     local[part.id] = (whole, (statement,))
+
+
+def rebound(statement: Statement, whole: ast.expr) -> bool:
+    """Tell whether a local is set anew whatever the case: `h = 0.5 * h + 0.5 * before`."""
+    if any(isinstance(parent, ast.If) for parent in statement.parents):
+        return False
+    return sum(1 for _ in ast.walk(whole)) < LARGE  # a value of values doubles with each step
+
+
+LARGE: Final = 200
 
 
 def continues(node: ast.expr, streams: set[str]) -> bool:

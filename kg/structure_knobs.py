@@ -163,7 +163,7 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         return PORT
     if target_text(statement).rpartition(".")[2].startswith("window"):
         return "attention.window_sizes"
-    if role is Role.SCRIPT and RATE_SCALED.match(statement.text):
+    if role is Role.SCRIPT and RATE_SCALED.search(statement.text):
         return "schedule.lr_shape"
     known = [rule.knob for rule, _ in matching(statement, role) if not rule.whole]
     if known and (role is Role.SCRIPT or (role in RUN and RECOMPUTED in known)):
@@ -191,7 +191,9 @@ def is_elementwise(statement: Statement, roles: Roles) -> bool:
 
 
 NORM_MADE: Final = late(r"(?:RMS|Layer|Group)_?Norm$")
-RATE_SCALED: Final = late(r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] ")
+RATE_SCALED: Final = late(
+    r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] |^\w+\['lr'\]=.*(?:\b(?:max|min)\(|\*\*)"
+)
 
 
 def structural_change(knob: str, group: list[Cluster]) -> Change:
