@@ -64,13 +64,22 @@ class Canon:
     def call(self, node: ast.Call) -> str:
         """Write a call."""
         function = self.text(node.func)
+        option = function.endswith("add_argument")
         parts = [self.text(argument) for argument in node.args]
-        parts += [self.text(keyword) for keyword in node.keywords]
+        parts += [self.text(k) for k in node.keywords if not (option and k.arg == "help")]
+        if option:
+            self.option_named(node.args)
         self.calls.append(node)
         told = REFLECTION.get(function.rpartition(".")[2])
         if told is not None and len(node.args) > told:
             self.attribute_named(node.args[told])
         return f"{function}({','.join(parts)})"
+
+    def option_named(self, given: list[ast.expr]) -> None:
+        """Note what an option of the command line is read as: `--loop-start` as `loop_start`."""
+        for argument in given:
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                self.names.add(argument.value.lstrip("-").replace("-", "_"))
 
     def attribute_named(self, node: ast.expr) -> None:
         """Note an attribute that is given as text: `getattr(self, "cos")`, `f"cos_{i}"`."""

@@ -110,7 +110,7 @@ def is_respelt(difference: Difference, where: Homes) -> bool:
 
 def beside(knob: str, group: Cluster, old: Analysis, new: Analysis) -> str:
     """Return the feature next to which nameless code was edited, else the name it has."""
-    if knob in NAMELESS or knob == UNSPECIFIED:
+    if (knob in NAMELESS and knob != "init.scheme") or knob == UNSPECIFIED:
         return feature_near(group, old, new) or knob
     return knob
 

@@ -38,7 +38,7 @@ def without_followers(found: list[Difference], where: Homes) -> list[Difference]
     kept = []
     for difference in found:
         own = homes[id(difference)]
-        part = difference.knob not in leaders and follows(difference) and one_sided(difference)
+        part = difference.knob not in leaders and follows(difference) and is_new(difference, where)
         if part and led & {id(group) for group in own}:
             continue
         if not any(comes_with(difference, own, head, groups) for head, groups in heads):
@@ -101,6 +101,12 @@ CONSTANT: Final = late(r"(_?[A-Z][A-Z\d_]*)=(-?\d[\d.]*(?:e-?\d+)?)$")
 AMOUNT: Final = late(
     r"(?:FRAC|RATE|RATIO|WEIGHT|SCALE|PROB|ALPHA|BETA|SIGMA|STD|DECAY|COEF\w*|LR)$"
 )
+
+
+def is_new(difference: Difference, where: Homes) -> bool:
+    """Tell whether a knob is set where nothing was: once, or beside what still sets it."""
+    old, new = lines_of([difference])
+    return one_sided(difference) or (bool(new) and not where.of(old, set()))
 
 
 def follows(difference: Difference) -> bool:

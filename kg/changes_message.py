@@ -118,9 +118,20 @@ def name_told(change: Change, message: str) -> str:
     by_label = [
         knob
         for knob in nearby
-        if not is_nameless(knob) and (labels := labels_of(knob)) and labels.search(text)
+        if not is_nameless(knob)
+        and not (change.old is change.new is None and is_amount(knob))
+        and (labels := labels_of(knob))
+        and labels.search(text)
     ]
     return by_label[0] if len(by_label) == 1 and not by_words else ""
+
+
+def is_amount(knob: str) -> bool:
+    """Tell whether a knob is a number and nothing else: code without a number does not set it."""
+    from kg.lexicon import load_shipped  # with its tokens; most edits come without a message
+
+    concept = load_shipped().knob(knob)
+    return concept is not None and concept.value_kind == "number"
 
 
 def idea_told(message: str) -> str:

@@ -62,13 +62,14 @@ def may_take(rule: Feature, statement: Statement, own: dict[str, str]) -> bool:
 
 
 def retold(setting: Setting, places: Sequence[tuple[Statement, str, str]], roles: Roles) -> Setting:
-    """Compare a feature by what it is, not by how its weights are put into parameter groups.
+    """Compare a feature by what it is, not by where its weights are put and what they start from.
 
-    Another group or rate for a router is no other router.
+    Another group, rate or initial value for a router is no other router.
     """
     if not setting.exact or component_of(setting.knob) in OF_GROUPS:
         return setting
-    outside = [text for s, _, text in places if roles.of(s.scope) is not Role.SETUP]
+    around = (Role.SETUP, Role.INIT)
+    outside = [text for s, _, text in places if roles.of(s.scope) not in around]
     texts = {*outside}
     if not texts or len(outside) == len(places):
         return setting

@@ -95,7 +95,7 @@ def shares_tables(names: Names, value: ast.expr, scope: str) -> bool:
     return False
 
 
-TABLES = re.compile(r"value_(?:emb\w*|tables?)$")
+TABLES = re.compile(r"(?:value|ve)_(?:emb\w*|tables?|proj\w*)$")
 
 
 def is_shared_table(target: ast.expr, value: ast.expr) -> bool:

@@ -43,7 +43,7 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
         (r"^(cross_entropy|_?loss\w*|\w+_loss|targets)$", (Role.MODEL,), "loss.function"),
         (r"^(?:logits?_)?soft_?cap(?:ping)?$", (Role.MODEL,), "head.softcap"),
         (r"^(logits|lm_head)$", (Role.MODEL,), "head.structure"),
-        (r"value_(?:emb|table|proj)", (Role.MODEL, Role.BLOCK, Role.ATTENTION),
+        (r"(?:value|\bve)_(?:emb|table|proj)", (Role.MODEL, Role.BLOCK, Role.ATTENTION),
          "embedding.value_embeds"),
         (r"^(wte|idx|embed\w*)$", (Role.MODEL,), "embedding.structure"),
         (r"rotary|rope|^(cos|sin)$", (Role.INIT,), "position.encoding"),
