@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from operator import attrgetter
 
-from kg.changes_led import valued, without_followers
+from kg.changes_led import valued, without_carried, without_followers
 from kg.changes_renamed import as_rewritten, from_shared, of_rezero, of_tables, one_position
 from kg.changes_settings import NUMBER, Difference, differences, to_change
 from kg.changes_settle import settle, without_sorted
@@ -54,6 +54,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
     groups = clusters(old.program, new.program, *changed_statements(old.program, new.program))
     where = Homes(groups)
     found = [d for d in found if not is_respelt(d, where)]
+    found = without_carried(found, where, old, new)
     explained = {id(g) for g in where.of(*lines_of([d for d in found if not is_loose(d)]))}
     found = [of_rezero(from_shared(difference, old), old, new) for difference in found]
     found = [of_tables(difference, old, new) for difference in found]

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 from kg.changes_settings import NUMBER, Difference
-from kg.changes_tidy import is_structural, lines_of, one_sided, only_repeats, path_of
+from kg.changes_tidy import is_loose, is_structural, lines_of, one_sided, only_repeats, path_of
+from kg.config import Analysis
 from kg.idioms_features import ON
 from kg.knobs import component_of, switch_values
 from kg.late import late
 from kg.structure import Cluster, Homes
+from kg.structure_knobs import knob_of
 
 # A new module brings its own initial values and parameter groups.
 LEADING: Final = frozenset(
@@ -44,6 +46,36 @@ def without_followers(found: list[Difference], where: Homes) -> list[Difference]
         if not any(comes_with(difference, own, head, groups) for head, groups in heads):
             kept.append(difference)
     return kept
+
+
+def without_carried(
+    found: list[Difference], where: Homes, old: Analysis, new: Analysis
+) -> list[Difference]:
+    """Drop what an edit says of its own new weights, where nothing else says what the edit is.
+
+    Its code has a name, if only by its place; their first values and rates are part of it.
+    """
+    parts = [
+        d
+        for d in found
+        if (follows(d) and is_new(d, where)) or (d.knob.endswith("_lr") and one_sided(d))
+    ]
+    if not parts:
+        return found
+    firm = [d for d in found if not is_loose(d) and d not in parts]
+    said = {id(group) for group in where.of(*lines_of(firm))}
+    carried = {
+        id(group)
+        for group in where.of(*lines_of(parts))
+        if id(group) not in said
+        and brings_weights([group])
+        and component_of(knob_of(group, old.roles, new.roles)) in LEADING
+    }
+    return [
+        d
+        for d in found
+        if d not in parts or not carried & {id(group) for group in where.of(*lines_of([d]))}
+    ]
 
 
 def valued(difference: Difference, where: Homes) -> Difference:
