@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
-from flows.syntax import Program, Span, Value, fold, parse
+from flows.syntax import Program, Span, Value, fold
+from kg.syntax import syntax_tree
 
 
 class Kind(StrEnum):
@@ -147,7 +148,7 @@ def apply(source: str, edits: Sequence[tuple[Knob, Value]]) -> str | None:
         out += [data[at:start], text.encode()]
         at = end
     edited = b"".join([*out, data[at:]]).decode()
-    return edited if parse(edited) is not None else None
+    return edited if syntax_tree(edited) is not None else None
 
 
 def constant_knobs(program: Program) -> Iterator[Knob]:

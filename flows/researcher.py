@@ -11,7 +11,7 @@ from flows.errors import NothingToEdit
 from flows.evidence import Outcome, read_trials
 from flows.hypotheses import hypothesis
 from flows.search import DRAWS, Edits, Search
-from flows.syntax import parse
+from kg.syntax import syntax_tree
 
 __all__ = ["NothingToEdit", "Outcome", "Proposal", "Researcher", "propose"]
 
@@ -108,7 +108,7 @@ def editable(source: str) -> tuple[Knob, ...]:
     Raises:
         NothingToEdit: The file is no Python, or has no knob.
     """
-    if parse(source) is None:
+    if syntax_tree(source) is None:
         raise NothingToEdit("researcher: the accepted file is no Python; repair it by hand first")
     found = knobs(source)
     if not found:

@@ -18,7 +18,8 @@ from optuna.distributions import (
 from flows.edits import Kind, Knob
 from flows.evidence import Sighting, Trial, losing_streak, near_misses, sightings, weight
 from flows.scale import WHOLE, lawful, reach, step_of, value_at
-from flows.syntax import Value, parse
+from flows.syntax import Value
+from kg.syntax import syntax_tree
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it reports every trial on stderr
 
@@ -228,7 +229,7 @@ def couples_batches(source: str) -> bool:
 
     In the reference campaign the one crash was ``batch 131K``: not divisible.
     """
-    tree = parse(source)
+    tree = syntax_tree(source)
     checks = [n for n in ast.walk(tree) if isinstance(n, ast.Assert | ast.If)] if tree else []
     return any(
         isinstance(node, ast.BinOp)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import math
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+
+from kg.syntax import syntax_tree
 
 Value = int | float | str
 Span = tuple[int, int]  # start and end in bytes of the UTF-8 source
@@ -27,7 +28,7 @@ class Program:
     @classmethod
     def read(cls, source: str) -> Program | None:
         """Parse a source; None if it is no Python."""
-        tree = parse(source)
+        tree = syntax_tree(source)
         if tree is None:
             return None
         data = source.encode()
@@ -54,17 +55,6 @@ class Program:
         """Return the source of a node."""
         start, end = self.span(node)
         return self.data[start:end].decode()
-
-
-def parse(source: str) -> ast.Module | None:
-    """Return the tree of a source, None if it is no Python or nested beyond reason."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in the file is not our news
-            source.encode()
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {

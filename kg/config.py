@@ -25,10 +25,11 @@ from kg.idioms_residual import residual_settings
 from kg.idioms_schedule import schedule_settings
 from kg.knobs import component_of, is_unknown
 from kg.optimizers import Optimizers, read_optimizers
-from kg.parsing import KEPT, MAX_SOURCE, parse, paused_collection
+from kg.parsing import KEPT, MAX_SOURCE, parse
 from kg.program import Program
 from kg.roles import Roles
 from kg.settings import Rank, Setting
+from kg.syntax import paused_collection
 from kg.task_kind import Kind, by_place, kind_of
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import math
 import operator
-import warnings
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, TypeAlias
+
+from kg.syntax import syntax_tree
 
 Scalar: TypeAlias = int | float | str | bool | None
 Value: TypeAlias = Scalar | tuple["Value", ...]
@@ -124,12 +125,8 @@ def parse_expression(text: str) -> ast.expr | None:
     """Parse one expression, None if the text is not one."""
     if len(text) > MAX_TEXT:
         return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, *FAILURES):
-        return None
+    tree = syntax_tree(text.strip(), "eval")
+    return None if tree is None else tree.body
 
 
 def value_of(node: ast.expr, names: Names | None, depth: int) -> Value | Unfoldable:

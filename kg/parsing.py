@@ -9,13 +9,10 @@ lines put in or taken out cost nothing below: each piece has line numbers of its
 from __future__ import annotations
 
 import ast
-import gc
 import hashlib
 import re
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -24,6 +21,7 @@ from typing import Final, TypeAlias
 from weakref import WeakValueDictionary
 
 from kg.program import Program, Unit
+from kg.syntax import paused_collection, syntax_tree
 
 # Characters; the largest of 883 real train.py files has 45,000, and 256 KiB take 4 s at worst.
 MAX_SOURCE = 1 << 18
@@ -86,21 +84,6 @@ def parse_cached(source: str) -> Program | None:
         except RecursionError:
             return None
         return None if units is None else Program(lines, units)
-
-
-@contextmanager
-def paused_collection() -> Iterator[None]:
-    """Keep the garbage collector off while thousands of objects are made that all live on.
-
-    A tree of 5,600 nodes triggers 8 collections that find nothing: half the time of parsing.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def pieced(lines: list[str]) -> list[Unit] | None:
@@ -205,16 +188,6 @@ def distributed(body: list[ast.stmt], marks: list[int]) -> list[Piece]:
         while pieces[-1].end < (node.end_lineno or first):
             pieces[-1].end, pieces[-1].whole = waiting.pop().end, False
     return pieces + waiting[::-1]
-
-
-def syntax_tree(source: str) -> ast.Module | None:
-    """Parse a source text without ever raising or warning."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        return None
 
 
 def digest(source: str) -> str:

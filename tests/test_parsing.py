@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 import kg
 from kg import parsing
 from kg.changes import changes
-from kg.parsing import LINE_END, Shelf, borders, parse, parse_cached, syntax_tree
+from kg.parsing import LINE_END, Shelf, borders, parse, parse_cached
 from kg.program import Program
+from kg.syntax import syntax_tree
 from tests.gpt_source import GPT
 
 # Lines that cut a file in the wrong place if anything does.
