@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, groupby, islice
 from multiprocessing import get_context
 
@@ -33,6 +34,10 @@ Progress = Callable[[int], None]
 POOLED = 64  # below that, starting processes (0.5 s each) costs more than it saves
 BATCH = 32  # records one process is given: neighbours share versions, each is read once
 AHEAD = 2  # batches a process may have waiting: sources are 30 kB each and must not pile up
+UNGUARDED = (
+    "memory: the processes that read experiments ended; a script that adds many runs again in each"
+    ' of them: put what it does below `if __name__ == "__main__":`, or give them more memory'
+)
 SELDOM = (200_000, 50, 50)  # garbage collection walks cached syntax trees: 34 ms a file, not 12
 
 
@@ -42,6 +47,9 @@ def understand(
     """Read the facts of records, in their order, in a pool of processes if there are many.
 
     Only so many are handed out at a time: a record carries sources of 30 kB each.
+
+    Raises:
+        KgError: The processes ended: what is imported again in each of them has no guard.
     """
     if workers < 2:
         for record in records:
@@ -56,6 +64,8 @@ def understand(
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
+        except BrokenProcessPool:
+            raise KgError(UNGUARDED) from None
         finally:
             for future in waiting:
                 future.cancel()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,11 +30,18 @@ CHUNK = 100_000  # quads a bulk load holds in memory at once
 def locked(directory: Path, patience: float) -> Iterator[None]:
     """Hold the lock that every writer of a memory holds; readers never load filelock.
 
+    A script without a `__main__` guard comes here again in each process that is to read for it.
+    It would wait there for its own lock: such a process ends, and its parent says why.
+
     Raises:
         KgError: Another process is writing for longer than ``patience`` seconds.
     """
+    from multiprocessing import current_process
+
     from filelock import FileLock, Timeout
 
+    if getattr(current_process(), "_inheriting", False):  # as multiprocessing.spawn asks itself
+        sys.exit(1)
     directory.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(directory / "writer.lock", timeout=patience):
