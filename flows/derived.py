@@ -41,7 +41,9 @@ def remember(lab: Lab, entry: Entry) -> None:
     memory = lab.memory
     previous = ledger.name_of(entry.facts.campaign, entry.facts.seq - 1)
     try:
-        if entry.facts.seq and not memory.holds(previous):
+        if not memory.whole():
+            rebuild(lab)
+        elif entry.facts.seq and not memory.holds(previous):
             catch_up(lab)
         else:
             memory.add(record_of(lab, entry))

@@ -22,8 +22,8 @@ def named_store(store: str | Path) -> Memory:
 
 
 def lab_memory(lab: Lab) -> Memory:
-    """Return the memory of a repository, made anew from git where it was deleted."""
-    if not (lab.graph / "snapshot").exists() and ledger.names(lab.repository):
+    """Return the memory of a repository, made anew from git where it or a part was deleted."""
+    if not lab.memory.whole() and ledger.names(lab.repository):
         from flows import derived
         from flows.output import notes
 

@@ -141,6 +141,10 @@ class Memory:
         latest = store.edition(self.directory)
         return self.writer.holds(name, latest) or self.graph().holds(name)
 
+    def whole(self) -> bool:
+        """Tell whether the memory was ever written and no part of it was deleted since."""
+        return store.whole(self.directory)
+
     def names(self) -> list[str]:
         """Return the names of all experiments."""
         return self.graph().names()

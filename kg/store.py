@@ -20,6 +20,7 @@ from kg.errors import KgError, MemoryBroken
 
 FORMAT = "9"  # of the graph; another one is rebuilt from the ledger
 ANEW = "make it anew with `nightlab kg rebuild`; delete an imported one, and import again"
+PARTS = ("format", "store", "snapshot")  # what a memory that was written to has
 KEPT_SNAPSHOTS = 3  # a reader may still have the one before open
 PATIENCE_SECONDS = 60.0
 Edition = tuple[Path, int]
@@ -74,6 +75,8 @@ def open_store(directory: Path) -> Store:
     check_format(directory)
     link = directory / "store"
     if not link.exists():
+        if snapshot(directory) is not None:  # an empty store would be published over it
+            raise MemoryBroken(f"memory {directory}: a part of it was deleted; {ANEW}")
         fresh = numbered(directory, "store")
         fresh.mkdir()
         switch(link, fresh)
@@ -94,7 +97,7 @@ def check_format(directory: Path) -> None:
         MemoryBroken: It was written by another version.
     """
     stamp = directory / "format"
-    if not stamp.exists() and not (directory / "store").exists():
+    if not any((directory / part).exists() for part in PARTS):
         replace_text(stamp, FORMAT)
     require_format(directory)
 
@@ -154,6 +157,11 @@ def publish(directory: Path, store: Store) -> Path:
     for stale in old[:-KEPT_SNAPSHOTS]:
         shutil.rmtree(stale, ignore_errors=True)
     return fresh
+
+
+def whole(directory: Path) -> bool:
+    """Tell whether something was ever published here and no part of it was deleted since."""
+    return all((directory / part).exists() for part in PARTS)
 
 
 def snapshot(directory: Path) -> Path | None:

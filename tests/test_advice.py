@@ -213,6 +213,22 @@ def test_a_deleted_memory_is_made_anew_before_anything_is_asked_of_it(
     assert git(root, "status", "--porcelain") == ""  # .nightlab is ignored again
 
 
+@pytest.mark.parametrize("part", ["store", ""])
+def test_a_new_campaign_brings_back_a_memory_of_which_something_was_deleted(
+    night: Night, root: Path, part: str
+) -> None:
+    night.edit(("DEPTH = 4", "DEPTH = 1"))
+    night.answer("try", "-m", "depth 4 -> 1")
+    graph = root / ".nightlab" / "graph"
+    if part:
+        (graph / part).unlink()
+    else:
+        shutil.rmtree(graph)
+    night.answer("start", "other")
+    names = Memory(graph).names()
+    assert sorted(names) == ["other-0000", "t-0000", "t-0001"]
+
+
 def test_a_program_that_won_in_another_campaign_can_be_accepted_in_this_one(night: Night) -> None:
     night.edit(("DEPTH = 4", "DEPTH = 5"))
     assert night.answer("try", "-m", "depth 4 -> 5")["status"] == "keep"

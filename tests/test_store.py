@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -169,6 +170,32 @@ def test_a_damaged_store_says_what_to_type(tmp_path: Path):
         open_memory(tmp_path).names()
     with pytest.raises(MemoryBroken, match="`nightlab kg rebuild`"):
         open_memory(tmp_path).add(records(size=3)[2])
+
+
+@pytest.mark.parametrize("part", store.PARTS)
+def test_a_memory_of_which_a_part_was_deleted_is_not_written_over(tmp_path: Path, part: str):
+    memory = open_memory(tmp_path)
+    assert not memory.whole()
+    memory.add_all(records(size=3))
+    assert memory.whole()
+    (tmp_path / part).unlink()
+    assert not memory.whole()
+    with contextlib.suppress(MemoryBroken):  # it mends a snapshot that is gone
+        memory.add(records(size=4)[3])
+        assert len(memory.names()) == 4
+    memory.rebuild(records(size=4))
+    assert memory.whole()
+    assert memory.dump() == dump(built(records(size=4)))
+
+
+def test_a_writer_whose_memory_is_deleted_leaves_none_behind(tmp_path: Path):
+    place = tmp_path / "graph"
+    open_memory(place).add_all(records(size=3))
+    with store.writing(place) as graph:
+        shutil.rmtree(place)
+        with pytest.raises(OSError, match="No such file"):
+            store.publish(place, graph)
+    assert not place.exists()
 
 
 def test_one_change_of_the_graph_is_one_transaction():
