@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from served import COUNT, EXPERIMENTS, NAMES, PRODUCT, Canary, fill, get, post, running, send
 
+from flows import endpoint_app
 from flows.endpoint import Server, build_endpoint
 from flows.endpoint_workers import Workers
 from kg.guard import Limits
@@ -143,6 +145,43 @@ def test_traffic_changes_no_byte_of_the_memory(server: Server, memory: Memory) -
     for query in (NAMES, COUNT, "ASK {}", "DESCRIBE lab:keep", "SELECT {", "LOAD <urn:a>"):
         get(server, query)
     assert digest(memory) == before
+
+
+# --- what is sent by hand
+
+
+def spoken(server: Server, *parts: bytes) -> bytes:
+    """Send bytes as they are, leave the connection open, and return the answer's first line."""
+    host, port = server.url.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        for part in parts:
+            connection.sendall(part.replace(b"HOST", f"Host: {host}:{port}".encode()))
+        return connection.makefile("rb").readline()
+
+
+POSTED = b"POST /sparql HTTP/1.1\r\nHOST\r\nContent-Type: application/sparql-query\r\n"
+
+
+def test_a_body_without_end_is_answered_when_it_is_too_long(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_app, "UPLOAD_SECONDS", 3600)
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    answer = spoken(server, POSTED + b"Transfer-Encoding: chunked\r\n\r\n", chunk)
+    assert b" 413 " in answer
+
+
+def test_a_body_that_never_comes_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_app, "UPLOAD_SECONDS", 0.1)
+    assert b" 413 " in spoken(server, POSTED + b"Content-Length: 100\r\n\r\n", b"ASK")
+
+
+@pytest.mark.parametrize("hosts", [b"HOST\r\nHost: evil.example", b"X: y"])
+def test_a_request_has_one_host(server: Server, hosts: bytes) -> None:
+    answer = spoken(server, b"GET /sparql?query=ASK{} HTTP/1.1\r\n" + hosts + b"\r\n\r\n")
+    assert b" 400 " in answer or b" 421 " in answer
 
 
 # --- what would break an engine

@@ -14,6 +14,7 @@ from mcp import Client
 from mcp_client import ROWS, Texts, called, hostile_store, inside
 from served import running, send
 
+from flows.errors import ServerError
 from flows.mcp_server import build_http
 from flows.mcp_tools import visible
 
@@ -39,6 +40,11 @@ def test_over_http_the_same_answers_come_only_to_those_let_in(store: Path) -> No
     assert found == inside(store, ("ask", {"question": "best"}), ("sparql", {"query": ROWS}))
     with running(build_http(store, token="s3cret")) as served:
         assert send(served, "POST", "/mcp", "{}", head).status == 401
+
+
+def test_no_other_machine_is_served_without_a_token(store: Path) -> None:
+    with pytest.raises(ServerError, match="other machines can reach it; give a token"):
+        build_http(store, "0.0.0.0")
 
 
 def test_no_tool_loads_torch_prefect_dvc_or_spacy(store: Path) -> None:
