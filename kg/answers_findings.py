@@ -12,7 +12,7 @@ from kg.board import SEED, Board, EvidenceKey, Outcome, Trial
 from kg.conflict import Tried, conflict_of, tried_of, verdict_of
 from kg.entries import ATTEMPTED, Edits, edit_of
 from kg.query import Asked
-from kg.sums import both_sums
+from kg.sums import both_sums, last_attempt
 from kg.terms import LAB
 from kg.totals import Sum
 from kg.vocab import Value, value_order
@@ -174,7 +174,8 @@ def dead_end(asked: Asked, edit: Edits, part: Sum, isolated: Sum | None) -> dict
     alone = attempted(isolated) if isolated else 0
     rest = isolated if isolated and alone else part
     closest = rest.best(edit.sense)
-    cited = asked.graph.cite(closest[1]) if closest else {"experiment": None, "commit": None}
+    name = closest[1] if closest else last_attempt(asked, edit)
+    cited = asked.graph.cite(name) if name else {}
     inside = within_noise(rest.mean, noise_of(asked, closest[1])) if closest else None
     how = how_failed(rest.worsened, rest.equal, rest.crashed)
     reason = "inside the noise" if inside and not rest.crashed else how

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import NamedTuple
 
+from kg import vocab
 from kg.board import Board
 from kg.entries import Edits, EvidenceKey, edit_of
 from kg.evidence import ENDS, NUMBERS
 from kg.graph import Graph
 from kg.load import subjects
-from kg.packed import evidence_key
+from kg.model import OptimizerScope
+from kg.packed import evidence_key, evidence_node
 from kg.query import Asked
 from kg.terms import LAB
 from kg.totals import Sum, merged, sum_of
@@ -73,3 +76,16 @@ def kept_sums(graph: Graph) -> Iterator[tuple[EvidenceKey, Sum]]:
         ends = ((graph.value(node, delta), graph.value(node, by)) for delta, by in ENDS)
         found = tuple(None if delta is None else (delta, by) for delta, by in ends)
         yield evidence_key(node), Sum._make((*numbers, found))
+
+
+def last_attempt(asked: Asked, edit: Edits) -> str | None:
+    """Return the last experiment that made an edit, of the isolated ones if there are any."""
+    graph, found = asked.graph, []
+    tags = graph.campaigns() if asked.campaign is None else [asked.campaign]
+    for tag, scope, isolated in product(tags, OptimizerScope, (True, False)):
+        key = EvidenceKey(*edit[1::-1], *edit[2:], str(scope), isolated)
+        for node in subjects(graph.store, LAB.countedIn, evidence_node(vocab.campaign(tag), key)):
+            seq = graph.value(node, LAB.seq)
+            if asked.as_of is None or seq <= asked.as_of:
+                found.append((isolated, seq, vocab.name_of(node)))
+    return max(found, default=(False, 0, None))[2]

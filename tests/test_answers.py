@@ -199,6 +199,15 @@ def test_dead_ends_say_how_it_failed_and_who_came_closest():
     assert asked(deep, "dead-ends", least=4).rows == []
 
 
+@pytest.mark.parametrize("campaign", ["t", None])
+def test_a_dead_end_of_crashes_alone_names_the_last_of_them(campaign):
+    deep = [(source(), 1.0, KEEP), *((source(depth), None, CRASH) for depth in (9, 10, 11))]
+    found = [*line(deep), *line(deep[:1], tag="u")]
+    for as_of, last in ((None, "t-0003"), (2, "t-0002")):
+        (row,) = asked(found, "dead-ends", campaign=campaign, as_of=as_of).rows
+        assert (row["reason"], row["mean_delta"], row["experiment"]) == ("crashes", None, last)
+
+
 def test_a_conflict_lists_what_stood_differently():
     (row,) = asked(STORY, "conflicts", knob=LR).rows
     assert (row["improved"], row["worsened"]) == (1, 2)
