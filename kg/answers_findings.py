@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kg import vocab
 from kg.answering import Rows, condition, how_failed, limited, mean_delta, within_noise
 from kg.board import SEED, Board, EvidenceKey, Outcome, Trial
-from kg.conflict import Tried, conflict_of, tried_of, verdict_of
+from kg.conflict import Tried, told_conflict, tried_of, verdict_of
 from kg.entries import ATTEMPTED, Edits, edit_of
 from kg.query import Asked
 from kg.sums import both_sums, last_attempt
@@ -202,7 +202,7 @@ def conflicts(asked: Asked) -> tuple[Rows, bool]:
     wanted = asked.text("knob")
     (board,) = asked.boards()
     edits = set(map(tried_of, board.evidence))
-    found = [conflict_row(board, tried) for tried in edits if wanted in ("", tried.knob)]
+    found = [conflict_row(asked, board, tried) for tried in edits if wanted in ("", tried.knob)]
     return limited(asked, sorted((row for row in found if row), key=clearest))
 
 
@@ -232,7 +232,9 @@ def fleet_conflict(
     """Return one conflict; the contexts are those of what each edit was tried on."""
     graph = asked.graph
     mine, other = graph.context(gain[1]), graph.context(loss[1])
-    knobs = sorted((mine.keys() | other.keys()) - {edit.knob})
+    against = [graph.value(vocab.experiment(one[1]), LAB.comparedWith) for one in (gain, loss)]
+    follow = set.union(*map(graph.follow, against))
+    knobs = sorted((mine.keys() | other.keys()) - follow - {edit.knob})
     differs = [knob for knob in knobs if mine.get(knob) != other.get(knob)]
     moves = partial(graph.moves, knob=edit.knob, direction=edit.direction)
     worse = graph.cite(loss[1])
@@ -251,9 +253,9 @@ def fleet_conflict(
     }
 
 
-def conflict_row(board: Board, tried: Tried) -> dict[str, Any] | None:
+def conflict_row(asked: Asked, board: Board, tried: Tried) -> dict[str, Any] | None:
     """Return one conflict, None where outcomes agree."""
-    conflict = conflict_of(board, tried, board.noise)
+    conflict = told_conflict(asked.graph, board, tried, board.noise)
     if conflict is None:
         return None
     good, bad = conflict.improved, conflict.worsened

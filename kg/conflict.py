@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyoxigraph import Literal, NamedNode, Quad
 
@@ -13,6 +13,9 @@ from kg.board import Board, EvidenceKey, Outcome, Trial
 from kg.build import about, double, text
 from kg.terms import LAB, RDF
 from kg.vocab import Value
+
+if TYPE_CHECKING:
+    from kg.graph import Graph
 
 Made = tuple[EvidenceKey, Trial]
 
@@ -92,6 +95,20 @@ def conflict_of(board: Board, tried: Tried, noise: float | None = None) -> Confl
         len(bad),
         tuple(knob for knob in differs if knob != tried.knob),
     )
+
+
+def told_conflict(graph: Graph, board: Board, tried: Tried, noise: float | None) -> Conflict | None:
+    """Return a conflict as answers tell it: what only follows from other settings differs not.
+
+    Where the width follows from the depth, so do the heads: 8 to 9 and 9 to 10 layers, tried one
+    after the other, have the same context.
+    """
+    found = conflict_of(board, tried, noise)
+    if found is None:
+        return None
+    rows = [board.names[trial.name] for trial in (found.improved, found.worsened)]
+    follow = set.union(*(graph.follow(row.compared) for row in rows))
+    return found._replace(differs=tuple(knob for knob in found.differs if knob not in follow))
 
 
 def most_telling(pairs: list[Made], noise: float | None) -> list[Made]:

@@ -109,6 +109,10 @@ class Graph:
                 self.known.popitem(last=False)
         return dict(found)
 
+    def follow(self, name: str | None) -> set[str]:
+        """Return the knobs whose value only follows from others in a version of the file."""
+        return set(self.values(vocab.experiment(name), LAB.follows)) if name else set()
+
     def moves(self, name: str, knob: str, direction: str) -> set[tuple[Value, Value]]:
         """Return what an experiment's edits of a knob in a direction took it from and to."""
         found = self.store.quads_for_pattern(None, LAB.changeOf, vocab.experiment(name))

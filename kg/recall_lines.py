@@ -14,7 +14,7 @@ from kg.check_case import FAILED, Case
 from kg.check_case import Tried as Pair
 from kg.check_model import Idea, shown
 from kg.check_values import same_value, unnamed
-from kg.conflict import Conflict, Tried, conflict_of, tried_of
+from kg.conflict import Conflict, Tried, told_conflict, tried_of
 from kg.knobs import component_of
 from kg.recall_scene import Scene
 
@@ -153,7 +153,7 @@ def real_conflict(scene: Scene, tried: Tried) -> Conflict | None:
     """
     known: dict[Tried, Conflict | None] = scene.board.memo.setdefault(f"over {scene.noise}", {})
     if tried not in known:
-        found = conflict_of(scene.board, tried, scene.noise)
+        found = told_conflict(scene.graph, scene.board, tried, scene.noise)
         pair = (found.improved, found.worsened) if found else ()
         inside = any(within_noise(trial.delta, scene.noise) for trial in pair)
         known[tried] = None if inside else found

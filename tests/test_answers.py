@@ -220,6 +220,29 @@ def test_a_conflict_lists_what_stood_differently():
     assert row["verdict"] in ("same context: suspect noise", "inside the noise")
 
 
+DEEPENED = """DEPTH = {}
+ASPECT_RATIO = 64
+HEAD_DIM = 128
+def build(depth):
+    model_dim = depth * ASPECT_RATIO
+    heads = model_dim // HEAD_DIM
+    return GPTConfig(n_layer=depth, n_head=heads, n_embd=model_dim)
+model = GPT(build(DEPTH))
+"""
+
+
+@pytest.mark.parametrize("campaign", ["t", None])
+def test_what_only_follows_from_the_tried_knob_is_no_other_context(campaign):
+    told = [(DEEPENED.format(n), v, s) for n, v, s in ((8, 1, KEEP), (10, 0.9, KEEP))]
+    told.append((DEEPENED.format(12), 1.1, DISCARD))
+    found = [*line(told), *line(told[:1], tag="u")]
+    knobs = {row["knob"] for row in asked(found, "timeline", campaign="t").rows}
+    assert knobs == {"model.depth", "attention.n_head"}
+    (row,) = asked(found, "conflicts", campaign=campaign).rows
+    assert (row["knob"], row["differs"]) == ("model.depth", [])
+    assert row["verdict"] == "same context, other values: the best may lie between"
+
+
 def test_effects_that_cancel_are_zero_in_every_mean():
     decay = [(source(decay=value), 1.0 + cost, DISCARD)
              for value, cost in ((0.001, -0.1), (0.002, -0.2), (0.003, 0.3))]  # fmt: skip
