@@ -133,7 +133,9 @@ def split_betas(found: Iterable[Difference]) -> Iterator[Difference]:
 # What comes with a knob that is put in, or goes with it: it is that knob in other words.
 PARTS = {
     "attention.window_pattern": late(r"attention\.(?:short_window|window_sizes)$"),
-    "embedding.value_embeds": late(r"embedding\.value_embeds\.|init\.(?:value_embeds|ve_gate)"),
+    "embedding.value_embeds": late(
+        r"embedding\.value_embeds\.|(?:init|optimizer|regularization)\..*(?:value_embeds|ve_gate)"
+    ),
     "attention.every_n_layers": late(r"residual\.attn_skip$"),  # a skipped one is none
     "residual.predictive_coding": late(r"residual\.(?:branch|layer)_scale$"),
     "optimizer.lookahead": late(r"regularization\.weight_ema$"),

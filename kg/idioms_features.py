@@ -34,6 +34,8 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
         role = roles.of(statement.scope)
         if role in (Role.CONFIG, Role.NORM) or isinstance(statement.node, NO_CODE):
             continue
+        if is_print(statement):
+            continue
         for rule, value in unclaimed(
             matched(statement.text, statement.names, role, rules), statement, own
         ):
@@ -48,6 +50,13 @@ def feature_settings(program: Program, names: Names, roles: Roles) -> Iterator[S
     for knob, aside, places in by_function(found, roles):
         setting = retold(feature_setting(names, knob, places, knob in whole), places, roles)
         yield behind(setting, aside) if knob in ranked else setting
+
+
+def is_print(statement: Statement) -> bool:
+    """Tell whether a statement only prints: what it shows is made elsewhere."""
+    node = statement.node
+    call = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(call, ast.Call) and callee(call).startswith("print")
 
 
 def behind(setting: Setting, aside: bool) -> Setting:
@@ -86,6 +95,9 @@ def own_text(statement: Statement, rule: Feature) -> str:
     """
     if rule.name is None:
         return statement.text
+    taken = taken_with(statement, rule.name)
+    if taken and not (rule.text and rule.text.search(statement.text)):
+        return taken
     given = [
         (argument, f"{key}={canonical(argument)}" if key else canonical(argument))
         for call in statement.calls
@@ -102,6 +114,24 @@ def own_text(statement: Statement, rule: Feature) -> str:
 
 
 NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def taken_with(statement: Statement, name: re.Pattern[str]) -> str:
+    """Return a feature's names where a statement only takes or hands them on with others.
+
+    Of `x, aux, stats = block(x, mask)` the auxiliary loss is the second target, whatever is given;
+    of `return x, aux, stats` it is the second of what is returned.
+    """
+    node = statement.node
+    if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+        own = [e for e in node.value.elts if any(map(name.search, node_names(e)))]
+        return ",".join(map(canonical, own))
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Tuple):
+        return ""
+    value = {*node_names(node.value)}
+    if not isinstance(node.value, ast.Call) or any(map(name.search, value)):
+        return ""
+    return ",".join(t for t in map(canonical, node.targets[0].elts) if name.search(t))
 
 
 def by_function(

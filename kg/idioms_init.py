@@ -35,7 +35,10 @@ TARGETS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\bwte\b|tok_emb|embed_tokens|token_emb"), "init.wte_std"),
     (re.compile(r"c_q\b|c_k\b|\bwq\b|\bwk\b|q_proj|k_proj"), "init.qk_scale"),
     (re.compile(r"c_v\b|v_proj|\bwv\b"), "init.scale"),
-    (re.compile(r"c_proj|o_proj|out_proj|\bwo\b|down_proj|\bw_down\b|\b(w|fc)2\b"), "init.c_proj"),
+    (
+        re.compile(r"c_proj|o_proj|out_proj|\bwo\b|down_proj|\bw_down\b|\bw2\b|\bfc2\b"),
+        "init.c_proj",
+    ),
     (re.compile(r"c_fc|up_proj|gate_proj|\bw1\b|\bw3\b|mlp\."), "init.scale"),
 )
 # Weights that upstream draws from one shared range: a change of all of them is one change.

@@ -3,6 +3,7 @@
 import pytest
 
 from kg.changes import changes
+from kg.config import configuration
 from tests.gpt_edits import LOSS, STEP
 from tests.gpt_source import GPT, edited
 
@@ -136,3 +137,57 @@ def test_a_table_of_other_shape_is_not_tied_to_a_neighbour_by_torch():
                   source=skips)  # fmt: skip
     assert [c.component for c in changes(skips, wide)] == ["residual"]
     assert "unet" not in told(skips, wide)[0]
+
+
+def test_what_is_taken_and_returned_with_a_feature_is_not_the_feature():
+    pair = edited(("return self.down(h)", "return self.down(h), aux_loss"),
+                  ("x = x + self.mlp(norm(x))", "out, aux_loss = self.mlp(norm(x))\n"
+                   "        x = x + out"))  # fmt: skip
+    three = pair.replace("down(h), aux_loss", "down(h), aux_loss, h").replace(
+        "out, aux_loss =", "out, aux_loss, h ="
+    )
+    made = [
+        {place.knob: place.parts for place in configuration(source).places}["loss.auxiliary"]
+        for source in (pair, three)
+    ]
+    assert made[0] == made[1] != frozenset()
+
+
+OPTION = 'parser.add_argument("--mtp-weight", default=0.3, help="usual: 0.4")\n'
+
+
+def test_a_help_text_says_nothing_and_an_option_goes_with_what_reads_it():
+    asked = "import argparse\nparser = argparse.ArgumentParser()\n" + OPTION + GPT
+    assert told(asked, asked.replace("usual: 0.4", "usual: 0.2")) == []
+    bare = "import argparse\nparser = argparse.ArgumentParser()\n" + GPT
+    turned = OPTION.replace("mtp-weight", "turn-share")
+    mixed = edited(
+        ("import argparse\nparser = argparse.ArgumentParser()\n",
+         "import argparse\nparser = argparse.ArgumentParser()\n" + turned),
+        (BLOCK_CALL, BLOCK_CALL + "            x = x + args.turn_share * x.roll(1, dims=1)\n"),
+        source=bare,
+    )  # fmt: skip
+    assert [c.component for c in changes(bare, mixed)] == ["residual"]
+
+
+def test_first_values_and_rates_of_new_weights_are_part_of_what_brings_them():
+    after = edited(
+        ("        self.windows = self.",
+         "        self.resid_lambdas = nn.Parameter(torch.ones(6))\n        self.windows = self."),
+        ("        self.x0_lambdas.fill_(0.1)\n", "        self.x0_lambdas.fill_(0.1)\n"
+         "        self.resid_lambdas.fill_(1.0)\n"),
+        ("            x = x + self.x0_lambdas[i] * x0\n",
+         "            x = self.resid_lambdas[i] * x + self.x0_lambdas[i] * x0\n"),
+    )  # fmt: skip
+    (change,) = changes(GPT, after)
+    assert (change.component, str(change.change_type)) == ("residual", "add")
+
+
+def test_initial_values_of_a_feature_are_not_the_feature():
+    routed = edited(("        self.windows = self.",
+                     "        self.router = nn.Linear(256, 4)\n        self.windows = self."),
+                    (BLOCK_CALL, BLOCK_CALL + "            x = x + self.router(x).sum()\n"),
+                    ("        self.x0_lambdas.fill_(0.1)\n", "        self.x0_lambdas.fill_(0.1)\n"
+                     "        nn.init.zeros_(self.router.weight)\n"))  # fmt: skip
+    drawn = edited(("zeros_(self.router", "normal_(self.router"), source=routed)
+    assert [c.component for c in changes(routed, drawn)] == ["initialization"]
