@@ -29,7 +29,7 @@ from flows.history_plan import (
     notes,
     plan_history,
 )
-from flows.history_records import light_record, mark, with_sources
+from flows.history_records import light_record, mark, runner, with_sources
 from flows.history_rows import Sheet
 from flows.revisions import revision_changes
 from flows.versions import target_path
@@ -147,8 +147,9 @@ def name_all(
     book.save()  # before the graph is written: an import cut off gives the same names again
     fresh, new = list[ExperimentRecord](), 0
     for campaign in filled:
+        agent, way = runner(campaign.plans), campaign.direction.way
         for plan in campaign.plans:
-            light = light_record(plan, book, campaign.metric, campaign.direction.way)
+            light = light_record(plan, book, campaign.metric, way, agent)
             digest = mark(light, plan, history.versions)
             known = book.digests.get(light.name, "") if light.name in present else ""
             if known == digest or (known.endswith("+") and not plan.item):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from story import HEADER, Records, Story, night, run, source, table, take
@@ -11,6 +12,7 @@ from story import HEADER, Records, Story, night, run, source, table, take
 from flows import history
 from flows.errors import FlowError, RepositoryError
 from flows.history import import_history, revision_changes
+from flows.history_records import runner
 from flows.history_rows import Problem
 from kg.model import Status
 
@@ -54,6 +56,20 @@ def test_rows_commits_and_lost_hashes_become_one_campaign_in_table_order(
     assert records.known["mar8-0005"].reason == (
         f"no table row; inferred as discard: taken back by {shas[6][:7]}"
     )
+
+
+def test_a_lost_experiment_is_of_the_campaigns_one_agent_and_of_nobody_where_there_are_two(
+    story: Story, records: Records, tmp_path: Path
+) -> None:
+    shas = night(story)
+    rows = f"{shas[2][:7]}\t1.0\t4\tkeep\tbase\naaaaaaa\t1.1\t4\tdiscard\twarmup 10\n"
+    take(story, tmp_path, refs=["autoresearch/mar8"], results=table(tmp_path, rows))
+    assert {record.agent for record in records.known.values()} == {"Ada"}
+    plans = [
+        SimpleNamespace(about=SimpleNamespace(author=author), is_baseline=author == "Up")
+        for author in ("Up", "Ada", "Ada", "Bob")
+    ]
+    assert [runner(plans[:size]) for size in (1, 3, 4)] == ["", "Ada", ""]
 
 
 def test_records_carry_the_versions_that_a_diff_needs(
