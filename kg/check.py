@@ -18,8 +18,9 @@ from kg.amount import ROUNDED
 from kg.answering import best_trial
 from kg.board import Board, Outcome
 from kg.check_alternative import alternative
+from kg.check_base import current_settings, nearest_campaign
 from kg.check_case import FAILED, Case
-from kg.check_ideas import Proposal, from_message, from_settings, from_sources, settings_of
+from kg.check_ideas import Proposal, from_message, from_settings, from_sources
 from kg.check_identity import Same, same_program
 from kg.check_judge import Finding, judge
 from kg.check_labels import Labels
@@ -82,7 +83,8 @@ def check(
         source: The edited file; None or "" to judge a message alone.
         accepted: The file it was edited from; default: the settings the memory has of it.
         campaign: The campaign it is for. Attempts of other campaigns are told as `near`: they
-            were made under other conditions. None judges it in every campaign that tried it.
+            were made under other conditions. None judges it in every campaign that tried it, a
+            file without the accepted one in the campaign it lies nearest to.
         message: What the author says; read for changes only where there is no source.
         as_of: Judge as after experiment N of the campaign.
         noise: Measured noise floor in the metric's units; default: what the memory saw.
@@ -98,9 +100,13 @@ def check(
     same = same_program(graph, source, accepted, campaign, as_of, scorer)
     if same.here or same.unchanged:
         return identical(same, campaign)
+    notes: tuple[str, ...] = ()
+    if campaign is None and source and not accepted:
+        campaign, notes = nearest_campaign(graph, source)
     home = graph.board(campaign, as_of) if campaign else None
     now = current_settings(graph, home, accepted)
     proposal = read(source, accepted, now, message, aliases)
+    proposal = replace(proposal, notes=(*notes, *proposal.notes))
     advice = judged(graph, home, proposal, now, noise) if proposal.ideas else untouched(proposal)
     told = with_fleet(graph, advice, campaign, proposal) if campaign and as_of is None else advice
     return replace(raised(told, same.elsewhere, first=True), campaign=campaign)
@@ -151,23 +157,6 @@ def read(
     if accepted is None:
         return from_settings(source, now)
     return from_sources(source, accepted, message)
-
-
-def current_settings(graph: Graph, board: Board | None, accepted: str | None) -> dict[str, Value]:
-    """Return the settings that are accepted now: of the file, else of what the memory knows.
-
-    Where diffs are lost, the values that kept experiments told stand in for the settings.
-    """
-    if accepted:
-        return settings_of(accepted)
-    if board is None or board.accepted is None:
-        return {}
-    told: dict[str, Value] = {}
-    for row in board.rows:
-        if row.kept:
-            pairs = board.pairs.get(row.name, ())
-            told.update({key.knob: t.new for key, t in pairs if t.new is not None})
-    return {**told, **graph.settings(board.accepted.name)}
 
 
 def related(graph: Graph, ideas: Iterable[Idea]) -> list[Board]:

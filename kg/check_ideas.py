@@ -72,8 +72,11 @@ def idea_of(edit: Edit) -> Idea:
 def from_settings(source: str, now: Config) -> Proposal:
     """Return what a file sets otherwise than the accepted configuration the memory knows.
 
-    The accepted file is not at hand: what is no setting stays unseen.
+    The accepted file is not at hand: what is no setting stays unseen. Held against nothing, a whole
+    file would read as one edit.
     """
+    if not now:
+        return Proposal((), ("no accepted settings are known to hold the file against",))
     own: list[Idea] = []
     following: list[Idea] = []
     for setting in configuration(source).settings.values():

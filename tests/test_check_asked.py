@@ -10,10 +10,11 @@ import pytest
 from histories import line, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proposals import DISCARD, FAILED, KEEP, WALL, asked, memory, night, source
+from proposals import CRASH, DISCARD, FAILED, KEEP, WALL, asked, memory, night, source
 
 from kg.check import EXIT_CODES, Advised, check
 from kg.memory import Memory
+from kg.model import Status
 
 
 def test_a_message_alone_is_judged_like_its_edit(tmp_path: Path) -> None:
@@ -119,6 +120,26 @@ def test_without_the_accepted_file_the_remembered_settings_stand_in(tmp_path: Pa
     advice = check(made, source(lr=0.9) + "\nx = 1\n", campaign="t")
     assert advice.verdict is Advised.REPEAT
     assert "remembered settings" in advice.notes[0]
+
+
+@pytest.mark.parametrize("status", [DISCARD, CRASH])
+def test_where_nothing_was_kept_an_edit_starts_from_the_baseline(
+    tmp_path: Path, status: Status
+) -> None:
+    first, *more = line([(source(), 1.0, status), (source(depth=9), 1.1, status)])
+    start = {"parent": first.name, "parent_commit": first.commit, "parent_source": first.source}
+    made = memory(tmp_path, [first, *(replace(record, **start) for record in more)])
+    advice = check(made, source(depth=10), campaign="t")
+    assert [(idea.knob, idea.old, idea.new) for idea in advice.ideas] == [("model.depth", 8, 10)]
+    assert advice.reasons[0].experiment == "t-0001"
+
+
+def test_a_file_without_a_campaign_is_held_against_the_nearest(tmp_path: Path) -> None:
+    far = line([(source(lr=0.3, matrix=0.1, wd=0.2), 1.0, KEEP)], tag="a")
+    advice = check(memory(tmp_path, far, night(FAILED)), source(lr=0.9, depth=9))
+    assert advice.campaign == "t"
+    assert [idea.knob for idea in advice.ideas] == ["model.depth", "optimizer.embedding_lr"]
+    assert advice.notes[0] == "no campaign was given: held against t, whose settings are nearest"
 
 
 def test_an_untried_edit_next_to_the_failed_one_is_named(tmp_path: Path) -> None:
