@@ -7,6 +7,7 @@ from pathlib import Path
 
 import histories
 import pytest
+from hypothesis import settings
 from laboratory import TRAIN, make_repository
 from served import EXPERIMENTS, LIMITS, running
 from story import Records, Story
@@ -16,6 +17,10 @@ from flows.endpoint import Server, build_endpoint
 from flows.endpoint_workers import Workers
 from flows.lab import Lab, open_lab
 from kg.memory import Memory
+
+# An example takes as long as the machine is busy: 200 ms, the usual deadline, fails for no fault.
+settings.register_profile("unhurried", settings.default, deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -249,7 +249,7 @@ def test_a_new_value_alone_is_an_edit_of_what_was_accepted():
 
 
 @given(st.permutations(range(len(TOLD))))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_inferred_does_not_depend_on_the_order_of_adding(order):
     records = in_words(TOLD)
     assert dump(added(records[place] for place in order)) == dump(built(records))

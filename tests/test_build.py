@@ -136,7 +136,7 @@ def test_the_silent_undo_of_a_failure_is_no_attempt_of_its_own():
     assert [edit.direction for edit in found.changes] == ["increase", "decrease"]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.permutations(range(14)), st.integers(0, 14))
 def test_the_order_of_adding_does_not_change_a_byte(order, cut):
     shuffled = [records(size=14)[index] for index in order]
@@ -179,7 +179,7 @@ def test_adding_twice_is_adding_once():
     assert dump(added([*found, *found])) == dump(built(found))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 13), st.sampled_from(["value", "status", "source", "agent", "lost"]))
 def test_a_record_told_anew_replaces_the_old_one_wholly(index, field):
     found = [

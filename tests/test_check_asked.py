@@ -177,7 +177,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Memory:
     return memory(tmp_path_factory.mktemp("known"), night(FAILED, *WALL))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(max_size=200), st.sampled_from(["", "lr", "embedding LR 0.8 to 0.9, "]))
 def test_no_text_makes_a_check_fail(known: Memory, text: str, start: str) -> None:
     assert check(known, text, source(), campaign="t", message=text).verdict in Advised

@@ -89,7 +89,6 @@ def test_a_file_that_reads_none_of_its_constants_is_a_configuration_of_others() 
 
 
 @given(st.sampled_from(knobs(TRAINER)), st.floats(0, 1))
-@settings(deadline=None)
 def test_values_lie_within_their_bounds_and_back_on_their_scale(knob, part: float) -> None:
     if knob.kind is Kind.CHOICE:
         return
@@ -107,7 +106,7 @@ def test_values_lie_within_their_bounds_and_back_on_their_scale(knob, part: floa
 
 
 @given(st.text(max_size=200) | st.sampled_from(["X = 1" + "+1" * 9000, "X = " + "(" * 500]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_source_makes_finding_knobs_fail(source: str) -> None:
     assert isinstance(knobs(source), tuple)
 
@@ -122,7 +121,6 @@ expressions = st.recursive(
 
 
 @given(expressions)
-@settings(deadline=None)
 def test_folding_never_fails_or_hangs(text: str) -> None:
     value = fold(ast.parse(text, mode="eval").body)
     assert value is None or isinstance(value, int | float)

@@ -38,14 +38,14 @@ def rows(graph, condition, **scope):
     ).rows
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(CONDITIONS), st.none() | st.integers(0, 24))
 def test_a_fleet_with_edits_in_one_campaign_answers_as_that_campaign(condition, until):
     campaign = rows(BESIDE, condition, campaign="mar8", as_of=until)
     assert rows(BESIDE, condition, as_of=until) == campaign
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(CONDITIONS), st.none() | st.integers(0, 24))
 def test_a_fleet_counts_what_its_campaigns_count(condition, until):
     def counted(tag):

@@ -85,7 +85,7 @@ PARTS = [
 ]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(PARTS), max_size=6), st.sampled_from(["", " ", "\n"]))
 def test_whatever_is_answered_sends_no_request(parts, glue):
     text = f"PREFIX x: <http://a:> PREFIX urn: <urn:> SELECT * {{ {glue.join(parts)} }}"
@@ -216,7 +216,7 @@ WORDS = [
 ]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(WORDS), max_size=10))
 def test_what_the_engine_is_given_has_the_answer_of_the_original(words):
     text = f"SELECT * {{ ?s ?p ?o {' '.join(words)} }}"

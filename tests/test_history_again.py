@@ -139,9 +139,7 @@ steps = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.booleans()),
 
 
 @given(steps, st.permutations(range(4)))
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_history_counts_every_version_once_in_any_order_of_refs(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

@@ -238,7 +238,7 @@ def test_a_bad_alias_file_says_what_is_wrong(tmp_path: Path, text: str, message:
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_phrase_is_either_refused_or_leaves_a_file_that_reads(alias: str, note: str) -> None:
     import tempfile
 

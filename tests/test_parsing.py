@@ -66,7 +66,7 @@ def read(source: str) -> Program:
     return program
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(texts, texts, texts)
 @example("x = '''\n", "y = 2\n", "'''")
 @example("", "x = 1\n\\\n", "y = 2")

@@ -95,7 +95,7 @@ any_point = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(any_point, max_size=12), st.sampled_from(["min", "max"]))
 def test_any_points_can_be_drawn(tmp_path_factory, points: list[Point], direction: str):
     path = tmp_path_factory.mktemp("plot") / "progress.png"
@@ -108,7 +108,6 @@ def test_the_best_kept_point_is_in_view_also_where_all_discarded_ones_are_better
     assert not Frame(*limits(points, minimise=True), True).clips(5.0)
 
 
-@settings(deadline=None)
 @given(st.lists(any_point, max_size=30), st.booleans())
 def test_every_point_stands_inside_the_axis_and_the_best_one_unclipped(
     points: list[Point], minimise: bool
@@ -125,7 +124,6 @@ def test_every_point_stands_inside_the_axis_and_the_best_one_unclipped(
 boxes = st.builds(Label, st.floats(0, 400), st.floats(0, 300), st.floats(10, 150), st.floats(8, 20))
 
 
-@settings(deadline=None)
 @given(st.lists(boxes, max_size=12), st.lists(st.tuples(st.floats(0, 400), st.floats(0, 300))))
 def test_placed_texts_never_meet_each_other_or_the_running_best(labels, spots) -> None:
     line = ((0.0, 150.0), (400.0, 150.0))

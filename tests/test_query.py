@@ -37,7 +37,7 @@ TWO = Graph(built([*records("one", 40), *records("two", 40, seed=3)]))
 
 
 @pytest.mark.parametrize("name", sorted(questions()))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(last=st.integers(0, 23), scoped=st.booleans())
 def test_the_answer_as_of_an_experiment_is_that_of_a_graph_built_so_far(name, last, scoped):
     campaign = "mar8" if scoped else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.errors import FlowError
@@ -73,7 +73,6 @@ def test_a_description_stays_one_line_without_escape_sequences(tmp_path: Path) -
     )
 
 
-@settings(deadline=None)
 @given(st.lists(kept | crashed, max_size=6))
 def test_a_table_written_is_read_back_the_same(tmp_path_factory, rows: list[Row]) -> None:
     path = tmp_path_factory.mktemp("t") / "results.tsv"
@@ -85,7 +84,6 @@ def test_a_table_written_is_read_back_the_same(tmp_path_factory, rows: list[Row]
     ]
 
 
-@settings(deadline=None)
 @given(st.text() | st.binary(), st.none() | st.text(max_size=5))
 def test_no_content_makes_the_reader_raise_or_lose_a_line(source: str | bytes, metric: str | None):
     table = read_table(source, metric)

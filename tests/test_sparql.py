@@ -104,7 +104,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=14), st.sampled_from(["", " ", "\n"]))
 def test_whatever_passes_the_guard_has_no_service_and_no_dataset(pieces, glue):
     text = f"SELECT * {{ ?s ?p ?o {glue.join(pieces)} }}"

@@ -55,7 +55,8 @@ def test_a_good_run_writes_its_outputs_and_cannot_overwrite_ours(tmp_path: Path)
 def test_every_way_to_fail_leaves_all_outputs_and_a_reason(
     tmp_path: Path, source: str, outcome: str, problem: str
 ) -> None:
-    found = outputs(tmp_path, source, limit=1.0)
+    limit = 1.0 if outcome == "timeout" else 60.0  # Python may take 1 s to start
+    found = outputs(tmp_path, source, limit=limit)
     assert (found["val_bpb"], found["outcome"], found["problem"]) == (None, outcome, problem)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -131,7 +131,6 @@ def test_long_names_fold_at_their_dots_and_underscores_and_numbers_never() -> No
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6), max_size=8))
 def test_aligned_numbers_have_one_width_and_keep_their_value(values: list[float | None]) -> None:
     texts = aligned(values)
@@ -143,7 +142,6 @@ def test_aligned_numbers_have_one_width_and_keep_their_value(values: list[float 
             assert abs(float(shown) - value) <= max(1e-6, 0.01 * abs(value) * (abs(value) < 1e-6))
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_cleaning_twice_is_cleaning_once_and_leaves_one_line(source: str) -> None:
     once = clean(source)

@@ -100,7 +100,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=14), st.sampled_from(["", " ", ", "]), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(["8->"] * 1200, "", False)
 @example(["("] * 3000, "", True)
 def test_no_text_breaks_the_reader(pieces: list[str], glue: str, diff: bool) -> None:
@@ -113,7 +113,7 @@ def test_no_text_breaks_the_reader(pieces: list[str], glue: str, diff: bool) -> 
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_tokens_stand_in_order_where_they_say(text: str) -> None:
     tokens = tokenize(text)
     assert all(a.end <= b.start for a, b in pairwise(tokens))

@@ -90,7 +90,7 @@ def test_bfloat16_gives_nearly_the_same_logits() -> None:
 # --- attention
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 24), st.integers(1, 26), st.sampled_from([1, 2]))
 def test_windows_see_exactly_what_a_dense_mask_sees(T: int, window: int, kv_heads: int) -> None:
     generator = torch.Generator().manual_seed(T * 100 + window)
