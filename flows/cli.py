@@ -24,8 +24,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 could not, 2 misused."""
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    options = parsed(parser_for(words), words)
+    options = parsed(build_parser(), arguments)
     if not getattr(options, "call", None):
         options.help()
         return MISUSED
@@ -123,38 +122,8 @@ def command(path: str) -> Command:
     return function
 
 
-def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Describe the command that is called; all of them where it is none or not known."""
-    found = Only(words[0] if words else "")
-    parser = build_parser(found)
-    return parser if found.seen else build_parser()
-
-
-class Only:
-    """Of the commands that are described lets one through: the others take 7 ms of a start."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.seen = name, False
-        self.commands: Any = None
-
-    def add_parser(self, name: str, **options: Any) -> Any:
-        """Add the command that is wanted; what is told of any other goes nowhere."""
-        if name != self.name:
-            return Nothing()
-        self.seen = True
-        return self.commands.add_parser(name, **options)
-
-
-class Nothing:
-    """Takes any call and answers with itself."""
-
-    def __getattr__(self, name: str) -> Callable[..., Nothing]:
-        """Return what does nothing."""
-        return lambda *_, **__: self
-
-
-def build_parser(only: Only | None = None) -> argparse.ArgumentParser:
-    """Describe every command, or only one."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe every command."""
     from flows import cli_campaign, cli_memory
 
     parser = argparse.ArgumentParser(
@@ -164,8 +133,6 @@ def build_parser(only: Only | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=Version, help="print the version")
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
-    if only is not None:
-        only.commands, commands = commands, only
     cli_campaign.describe(commands)
     cli_memory.describe(commands)
     shell = commands.add_parser("completion", help="print the completion script of a shell")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from laboratory import TRAIN
 
-from flows.cli import build_parser, main, parsed, parser_for
+from flows.cli import build_parser, main, parsed
 
 HEAVY = ("torch", "prefect", "dvc", "spacy", "rdflib", "pyoxigraph", "optuna", "matplotlib")
 
@@ -181,15 +181,3 @@ def test_the_process_of_a_command_ends_with_its_exit_code_and_all_of_its_output(
         f"{sys.executable} -m flows.cli ask | head -1", shell=True, cwd=root, capture_output=True
     )
     assert (ended.stdout.count(b"\n"), ended.stderr) == (1, b"")
-
-
-def test_a_command_is_described_alike_whether_alone_or_among_all(capsys) -> None:
-    for name in ("check", "kg", "completion", "try"):
-        told = []
-        for parser in (parser_for([name]), build_parser()):
-            with pytest.raises(SystemExit):
-                parser.parse_args([name, "--help"])
-            told.append(capsys.readouterr().out)
-        assert told[0] == told[1]
-    assert parser_for(["--help"]).format_help() == build_parser().format_help()
-    assert parser_for(["nosuch"]).format_help() == build_parser().format_help()
