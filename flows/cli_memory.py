@@ -88,6 +88,11 @@ def describe_kg(parser: argparse.ArgumentParser) -> None:
     config.add_argument("file", help="FILE or REV:FILE")
     schema = add(below, "schema", "service_commands:schema", "what the graph is made of")
     store(schema)
+    describe_words(below)
+
+
+def describe_words(below: Any) -> None:
+    """Add what reads texts, and what teaches how to."""
     unresolved = add(below, "unresolved", "lexicon_commands:unresolved", "words nobody could name")
     store(unresolved)
     alias = add(below, "alias", "lexicon_commands:alias", "teach the lexicon a word of yours")

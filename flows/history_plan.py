@@ -68,12 +68,7 @@ def plan_history(
         wish: What the user asked for.
         trunk: Tip of the line that campaigns fork from.
     """
-    problems: list[Problem] = []
-    read: list[Read] = []
-    for sheet in sheets:
-        items, refused = items_of(sheet, wish.metric)
-        problems += refused
-        read.append((sheet, items))
+    read, problems = read_all(sheets, wish.metric)
     branches = by_rows(branches, read, trunk)
     shas = resolve(foreign.objects, (item for _, items in read for item in items))
     tips = [branch.tip for branch in branches] + ([trunk] if trunk else [])
@@ -93,6 +88,17 @@ def plan_history(
         made.append(Campaign(branch, tuple(plans), metric, direction))
     commits = sum(plan.key == plan.commit for plan in join.plans.values())
     return History(versions, tuple(made), tuple(problems), commits)
+
+
+def read_all(sheets: Iterable[Sheet], metric: str | None) -> tuple[list[Read], list[Problem]]:
+    """Return the tables with their rows, and the lines that are none."""
+    read: list[Read] = []
+    problems: list[Problem] = []
+    for sheet in sheets:
+        items, refused = items_of(sheet, metric)
+        read.append((sheet, items))
+        problems += refused
+    return read, problems
 
 
 def by_rows(branches: Sequence[Branch], read: Iterable[Read], trunk: str | None) -> list[Branch]:

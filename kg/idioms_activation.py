@@ -23,10 +23,6 @@ ACTIVATIONS: Final = frozenset(
      "squareplus", "quick_gelu", "abs"}
 )  # fmt: skip
 GATED: Final = {"silu": "swiglu", "gelu": "geglu", "relu": "reglu", "sigmoid": "glu"}
-THROUGH: Final = frozenset(
-    {"to", "view", "reshape", "contiguous", "float", "bfloat16", "type_as", "dropout", "clone",
-     "half", "norm", "rms_norm", "chunk", "split", "transpose", "unsqueeze"}
-)  # fmt: skip
 
 
 class Symbols:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
@@ -211,11 +211,6 @@ def mentions_layer(node: ast.expr, names: Names | None = None, scope: str = "") 
         if any(names.is_looped(name, scope) for name in found):
             return True
     return bool(found & LAYER_NAMES)
-
-
-def at_rank(setting: Setting, rank: Rank) -> Setting:
-    """Return the setting with another rank."""
-    return replace(setting, rank=rank)
 
 
 def coefficient(node: ast.expr) -> tuple[ast.expr | None, tuple[str, ...]]:
