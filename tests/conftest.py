@@ -16,11 +16,20 @@ from flows import history
 from flows.endpoint import Server, build_endpoint
 from flows.endpoint_workers import Workers
 from flows.lab import Lab, open_lab
+from kg.lexicon import ALIASES
 from kg.memory import Memory
+from kg.text_semantic import OPEN, TABLE
 
 # An example takes as long as the machine is busy: 200 ms, the usual deadline, fails for no fault.
 settings.register_profile("unhurried", settings.default, deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def shipped_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no test the aliases of a lab that another opened: kg finds them by environment."""
+    for name in (ALIASES, TABLE, OPEN):
+        monkeypatch.setenv(name, "")
 
 
 @pytest.fixture

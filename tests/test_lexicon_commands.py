@@ -41,7 +41,6 @@ def test_a_users_word_is_read_by_resolve_and_an_alias_needs_one(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(root)
-    monkeypatch.setenv("NIGHTLAB_ALIASES", "")  # set back after the test
     (root / "text.jsonl").write_text('{"id": 1, "text": "one more storey"}\n')
     assert main(["kg", "alias", "add", "12", "model.depth", "--json"]) == 1
     assert "'12': holds no word" in json.loads(capsys.readouterr().out)["error"]
