@@ -35,7 +35,7 @@ from kg.settings import Setting
 from kg.structure import Cluster, Homes, changed_statements, clusters, is_report
 from kg.structure_knobs import NAMELESS, PORT, UNSPECIFIED, knob_of, structural_changes
 from kg.structure_near import feature_near
-from kg.structure_same import is_renaming, says_the_same
+from kg.structure_same import is_renaming, only_renames, says_the_same
 
 
 def compare(before: str, after: str) -> list[Change]:
@@ -69,6 +69,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
         (knob, g)
         for knob, g in named
         if not (belongs(knob, g, read) or within(g, *respelt) or says_the_same(g))
+        and not only_renames(g, old.program, new.program)
     ]
     named = [(beside(knob, g, old, new), g) for knob, g in named]
     if is_port(groups):

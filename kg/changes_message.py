@@ -39,7 +39,7 @@ SYNONYMS: Final = {
 }  # fmt: skip
 WORD: Final = late(r"[a-z]+\d*|\d+(?:\.\d+)?(?:e-?\d+)?")
 NAMELESS: Final = (".structure", ".stream", ".scheme", ".groups", ".update", "unspecified")
-PLACED: Final = frozenset({"loss.function", "optimizer.gradient", "optimizer.loop"})
+PLACED: Final = frozenset({"loss.function", "optimizer.gradient", "optimizer.loop", "data.loader"})
 
 
 def is_nameless(knob: str) -> bool:
@@ -159,9 +159,12 @@ def built_on(change: Change) -> ChangeType | None:
     if root is None or root.group() not in change.new:
         return None
     times = [value.count(root.group()) for value in (change.old, change.new)]
-    if times[0] == times[1] or 1 not in times:
+    if times[0] != times[1] and 1 in times:
+        return ChangeType.ADD if times[1] > 1 else ChangeType.REMOVE
+    short, long = sorted((change.old, change.new), key=len)
+    if not re.match(rf"{re.escape(short)}[-+*/]|.*\({re.escape(short)}\)", long):
         return None
-    return ChangeType.ADD if times[1] > 1 else ChangeType.REMOVE
+    return ChangeType.ADD if long == change.new else ChangeType.REMOVE
 
 
 @cache

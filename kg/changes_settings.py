@@ -249,6 +249,8 @@ STANDING: Final = frozenset(
         "schedule.lr_shape",
         "schedule.adam_momentum",
         "attention.qkv_projection",
+        "attention.backend",
+        "mlp.activation",
     }
 )
 CLOCK: Final = re.compile(r"\b(?:progress|step|frac|elapsed|epoch|iteration)\b")

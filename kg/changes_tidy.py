@@ -88,6 +88,8 @@ def parts_of_heads(found: list[Difference]) -> set[str]:
     gates = {d.knob for d in found if GATE.match(d.knob) and one_sided(d)}
     if gates:
         dropped |= {"init.ve_gate", *sorted(gates)[1:]}  # the gate as a whole
+    if any(BUILT_ON.match(d.knob) and one_sided(d) for d in found):
+        dropped |= {d.knob for d in found if d.knob == "mlp.activation" and goes_on(d)}
     for head, parts in PARTS.items():
         if any(d.knob == head and one_sided(d) for d in found):
             alone = [d for d in found if one_sided(d) or d.knob == "precision.compile"]
@@ -144,6 +146,7 @@ PARTS = {
     "residual.branch_scale": late(r"residual\.layer_scale$"),  # a number, not learned
     "residual.rezero": late(r"residual\.(?:layer|branch)_scale$"),
 }
+BUILT_ON = late(r"mlp\.(?:sparsity|homeostatic_plasticity)$")
 GATE = late(r"embedding\.value_embeds\.gate_")
 SHAPED = late(r"schedule\.(?:warmup|warmdown)_(?:ratio|steps)$|schedule\.final_lr_frac$")
 IDLE = late(r"schedule\.(?:weight_decay|adam_momentum)$")
@@ -151,6 +154,14 @@ ADAM_BETA = late(r"optimizer\.adam_beta\d$")
 
 
 BETA = late(r"optimizer\.(?!muon|adam_|x0_)\w+_beta(\d)$")
+
+
+def goes_on(difference: Difference) -> bool:
+    """Tell whether an activation is put on top of the one that was there: a cut, a gain."""
+    if difference.old is None or difference.new is None:
+        return False
+    short, long = sorted((difference.old.value, difference.new.value), key=len)
+    return short in long
 
 
 def one_sided(difference: Difference) -> bool:

@@ -31,6 +31,7 @@ class Symbols:
     def __init__(self, program: Program, names: Names, owner: str) -> None:
         self.program, self.names, self.owner = program, names, owner
         self.known: dict[str, str] = {}
+        self.masks: set[str] = set()
         self.touched: list[Statement] = []
 
     def run(self, statement: Statement) -> str:
@@ -42,6 +43,8 @@ class Symbols:
             whole: ast.expr = ast.BinOp(left=load(node.target), op=node.op, right=node.value)
             whole = gathered(whole, node.target, statement)
             self.bind(node.target, self.noted(statement, self.of(whole)))
+        elif isinstance(node, ast.Assign) and is_mask(node.value):
+            self.masks |= {t.id for t in node.targets if isinstance(t, ast.Name)}
         elif isinstance(node, ast.Assign):
             whole = gathered(node.value, node.targets[0], statement)
             value = self.noted(statement, self.of(whole))
@@ -88,7 +91,7 @@ class Symbols:
 
     def of_call(self, node: ast.Call) -> str:
         """Follow a call: an activation, a power, or something linear around one."""
-        if callee(node) in RANDOM:
+        if callee(node) in RANDOM or callee(node) in STATISTICS:
             return ""
         if callee(node) == "where":
             return piecewise(node)
@@ -170,8 +173,8 @@ class Symbols:
             if canonical(other) in argument:
                 own = {"sigmoid": "silu", "tanh(softplus)": "mish"}.get(active)
                 return own or f"x*{active}"
-        of_input = isinstance(other, ast.Subscript | ast.Compare) or is_mask(other)
-        if of_input or not reads_locals(other):
+        named = isinstance(other, ast.Name) and other.id in self.masks
+        if named or is_mask(other) or isinstance(other, ast.Subscript) or not reads_locals(other):
             return active  # a learned gain or a mask leaves the function as it is
         return GATED.get(active, f"{active}-glu")
 
@@ -227,12 +230,22 @@ def reads_locals(node: ast.expr) -> bool:
 
 
 def is_mask(node: ast.expr) -> bool:
-    """Tell whether a factor is called a mask."""
-    return isinstance(node, ast.Name) and "mask" in node.id
+    """Tell whether a factor is a mask: by its name, or as it comes from a comparison."""
+    while (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and (node.func.attr in CAST)
+    ):
+        node = node.func.value
+    return isinstance(node, ast.Compare) or (isinstance(node, ast.Name) and "mask" in node.id)
 
 
 FORMATS: Final = frozenset({"dtype", "device", "shape"})
+CAST: Final = frozenset({"to", "float", "type_as", "bfloat16", "half"})
 LIBRARY: Final = frozenset({"self", "torch", "F", "math", "nn"})
+STATISTICS: Final = frozenset(
+    {"mean", "sum", "std", "var", "median", "amax", "amin", "quantile", "kthvalue", "topk"}
+)
 CLAMPS: Final = ("clamp", "clamp_max", "clamp_min", "maximum", "max")
 RANDOM: Final = frozenset({"rand_like", "randn_like", "rand", "randn", "bernoulli"})
 POWERS: Final = {"square": "2", "square_": "2", "pow": "", "pow_": ""}

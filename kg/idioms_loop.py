@@ -90,9 +90,17 @@ def with_rate(names: Names, value: ast.expr) -> ast.expr:
         return value
     for side, other in ((value.left, value.right), (value.right, value.left)):
         bound = names.definition(side, "") if isinstance(side, ast.Name) else None
-        if bound is not None and is_scaled_call(bound[0]):
+        if bound is not None and (is_scaled_call(bound[0]) or bends(bound[0])):
             return ast.BinOp(left=other, op=value.op, right=bound[0])
     return value
+
+
+def bends(value: ast.expr) -> bool:
+    """Tell whether a local is the schedule's factor for some groups, and another for the rest."""
+    return isinstance(value, ast.IfExp) and bool(RATE_LOCALS & set(node_names(value)))
+
+
+CLOCK = re.compile(r"\b(?:step|progress|it|iteration|epoch|elapsed)\b")
 
 
 def reference_settings(program: Program, names: Names, roles: Roles) -> Iterator[Setting]:
@@ -104,6 +112,8 @@ def reference_settings(program: Program, names: Names, roles: Roles) -> Iterator
                     continue
                 ratio = value.left
                 if isinstance(ratio, ast.BinOp) and isinstance(ratio.op, ast.Div):
+                    if CLOCK.search(canonical(ratio)):
+                        continue  # falls with time: `(0.01 / (1 + step)) ** 0.5`
                     path = f"{scope} > {program.source(target)}".removeprefix(" > ")
                     site = Site(path, scope, statement.span, Rank.LOCAL)
                     knob = "optimizer.lr_scale_reference"

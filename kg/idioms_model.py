@@ -137,6 +137,7 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
                     yield from every_n(program, names, statement, part, None)
     for scope in roles.scopes(Role.MODEL):
         for statement in program.by_scope.get(scope, []):
+            yield from layers_without(program, statement, program.by_scope[scope])
             loops = [parent for parent in statement.parents if isinstance(parent, ast.For)]
             runs = re.search(r"\b(block|layer)\w*\(|\.h\[", statement.text) is not None
             extra = repeated_loop(loops, names, scope) if runs else None
@@ -153,6 +154,27 @@ def layer_settings(program: Program, names: Names, roles: Roles) -> Iterator[Set
                 setting = make_setting(program, names, "model.layer_loops", number or count, site)
                 head = program.span(extra)[0], program.span(extra.iter)[1]
                 yield replace(setting, covers=(head,))
+
+
+def layers_without(
+    program: Program, statement: Statement, body: list[Statement]
+) -> Iterator[Setting]:
+    """Yield the layers of which the model's loop calls one branch: `x = x + block.mlp(norm(x))`."""
+    parts = branches_in(statement.node) if not hasattr(statement.node, "body") else set()
+    tests = [p for p in statement.parents if isinstance(p, ast.If)]
+    called = PART.search(statement.text)
+    if len(parts) != 1 or not tests or called is None:
+        return
+    whole = [s for s in body if RUN.search(s.text) and not hasattr(s.node, "body")]
+    if any(excludes(statement, other) or excludes(other, statement) for other in whole):
+        knob = "attention.every_n_layers" if parts == {"mlp"} else "mlp.every_n_layers"
+        site = Site(f"{statement.scope} > layers", statement.scope, statement.span, Rank.IDIOM)
+        head = (program.span(tests[-1])[0], program.span(tests[-1].test)[1])
+        setting = make_value(knob, f"not {program.source(tests[-1].test)}", site)
+        yield replace(setting, covers=(head, *(s.span for s in whole)))
+
+
+PART = re.compile(r"\b(?:block|layer)\w*\.(?:attn|mlp)\(")
 
 
 def runs_again(statement: Statement, body: list[Statement]) -> bool:
@@ -194,12 +216,15 @@ def repeated_loop(loops: list[ast.For], names: Names, scope: str) -> ast.For | N
             return loop
         if re.search(r"\*\d+\)|\(\d+\*", text):  # `list(self.h) * 2`
             return loop
+        if JOINED.search(text):
+            return loop
         bound = names.locals.get((scope, getattr(loop.iter, "id", "")), ())
         if any(REPEATED.search(s.text) or has_twice(s.node) for s in bound):
             return loop
     return None
 
 
+JOINED = re.compile(r"(?:\.h|blocks|layers)\b.*\+.*(?:\.h|blocks|layers)\b")  # `h + h[-2:]`
 AROUND = re.compile(r"(?:\.h|blocks|layers)\[\(?[^\[\]]*%")  # `self.h[i % len(self.h)]`
 REPEATED = re.compile(r"\(\d\*\w+\[|\]\)?\*\d|\(\w+\[[^=]*\]\+\w+\[")  # `2 * order[1:3]`
 

@@ -162,8 +162,20 @@ def model_sites(statements: list[Statement], found: Found) -> None:
             continue
         if not in_loop:
             found.add("final" if looped else "embedding", statement)
-        elif carries_on(statement, statements):
+        elif norms_stream(statement) and carries_on(statement, statements):
             found.add("stream", statement)
+
+
+def norms_stream(statement: Statement) -> bool:
+    """Tell whether a statement normalises what it sets, not only what it gives to a module."""
+    given = {
+        id(inner)
+        for call in statement.calls
+        if not is_norm(call)
+        for argument in call.args
+        for inner in under(argument)
+    }
+    return any(is_norm(call) and id(call) not in given for call in statement.calls)
 
 
 def runs_layers(statements: list[Statement]) -> bool:

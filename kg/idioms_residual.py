@@ -159,8 +159,9 @@ def scale_factor(value: ast.expr) -> ast.expr | None:
     for factor, other in ((value.right, value.left), (value.left, value.right)):
         formats = {id(n.value) for n in under(factor) if is_format(n)}
         mentions = {n.id for n in under(factor) if isinstance(n, ast.Name) and id(n) not in formats}
-        carries = isinstance(other, ast.Name) and bool(QUERY_KEY.match(other.id))
-        carries = carries or isinstance(other, ast.Call)
+        inner = other.left if isinstance(other, ast.BinOp) and scale_factor(other) else other
+        carries = isinstance(inner, ast.Name) and bool(QUERY_KEY.match(inner.id))
+        carries = carries or isinstance(inner, ast.Call)
         plain = is_plain_number(factor) or not (mentions & {"cos", "sin", "mask"})
         if carries and plain and not any(QUERY_KEY.match(name) for name in mentions):
             return factor

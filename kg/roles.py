@@ -88,6 +88,12 @@ class Roles:
             self.known[name] = class_role(name, node)
         self.known.update(self.held_roles(names))
         scheduled = scheduled_functions(program, names, optimizers)
+        # locals of the loop that go into the groups: `momentum` of `group["momentum"] = momentum`
+        self.written = {
+            write.value.id: write.key
+            for write in optimizers.overwrites
+            if isinstance(write.value, ast.Name) and write.key in KEY_ROLES and write.key != "lr"
+        }
         setups = {group.statement.scope for group in optimizers.groups}
         for name in program.functions:
             if name in scheduled:

@@ -36,6 +36,8 @@ def branch_part(node: ast.AST) -> str:
     if not isinstance(node, ast.Call) or is_norm(node):
         return ""
     name = callee(node)
+    if name == "checkpoint" and node.args and isinstance(node.args[0], ast.Attribute):
+        name = node.args[0].attr  # `checkpoint(self.attn, norm(x))` calls it
     if ATTENTION_NAME.search(name):
         return "attn"
     return "mlp" if MLP_NAME.match(name) else ""
@@ -84,6 +86,11 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
                 used = tuple(used for name in sorted(names) for used in local[name][1])
                 local[target.id] = (whole, (*used, statement))
             seen.add(target.id)
+        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            for part, made in zip(target.elts, value.elts, strict=False):
+                if isinstance(part, ast.Name) and part.id not in streams:
+                    held = inline(made, {name: local[name][0] for name in names})
+                    local[part.id] = (held, (statement,))
         elif isinstance(target, ast.Tuple) and branches_in(value):
             for part in target.elts:  # `out, aux = self.mlp(...)`: what comes with it is part of it
                 if isinstance(part, ast.Name) and part.id not in streams:

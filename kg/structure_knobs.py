@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from kg.changes_settings import STANDING
-from kg.config_names import callee
+from kg.config_names import assignments, callee
 from kg.config_optimizer import Scopes, scope_of
 from kg.features import matching
 from kg.knobs import component_of, unknown_knob
@@ -51,6 +51,7 @@ BY_NAMES: Final[tuple[tuple[re.Pattern[str], frozenset[Role], str], ...]] = tupl
         (r"^(x0_lambdas?|resid_lambdas?|x0)$", (Role.MODEL, Role.BLOCK), "residual.stream"),
         (r"^(attn|c_attn|q|k|v|y|c_q|c_k|c_v|n_head|head_dim)$", (Role.ATTENTION,),
          "attention.structure"),
+        (r"\w_coeff?s?$", (Role.OPTIMIZER,), "optimizer.muon_ns_coeffs"),
         (r"accum", (Role.SCRIPT,), "schedule.grad_accum"),
         (r"^grad$|zero_grad|backward", (Role.SCRIPT,), "optimizer.gradient"),
         (r"^(param_groups|optimizer|group)$", (Role.SCRIPT,), "optimizer.loop"),
@@ -165,6 +166,8 @@ def statement_knob(statement: Statement, roles: Roles) -> str:
         return "attention.window_sizes"
     if role is Role.SCRIPT and RATE_SCALED.search(statement.text):
         return "schedule.lr_shape"
+    if role is Role.SCRIPT and (written := written_knob(statement, roles)):
+        return written
     known = [rule.knob for rule, _ in matching(statement, role) if not rule.whole]
     if known and (role is Role.SCRIPT or (role in RUN and RECOMPUTED in known)):
         return known[0]  # one more place of a feature the script has already
@@ -190,6 +193,19 @@ def is_elementwise(statement: Statement, roles: Roles) -> bool:
     return bool(body) and not any("Linear" in s.names or "experts" in s.names for s in body)
 
 
+def written_knob(statement: Statement, roles: Roles) -> str:
+    """Return the schedule whose value of the moment a statement of the loop works out."""
+    for target, _ in assignments(statement.node):
+        if isinstance(target, ast.Name) and target.id in roles.written:
+            return SCHEDULED[roles.written[target.id]]
+    return ""
+
+
+SCHEDULED: Final = {
+    "momentum": "schedule.muon_momentum",
+    "betas": "schedule.adam_momentum",
+    "weight_decay": "schedule.weight_decay",
+}
 NORM_MADE: Final = late(r"(?:RMS|Layer|Group)_?Norm$")
 RATE_SCALED: Final = late(
     r"AugAssign \w+\['lr'\] |\(AugAssign \w+\['lr'\] |^\w+\['lr'\]=.*(?:\b(?:max|min)\(|\*\*)"

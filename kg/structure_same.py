@@ -6,7 +6,7 @@ import ast
 import re
 from collections import Counter
 
-from kg.anonymous import in_order, numbered
+from kg.anonymous import body_text, in_order, numbered
 from kg.canonical import canonical
 from kg.changes_settings import NUMBER, value_of
 from kg.config_names import assignments
@@ -14,6 +14,7 @@ from kg.fold import fold
 from kg.given import default_given
 from kg.idioms_attention import FORMAT
 from kg.late import late
+from kg.program import Program
 from kg.settings import is_literal
 from kg.structure import Cluster, is_report
 
@@ -33,6 +34,14 @@ def says_the_same(cluster: Cluster) -> bool:
         or is_renaming(acting)
         or same_numbers(acting)
     )
+
+
+def only_renames(cluster: Cluster, before: Program, after: Program) -> bool:
+    """Tell whether all edits lie in functions that are alike but for their locals' names."""
+    scopes = {statement.scope for statement in cluster.statements()}
+    if not cluster.removed or not cluster.added or "" in scopes:
+        return False
+    return all(body_text(before, scope) == body_text(after, scope) for scope in scopes)
 
 
 def is_default_kept(cluster: Cluster) -> bool:

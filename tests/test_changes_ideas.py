@@ -191,3 +191,58 @@ def test_initial_values_of_a_feature_are_not_the_feature():
                      "        nn.init.zeros_(self.router.weight)\n"))  # fmt: skip
     drawn = edited(("zeros_(self.router", "normal_(self.router"), source=routed)
     assert [c.component for c in changes(routed, drawn)] == ["initialization"]
+
+
+ROTATE = "        q, k = rotary(q, cos, sin), rotary(k, cos, sin)\n"
+JOIN = ("        x = x + self.attn(norm(x), cos, sin, window_size)\n"
+        "        x = x + self.mlp(norm(x))\n")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pairs"),
+    [
+        ("attention.every_n_layers add",
+         [(BLOCK_CALL, "            if i in (2, 4):\n                x = x + block.mlp(norm(x))\n"
+           "            else:\n    " + BLOCK_CALL)]),
+        ("attention.temperature add",
+         [(ROTATE, ROTATE + "        q = q * (self.n_head ** 0.5) * 0.12\n")]),
+        ("attention.backend replace",
+         [(ATTEND, "        y = ((q @ k.mT).tril().softmax(-1) @ v)\n")]),
+        ("residual.parallel_block enable",
+         [(JOIN, "        h = norm(x)\n"
+           "        a, m = self.attn(h, cos, sin, window_size), self.mlp(h)\n"
+           "        x = x + a + m\n")]),
+        ("precision.activation_checkpointing enable",
+         [(JOIN, JOIN.replace("self.mlp(norm(x))", "checkpoint(self.mlp, norm(x))"))]),
+        ("model.layer_loops add",
+         [("enumerate(self.h)", "enumerate(list(self.h) + list(self.h)[-2:])")]),
+        ("model.layer_loops add",
+         [("nn.ModuleList([Block(config, i) for i in range(config.n_layer)])",
+           "nn.ModuleList([b for i in range(3) for b in [Block(config, i)] * 2])")]),
+        ("mlp.sparsity add",
+         [(ACT, ACT + "        keep = h.abs() > h.abs().mean(-1, keepdim=True)\n"
+           "        h = h * keep\n")]),
+        ("mlp.sparsity add",
+         [(ACT, ACT + "        edge = torch.quantile(h.float(), 0.7, dim=-1, keepdim=True)\n"
+           "        h = F.relu(h - edge)\n")]),
+        ("regularization.gradient_noise add",
+         [(STEP, "    for p in model.parameters():\n"
+           "        p.grad.add_(torch.normal(0.0, 0.01 / (1 + step) ** 0.5, p.shape))\n" + STEP)]),
+        ("data.seq_len_curriculum add",
+         [("total_time = 0\n",
+           'short = make_loader(tokenizer, 64, MAX_SEQ_LEN // 4, "train")\ntotal_time = 0\n'),
+          (STEP, "    loader = short if total_time < 60 else loader\n" + STEP)]),
+        ("head.logit_temperature add",
+         [("self.lm_head(x).float()", "self.lm_head(x).float() * (768 / self.config.n_embd)")]),
+        ("regularization.dropout.embedding add",
+         [("        x0 = x\n", "        x = x * torch.bernoulli(torch.full_like(x, 0.9))\n"
+           "        x0 = x\n")]),
+    ],
+)  # fmt: skip
+def test_an_idea_is_told_by_what_it_is_built_of(wanted, pairs):
+    assert told(GPT, edited(*pairs)) == [wanted]
+
+
+def test_a_local_that_gets_another_name_changes_nothing():
+    renamed = GPT.replace("        h = ", "        hidden = ").replace("(h)", "(hidden)")
+    assert told(GPT, renamed, "try it") == ["other.refactor no_effect"]
