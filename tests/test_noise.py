@@ -285,10 +285,11 @@ def test_noise_of_another_scorer_is_kept_apart(root: Path) -> None:
     (root / "score.py").write_text("FACTOR = 2\n")
     (root / "train.py").write_text(seeded("SEED % 10 / 1000"))
     git(root, "commit", "-qam", "Score anew")
-    source = seeded("SEED % 10 / 1000").replace("MATRIX_LR = 0.04", "MATRIX_LR = 0.041")
-    for times in (1, 2):  # the second one is held against the first
-        edit = source.replace("0.041", f"0.04{times}").encode()
-        _, done = campaign.attempt(lab, "t", lambda place, old, edit=edit: Proposal(edit, "little"))
+    accepted = seeded("SEED % 10 / 1000")
+    edited = accepted.replace("MATRIX_LR = 0.04", "MATRIX_LR = 0.041")
+    for source in (accepted, edited):  # the second one is held against the first
+        proposal = Proposal(source.encode(), "little")
+        _, done = campaign.attempt(lab, "t", lambda place, old, proposal=proposal: proposal)
         assert "within-noise" not in done.entry.metrics["reason"]
     again = measure_noise(lab, "t", 3)
     assert (first.floor, again.floor) == (pytest.approx(0.01), pytest.approx(0.001))
