@@ -113,8 +113,16 @@ def is_respelt(difference: Difference, where: Homes) -> bool:
 def beside(knob: str, group: Cluster, old: Analysis, new: Analysis) -> str:
     """Return the feature next to which nameless code was edited, else the name it has."""
     if (knob in NAMELESS and knob != "init.scheme") or knob == UNSPECIFIED:
-        return feature_near(group, old, new) or knob
+        near = feature_near(group, old, new)
+        if component_of(knob) == "optimizer" and component_of(near) in OF_MODEL:
+            return knob  # what the loop does with gradients is no part of the model
+        return near or knob
     return knob
+
+
+OF_MODEL = frozenset(
+    {"attention", "mlp", "embedding", "head", "norm", "residual", "position", "model_size"}
+)
 
 
 def same_idioms(old: tuple[Setting, ...], new: tuple[Setting, ...]) -> tuple[set[int], set[int]]:

@@ -41,6 +41,8 @@ def judge(found: list[Change], message: str, past: Past) -> list[Change]:
     undone = past.undone(base)
     if not ideas or not undone:
         return restoring(found, message, past, undone)
+    if undone.keys() <= ideas.keys():  # all edits since still stand: it was near by chance
+        return aside(strays(found, message, past), message)
     judged = [
         change if change.knob in ideas else restored(change, message, past, found)
         for change in found
@@ -53,6 +55,7 @@ def judge(found: list[Change], message: str, past: Past) -> list[Change]:
         for knob, change in undone.items()
         if knob not in known and knob not in ideas
     ]
+    judged = judged or found  # no edit is about nothing
     if only_restores(message):
         return [as_revert(c, silent=False) if past.was_edited(c) else c for c in judged]
     return strays(judged, message, past)

@@ -50,6 +50,7 @@ def settle(
         brings_weights([group]) for key, group in every.items() if key not in following
     )
     kept: list[Difference] = []
+    loose = without_renamed(loose)
     settled: set[int] = set()
     open_ids = {id(group): knob for knob, group in named}
     for difference in loose:
@@ -69,6 +70,21 @@ def settle(
         settled.update(id(home) for home in homes)
     grouped = FOLLOWING if brought else frozenset()
     return kept, [(k, g) for k, g in named if id(g) not in settled and k not in grouped]
+
+
+def without_renamed(loose: list[Difference]) -> list[Difference]:
+    """Drop unknown settings that only moved to a class or function of another name."""
+    gone = {moved_key(d): d for d in loose if d.new is None}
+    come = {moved_key(d): d for d in loose if d.old is None}
+    same = {id(side[key]) for key in gone.keys() & come.keys() for side in (gone, come)}
+    return [d for d in loose if id(d) not in same]
+
+
+def moved_key(difference: Difference) -> tuple[str, str]:
+    """Return where a setting is within its class or function, and its value."""
+    side = difference.new or difference.old
+    owner, dot, rest = path_of(difference).partition(".")
+    return (rest if dot else owner), side.token if side is not None else ""
 
 
 def only_heads(groups: list[Cluster]) -> bool:

@@ -246,3 +246,30 @@ def test_an_idea_is_told_by_what_it_is_built_of(wanted, pairs):
 def test_a_local_that_gets_another_name_changes_nothing():
     renamed = GPT.replace("        h = ", "        hidden = ").replace("(h)", "(hidden)")
     assert told(GPT, renamed, "try it") == ["other.refactor no_effect"]
+
+
+def test_tables_of_a_class_that_gets_another_name_are_the_same_tables():
+    table = 'class Muon:\n    def ranks(self):\n        self.label_ranks = {"attn": 3, "mlp": 4}\n'
+    named = GPT + table + "\n\nOPT = Muon()\n"
+    found = changes(
+        named, named.replace("Muon()", "NorMuon()").replace("class Muon", "class NorMuon")
+    )
+    assert not [c.knob for c in found if "ranks" in c.knob]
+
+
+def test_gradients_in_the_loop_are_no_part_of_the_model():
+    back = "    loss.backward()\n"
+    sloped = edited((ATTEND, ATTEND + "        y = y + self.alibi_slopes * ws_long\n"),
+                    (back, "    ws_long = step\n" + back))  # fmt: skip
+    scaled = edited((back, "    (loss / ws_long).backward()\n"), source=sloped)
+    assert [c.component for c in changes(sloped, scaled)] == ["optimizer"]
+
+
+def test_where_all_edits_since_still_stand_nothing_is_undone():
+    saved = edited((STEP, STEP + '    torch.save(model.state_dict(), "a.pt")\n'))
+    tuned = edited(("MATRIX_LR = 0.02", "MATRIX_LR = 0.03"), source=saved)
+    moved = edited(("    torch.save(model.state_dict(), \"a.pt\")\n", "    keep(model)\n"),
+                   ("total_time = 0\n", "def keep(model):\n    torch.save(model, path)\n\n\n"
+                    "total_time = 0\n"), source=tuned)  # fmt: skip
+    found = changes(tuned, moved, message="Refactor saving", history=[saved, GPT], told=["x", "y"])
+    assert [f"{c.knob} {c.change_type}" for c in found] == ["other.refactor no_effect"]
