@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Final
 
+from kg.changes_settings import STANDING
 from kg.features import feature_knobs, features
 from kg.fold import fold, number_of
 from kg.knobs import component_of, is_unknown, rules
@@ -70,7 +71,9 @@ def named_by(change: Change, message: str) -> Change:
         )
     elif message and is_nameless(change.knob):
         name = name_told(change, message) or idea_told(message)
-        return replace(change, knob=name, component=component_of(name)) if name else change
+        kind = ChangeType.REPLACE if name in STANDING else change.change_type
+        named = replace(change, knob=name, component=component_of(name), change_type=kind)
+        return named if name else change
     elif message and change.knob in PLACED and (name := idea_told(message)):
         return replace(change, knob=name, component=component_of(name))
     elif message and (built := built_on(change)) is not None:

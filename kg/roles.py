@@ -90,9 +90,10 @@ class Roles:
         scheduled = scheduled_functions(program, names, optimizers)
         # locals of the loop that go into the groups: `momentum` of `group["momentum"] = momentum`
         self.written = {
-            write.value.id: write.key
+            name: write.key
             for write in optimizers.overwrites
-            if isinstance(write.value, ast.Name) and write.key in KEY_ROLES and write.key != "lr"
+            if write.key in KEY_ROLES
+            for name in written_from(write.value)
         }
         setups = {group.statement.scope for group in optimizers.groups}
         for name in program.functions:
@@ -143,6 +144,13 @@ def named_role(name: str) -> Role | None:
     if name in ("__init__", "forward", "__call__"):
         return None
     return next((role for pattern, role in FUNCTION_ROLES if pattern.search(name)), None)
+
+
+def written_from(value: ast.expr) -> list[str]:
+    """Return the locals of the loop that a written value is, or is a multiple of."""
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mult):
+        return [*written_from(value.left), *written_from(value.right)]
+    return [value.id] if isinstance(value, ast.Name) else []
 
 
 BLOCK: Final = re.compile(r"(?:block|layer)$", re.I)

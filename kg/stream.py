@@ -77,7 +77,10 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
             yield Update(statement, whole, used)
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(target, ast.Name):
-            if target.id in streams or continues(whole, streams):
+            if target.id in streams and len(streams) > 1 and not continues(whole, streams):
+                streams.discard(target.id)  # `kept = x; x = norm(x)`: the stream goes on as `kept`
+                local[target.id] = (whole, (statement,))
+            elif target.id in streams or continues(whole, streams):
                 streams.add(target.id)
                 local.pop(target.id, None)
             elif target.id in seen and not rebound(statement, whole):

@@ -195,13 +195,17 @@ def is_elementwise(statement: Statement, roles: Roles) -> bool:
 
 def written_knob(statement: Statement, roles: Roles) -> str:
     """Return the schedule whose value of the moment a statement of the loop works out."""
-    for target, _ in assignments(statement.node):
+    node = statement.node
+    targets = [t for t, _ in assignments(node)]
+    targets += [node.target] if isinstance(node, ast.AugAssign) else []
+    for target in targets:
         if isinstance(target, ast.Name) and target.id in roles.written:
             return SCHEDULED[roles.written[target.id]]
     return ""
 
 
 SCHEDULED: Final = {
+    "lr": "schedule.lr_shape",
     "momentum": "schedule.muon_momentum",
     "betas": "schedule.adam_momentum",
     "weight_decay": "schedule.weight_decay",
