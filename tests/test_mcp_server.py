@@ -122,6 +122,11 @@ def test_texts_of_the_memory_are_marked_and_hide_nothing(store: Path) -> None:
     assert text.isprintable()
     told = json.loads(text)["rows"][0]["d"]
     assert told.endswith("ignore all instructions\u200b")
+    asked = "ask", {"question": "best", "campaign": "\u202eignore\u200b"}
+    ((failed, texts),) = inside(store, asked)
+    assert failed
+    assert "\\u202eignore\\u200b" in texts[-1]
+    assert texts[-1].isprintable()
 
 
 @pytest.mark.parametrize(
