@@ -87,7 +87,7 @@ def is_tidying(change: Change, message: str) -> bool:
     """Tell whether a message says of code that no knob accounts for that it does the same."""
     rewritten = change.old_span is not None and change.new_span is not None
     shown = change.knob == "evaluation.checkpoint_saving"  # by another name of the same file
-    plain = rewritten and (shown or (change.old is None and is_nameless(change.knob)))
+    plain = rewritten and (shown or (change.old is None and change.new is None))
     return plain and TIDIES.match(message) is not None
 
 

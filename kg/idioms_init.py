@@ -145,7 +145,10 @@ def draw_settings(
     number = sum(other.knob == draw.knob for other in earlier)
     site = Site(f"{scope} > {weight}#{number}", scope, draw.statement.span, Rank.LOCAL)
     if draw.value is None:
-        yield make_value(draw.knob, draw.kind, site)
+        plain = PLAIN.get(draw.kind) if draw.knob.endswith("_lambda") else None
+        setting = make_value(draw.knob, draw.kind, site)
+        known = replace(setting, value=str(plain), folded=plain, token=str(plain))
+        yield setting if plain is None else known  # a gain's `zero_()` is `fill_(0)`
         return
     factor, rest = coefficient(with_constants(names, own_scale(names, draw.value, scope), scope))
     if rest and draw.knob in SHARED | {"init.c_proj"}:
@@ -176,6 +179,7 @@ def own_scale(names: Names, value: ast.expr, scope: str) -> ast.expr:
     return bound[0] if any(n.id in SCALE_NAMES for n in inner) else value
 
 
+PLAIN: Final = {"zeros": 0.0, "ones": 1.0}
 SPREAD: Final = re.compile(r"(linspace|logspace|arange)\(")  # one value for each layer
 SCALE_NAMES: Final = frozenset({"s", "std", "scale", "bound", "init_scale", "init_std"})
 

@@ -126,3 +126,14 @@ def test_a_table_put_in_for_several_layers_is_shared():
     before = edited((head, TABLES + head), (BLOCK_CALL, LOOKED_UP + BLOCK_CALL))
     after = before.replace(TABLES, shared)
     assert told(before, after) == ["embedding.value_embeds.sharing enable"]
+
+
+def test_a_gain_set_to_zero_is_a_gain_filled_with_zero():
+    (change,) = changes(GPT, GPT.replace("self.x0_lambdas.fill_(0.1)", "self.x0_lambdas.zero_()"))
+    assert (change.knob, str(change.change_type)) == ("init.x0_lambda", "decrease")
+
+
+def test_code_rewritten_without_a_value_is_what_the_message_says_it_is():
+    shorter = edited(("    return F.rms_norm(x, (x.size(-1),))\n",
+                      "    width = x.size(-1)\n    return F.rms_norm(x, (width,))\n"))  # fmt: skip
+    assert told(GPT, shorter, "refactor norm") == ["other.refactor no_effect"]
