@@ -7,6 +7,7 @@ import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from kg.config_names import callee
@@ -77,37 +78,49 @@ def stream_updates(statements: list[Statement]) -> Iterator[Update]:
             yield Update(statement, whole, used)
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(target, ast.Name):
-            if target.id in streams and len(streams) > 1 and not continues(whole, streams):
-                streams.discard(target.id)  # `kept = x; x = norm(x)`: the stream goes on as `kept`
+            kept = len(streams) > 1 and rebound(statement, whole)
+            if target.id in streams and kept and not continues(whole, streams):
+                streams.discard(target.id)  # after `kept = x` the stream is `kept`
                 local[target.id] = (whole, (statement,))
             elif target.id in streams or continues(whole, streams):
                 streams.add(target.id)
                 local.pop(target.id, None)
-            elif target.id in seen and not rebound(statement, whole):
+            elif not (rebound(statement, whole) if target.id in seen else is_small(whole)):
                 local.pop(target.id, None)  # differs by branch: stands for itself
             else:
                 used = tuple(used for name in sorted(names) for used in local[name][1])
                 local[target.id] = (whole, (*used, statement))
             seen.add(target.id)
-        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-            for part, made in zip(target.elts, value.elts, strict=False):
+        elif isinstance(target, ast.Tuple) and rebound(statement, whole):
+            for part, made in parts_set(target, whole):
                 if isinstance(part, ast.Name) and part.id not in streams:
-                    held = inline(made, {name: local[name][0] for name in names})
-                    local[part.id] = (held, (statement,))
-        elif isinstance(target, ast.Tuple) and branches_in(value):
-            for part in target.elts:  # `out, aux = self.mlp(...)`: what comes with it is part of it
-                if isinstance(part, ast.Name) and part.id not in streams:
-                    local[part.id] = (whole, (statement,))
+                    local[part.id] = (made, (statement,))
+
+
+def parts_set(target: ast.Tuple, whole: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield what is set at once, each with its value: `a, m = attn(h), mlp(h)`.
+
+    Of `out, aux = self.mlp(...)` what comes with a branch is part of it.
+    """
+    if isinstance(whole, ast.Tuple):
+        yield from zip(target.elts, whole.elts, strict=False)
+    elif branches_in(whole):
+        yield from ((part, whole) for part in target.elts)
 
 
 def rebound(statement: Statement, whole: ast.expr) -> bool:
     """Tell whether a local is set anew whatever the case: `h = 0.5 * h + 0.5 * before`."""
     if any(isinstance(parent, ast.If) for parent in statement.parents):
         return False
-    return sum(1 for _ in ast.walk(whole)) < LARGE  # a value of values doubles with each step
+    return is_small(whole)
 
 
-LARGE: Final = 200
+def is_small(whole: ast.expr) -> bool:
+    """Tell whether a value can be put where its name is: a square of squares doubles each time."""
+    return sum(1 for _ in islice(ast.walk(whole), LARGE)) < LARGE
+
+
+LARGE: Final = 400
 
 
 def continues(node: ast.expr, streams: set[str]) -> bool:

@@ -137,3 +137,10 @@ def test_code_rewritten_without_a_value_is_what_the_message_says_it_is():
     shorter = edited(("    return F.rms_norm(x, (x.size(-1),))\n",
                       "    width = x.size(-1)\n    return F.rms_norm(x, (width,))\n"))  # fmt: skip
     assert told(GPT, shorter, "refactor norm") == ["other.refactor no_effect"]
+
+
+def test_locals_of_locals_do_not_double_with_each_line():
+    chain = "        a0 = self.w(x)\n" + "".join(
+        f"        a{i + 1} = a{i} * a{i}\n" for i in range(60)
+    )
+    assert changes(GPT, edited((JOIN, chain + JOIN)))  # 2**60 pieces, were each put in the next
