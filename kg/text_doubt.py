@@ -45,7 +45,7 @@ NETWORK = frozenset(
     {"attention", "embedding", "head", "mlp", "model_size", "norm", "position", "residual"}
 )
 """Components no tree or linear model has."""
-LOGGED = METRICS | words("curve gradient histogram loss lr norm statistic")
+LOGGED = METRICS | words("curve gradient histogram loss lr metric norm statistic")
 """What follows "log" where it is a verb."""
 MILD = words("bit little slight small some tiny on to of all")
 """Words that leave a bare name what it is: "put some weight decay on the embeddings"."""

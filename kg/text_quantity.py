@@ -22,6 +22,10 @@ UNITS = words(
 )
 """Words that may stand between a number and its link: "300 steps to 200 steps"."""
 
+HALVES = words("half halve quarter thirds")
+PLACES = words("back bottom each early final first front late last latter lower second top upper")
+"""Which of the halves is meant: "skips between the first and second half"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -64,10 +68,15 @@ def quantities(tokens: Sequence[Token], start: int, end: int) -> list[Quantity]:
                 found.append(Quantity(position, position + 1, share))
             elif part is not None and position + 1 < end and tokens[position + 1].lemma == "of":
                 found.append(Quantity(position, position + 1, factor=part))
-            elif token.lemma in FACTORS and token.kind == "word":
+            elif token.lemma in FACTORS and token.kind == "word" and not placed(tokens, position):
                 found.append(Quantity(position, position + 1, factor=FACTORS[token.lemma]))
             position += 1
     return found
+
+
+def placed(tokens: Sequence[Token], position: int) -> bool:
+    """Tell whether a half is one of two places: "skips between the first and second half"."""
+    return tokens[position].lemma in HALVES and tokens[max(position - 1, 0)].lemma in PLACES
 
 
 def spelled(tokens: Sequence[Token], position: int, start: int) -> Token:

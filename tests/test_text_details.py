@@ -32,6 +32,7 @@ CHECKPOINTING = "precision.activation_checkpointing"
         ("another seed", [("other.seed", "replace")]),
         ("cut the warmdown by a third", [("schedule.warmdown_ratio", "decrease")]),
         ("warmdown up by half", [("schedule.warmdown_ratio", "increase")]),
+        ("U-net skips between the first and second half", [("residual.unet_skip", "add")]),
         ("cooldown takes up 60 percent", [("schedule.warmdown_ratio", "replace")]),
         ("heads half as wide", [("attention.head_dim", "decrease")]),
         ("twice as many heads", [("attention.n_head", "increase")]),
@@ -264,6 +265,13 @@ def test_a_general_word_in_a_sentence_about_something_else_is_not_believed(text:
         ("batch 2^15->2^14 with device batch 16->8", ["batch.total", "batch.device"]),
         ("save a late checkpoint", ["evaluation.checkpoint_saving"]),
         ("enhance the script with gradient logging", ["evaluation.logging"]),
+        ("log more metrics", ["evaluation.logging"]),
+        ("doc masking", ["attention.document_mask"]),
+        ("packed sequences, no cross-doc attention", ["attention.document_mask"]),
+        ("RMSNorm eps 1e-6", ["norm.kind"]),
+        ("layer-wise lr decay 0.9", ["optimizer.matrix_lr"]),
+        ("tokenizer vocab 8192 -> 4096", ["data.vocab_size"]),
+        ("fix the docs", ["other.docs"]),
     ],
 )
 def test_orders_in_a_row_are_all_read_and_comments_are_not(text: str, expected: list[str]) -> None:
