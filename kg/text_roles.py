@@ -33,6 +33,8 @@ ASIDE = frozenset({"insteadof", "beside"})
 """What opens a sentence that goes on with the change: "instead of X, do Y"."""
 GAINS = COSTS | FACTORS.keys() | {"many", "optimizer", "take", "time"}
 """Before a lone name these tell what it buys: "twice as many updates with half the batch"."""
+ABSENT = frozenset({"no", "geen", "without"})
+"""After a stated change these tell what is not there, alone what was taken away."""
 JOINED = frozenset({"and", "&", ",", "en", "plus", "/"})
 """What carries a context on: "with A and B"."""
 
@@ -148,7 +150,10 @@ def secondary(reading: Reading, segment: Segment, draft: Draft, earlier: Sequenc
     word = reading.tokens[segment.start].lemma
     if imperative(word) and not remark:
         return False
-    return draft.verb not in STRONG or word in {"no", "geen", "without"}
+    if word in ABSENT:  # "no warmup, no cooldown" are two of a kind
+        opened = {reading.tokens[reading.segments[d.segment].start].lemma for d in earlier}
+        return not opened <= ABSENT
+    return draft.verb not in STRONG
 
 
 def turned(reading: Reading, draft: Draft) -> bool:
