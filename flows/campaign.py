@@ -164,9 +164,10 @@ def owed(lab: Lab, campaign: Campaign, tip: str) -> bool:
     Nothing could be held against the first result then: it is kept whatever it measures, and of
     an edit nobody would know whether it is better. A version that crashed is not run again.
     """
+    if scorer_now(lab, campaign) is None:
+        return False
     last = last_entry(lab, campaign.tag)
-    untried = last is None or was_interrupted(last) or last.parent_commit != tip
-    return untried and scorer_now(lab, campaign) is not None
+    return last is None or was_interrupted(last) or last.parent_commit != tip
 
 
 def restore(lab: Lab, campaign: Campaign, *known: bytes) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 from kg import vocab
 from kg.amount import number
 from kg.answering import Rows, limited, within_noise
 from kg.arguments import SETS
-from kg.board import Board, EvidenceKey, Outcome, Regime, Trial
+from kg.board import Board, EvidenceKey, Outcome, Regime
 from kg.components import ALONE
 from kg.query import Asked
 from kg.sums import sums
@@ -18,7 +18,6 @@ from kg.terms import LAB
 from kg.vocab import Value
 
 STATES: Final = SETS["state"]
-Beside = list[tuple[float, Value]]  # values, each with the number it stands for
 
 
 def unexplored(asked: Asked) -> tuple[Rows, bool]:
@@ -74,60 +73,71 @@ def idle_knobs(asked: Asked, name: str, tried: Any) -> set[str]:
 
 def knob_row(asked: Asked, board: Board, regime: Regime) -> dict[str, Any]:
     """Return what is known about one knob of the accepted file."""
-    pairs = [(key, t) for key in board.about.get(regime.knob, ()) for t in board.evidence[key]]
+    keys = board.about.get(regime.knob, ())
+    trials = [trial for key in keys for trial in board.evidence[key]]
     present = number(regime.value)
-    last = max((trial for _, trial in pairs), key=lambda trial: trial.order, default=None)
+    last = max(trials, key=lambda trial: trial.order, default=None)
     least = present == 0  # no warmup, no decay: nothing lies below
-    below, above = beside([worse(board, trial) for _, trial in pairs], present)
-    failed = beside([t.new for _, t in pairs if not board.names[t.name].kept], present)
-    gone = {key.direction for key, _ in pairs}
-    found = {"decrease": failed[0] or least, "increase": failed[1]}
-    untried = [way for way in found if present is not None and not found[way] and way not in gone]
-    shown = beside([worse(board, t) for key, t in pairs if shows(board, key, t)], present)
+    sides = beside([one for key in keys for one in seen(board, key)], present)
+    gone = {key.direction for key in keys if board.evidence[key]}
+    found = {
+        way: any(one.failed for one in side) or way in gone
+        for way, side in zip(("decrease", "increase"), sides, strict=True)
+    }
+    found["decrease"] |= least
+    untried = [way for way in found if present is not None and not found[way]]
+    shown = [[one for one in side if one.shows] for side in sides]
     bracketed = bool(shown[1]) and bool(shown[0] or least)
-    if bracketed:
-        below, above = shown
+    below, above = shown if bracketed else sides
     return {
         "component": asked.graph.component(regime.knob),
         "knob": regime.knob,
         "value": regime.value,
-        "state": state_of(bool(pairs), untried, bracketed),
+        "state": state_of(bool(trials), untried, bracketed),
         "untried": untried,
-        "low": max(below, key=first, default=(0, None))[1],
-        "high": min(above, key=first, default=(0, None))[1],
-        "n": len({trial.name for _, trial in pairs}),
+        "low": max(below, key=first).value if below else None,
+        "high": min(above, key=first).value if above else None,
+        "n": len({trial.name for trial in trials}),
         "experiment": last.name if last else None,
         "commit": last.commit if last else None,
         "campaign": board.campaign,
     }
 
 
-def worse(board: Board, trial: Trial) -> Value | None:
-    """Return the value an attempt speaks against: what it set, or what it was kept instead of."""
-    return trial.old if board.names[trial.name].kept else trial.new
+class Seen(NamedTuple):
+    """A value an attempt speaks against: what it set, or what it was kept instead of."""
+
+    number: float
+    value: Value
+    failed: bool  # what it set was not kept
+    shows: bool  # it alone shows what the value does, as far as the noise is known
 
 
-def shows(board: Board, key: EvidenceKey, trial: Trial) -> bool:
-    """Tell whether an attempt alone shows what its value does, as far as the noise is known."""
-    told = trial.outcome == Outcome.IMPROVED or not board.names[trial.name].kept
-    return told and key.isolated and within_noise(trial.delta, board.noise) is not True
-
-
-def first(pair: tuple[float, Value]) -> float:
-    """Return the number of a pair."""
-    return pair[0]
-
-
-def beside(values: list[Value | None], present: float | None) -> tuple[Beside, Beside]:
-    """Return which of some values lie below and above the present one."""
-    below: Beside = []
-    above: Beside = []
-    for value in values:
+def seen(board: Board, key: EvidenceKey) -> Iterator[Seen]:
+    """Yield the values that the attempts of one kind speak against, where they are numbers."""
+    noise = board.noise
+    for trial in board.evidence[key]:
+        kept = board.names[trial.name].kept
+        value = trial.old if kept else trial.new
         found = number(value)
-        if present is None or found is None or value is None or found == present:
+        if value is None or found is None:
             continue
-        (below if found < present else above).append((found, value))
-    return below, above
+        told = trial.outcome == Outcome.IMPROVED or not kept
+        shows = told and key.isolated and within_noise(trial.delta, noise) is not True
+        yield Seen(found, value, not kept, shows)
+
+
+def first(one: Seen) -> float:
+    """Return the number alone: values that are no numbers cannot be ordered."""
+    return one.number
+
+
+def beside(found: list[Seen], present: float | None) -> tuple[list[Seen], list[Seen]]:
+    """Return what lies below and above the present value."""
+    if present is None:
+        return [], []
+    below = [one for one in found if one.number < present]
+    return below, [one for one in found if one.number > present]
 
 
 def state_of(tried: bool, untried: list[str], bracketed: bool) -> str:

@@ -52,7 +52,7 @@ class Conflict(NamedTuple):
     @property
     def verdict(self) -> str:
         """What the two outcomes come from, apart from the noise where it was measured."""
-        return verdict_of(bool(self.differs), values_of(self.improved) == values_of(self.worsened))
+        return verdict_of(bool(self.differs), same_move(self.improved, self.worsened))
 
 
 def verdict_of(differs: bool, same_values: bool) -> str:
@@ -62,9 +62,9 @@ def verdict_of(differs: bool, same_values: bool) -> str:
     return SUSPECT_NOISE if same_values else OTHER_VALUES
 
 
-def values_of(trial: Trial) -> tuple[Value | None, Value | None]:
-    """Return what a trial's knob was and became."""
-    return trial.old, trial.new
+def same_move(one: Trial, other: Trial) -> bool:
+    """Tell whether two trials took their knob from and to the same values."""
+    return one.new == other.new and one.old == other.old
 
 
 def conflict_of(board: Board, tried: Tried, noise: float | None = None) -> Conflict | None:
@@ -104,8 +104,8 @@ def told_conflict(graph: Graph, board: Board, tried: Tried, noise: float | None)
     after the other, have the same context.
     """
     found = conflict_of(board, tried, noise)
-    if found is None:
-        return None
+    if found is None or not found.differs:
+        return found
     rows = [board.names[trial.name] for trial in (found.improved, found.worsened)]
     follow = set.union(*(graph.follow(row.compared) for row in rows))
     return found._replace(differs=tuple(knob for knob in found.differs if knob not in follow))
@@ -120,7 +120,7 @@ def most_telling(pairs: list[Made], noise: float | None) -> list[Made]:
 def closeness(pair: tuple[Made, Made]) -> tuple[bool, int, tuple[int, str], tuple[int, str]]:
     """Return how far apart a good and a bad attempt are, the smallest first."""
     (_, good), (_, bad) = pair
-    return values_of(good) != values_of(bad), abs(good.seq - bad.seq), good.order, bad.order
+    return not same_move(good, bad), abs(good.seq - bad.seq), good.order, bad.order
 
 
 def trials_about(board: Board, tried: Tried) -> list[Made]:

@@ -19,7 +19,6 @@ from kg.idioms_terms import (
     gathered,
     is_mask,
     is_plain,
-    load,
     piecewise,
     reads_locals,
     shifted,
@@ -54,7 +53,7 @@ class Symbols:
         if isinstance(node, ast.Return) and node.value is not None:
             return self.noted(statement, self.of(node.value))
         if isinstance(node, ast.AugAssign):
-            whole: ast.expr = ast.BinOp(left=load(node.target), op=node.op, right=node.value)
+            whole: ast.expr = ast.BinOp(left=node.target, op=node.op, right=node.value)
             whole = gathered(whole, node.target, statement)
             self.bind(node.target, self.noted(statement, self.of(whole)))
         elif isinstance(node, ast.Assign) and is_mask(node.value):

@@ -93,11 +93,6 @@ def either(one: str, other: str) -> str:
     return one if one == other else "|".join(filter(None, (one, other)))
 
 
-def load(target: ast.expr) -> ast.expr:
-    """Return the target of an assignment as an expression that reads it."""
-    return target
-
-
 def fold_number(node: ast.expr) -> float | None:
     """Return the number a literal expression comes to."""
     return number_of(fold(node))
