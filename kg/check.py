@@ -18,7 +18,7 @@ from kg.amount import ROUNDED
 from kg.answering import best_trial
 from kg.board import Board, Outcome
 from kg.check_alternative import alternative
-from kg.check_base import current_settings, nearest_campaign
+from kg.check_base import current_settings, home_of
 from kg.check_case import FAILED, Case
 from kg.check_ideas import Proposal, from_message, from_settings, from_sources
 from kg.check_identity import Same, same_program
@@ -82,9 +82,8 @@ def check(
         memory: Where the experiments are.
         source: The edited file; None or "" to judge a message alone.
         accepted: The file it was edited from; default: the settings the memory has of it.
-        campaign: The campaign it is for. Attempts of other campaigns are told as `near`: they
-            were made under other conditions. None judges it in every campaign that tried it, a
-            file without the accepted one in the campaign it lies nearest to.
+        campaign: The campaign it is for; attempts of others are told as `near`. None judges it in
+            every campaign that tried it, a file alone in the campaign it lies nearest to.
         message: What the author says; read for changes only where there is no source.
         as_of: Judge as after experiment N of the campaign.
         noise: Measured noise floor in the metric's units; default: what the memory saw.
@@ -92,24 +91,20 @@ def check(
         scorer: Hash of what would score a run; default: what scored the latest result.
 
     Raises:
-        MemoryBroken: The memory cannot be opened.
-        LexiconError: The aliases cannot be read.
+        MemoryBroken, LexiconError: The memory or the aliases cannot be read.
     """
     graph, source = memory.graph(), source or None
     campaign = campaign or graph.lone()
     same = same_program(graph, source, accepted, campaign, as_of, scorer)
     if same.here or same.unchanged:
         return identical(same, campaign)
-    notes: tuple[str, ...] = ()
-    if campaign is None and source and not accepted:
-        campaign, notes = nearest_campaign(graph, source)
+    campaign, notes = home_of(graph, campaign, source, accepted)
     home = graph.board(campaign, as_of) if campaign else None
     now = current_settings(graph, home, accepted)
     proposal = read(source, accepted, now, message, aliases)
-    proposal = replace(proposal, notes=(*notes, *proposal.notes))
-    advice = judged(graph, home, proposal, now, noise) if proposal.ideas else untouched(proposal)
-    told = with_fleet(graph, advice, campaign, proposal) if campaign and as_of is None else advice
-    return replace(raised(told, same.elsewhere, first=True), campaign=campaign)
+    told = judged(graph, home, proposal, now, noise, everywhere=as_of is None)
+    told = replace(told, campaign=campaign, notes=(*notes, *told.notes))
+    return raised(told, same.elsewhere, first=True)
 
 
 def identical(same: Same, campaign: str | None) -> Advice:
@@ -124,15 +119,23 @@ def judged(
     proposal: Proposal,
     now: dict[str, Value],
     noise: float | None,
+    *,
+    everywhere: bool,
 ) -> Advice:
-    """Hold a proposal against its campaign, or against those that know most about it."""
+    """Hold a proposal against its campaign, or against those that know most about it.
+
+    With ``everywhere``, what other campaigns found is told beside its own.
+    """
+    if not proposal.ideas:
+        return untouched(proposal)
     labels, found = Labels(graph), []
     for board in [home] if home else related(graph, proposal.ideas):
         measured = noise is not None or board.threshold is not None
         floor = board.noise if noise is None else noise
         case = Case(board, proposal.ideas, labels, floor, proposal.tolerance, measured)
         found.append((judge(case), case))
-    return weigh(found, proposal, now)
+    told = weigh(found, proposal, now)
+    return with_fleet(graph, told, home.campaign, proposal) if home and everywhere else told
 
 
 def raised(advice: Advice, more: tuple[Reason, ...], first: bool = False) -> Advice:

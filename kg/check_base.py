@@ -30,11 +30,16 @@ def current_settings(graph: Graph, board: Board | None, accepted: str | None) ->
     return {**told, **graph.settings(board.accepted.name)}
 
 
-def nearest_campaign(graph: Graph, source: str) -> tuple[str | None, tuple[str, ...]]:
-    """Return the campaign whose accepted settings a file differs from least, and a note of it.
+def home_of(
+    graph: Graph, campaign: str | None, source: str | None, accepted: str | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the campaign a proposal is held against, and a note where nobody named it.
 
-    Without one the whole file would read as an edit: no attempt sets all of it.
+    A file alone is held against the campaign whose accepted settings it differs from least:
+    else the whole of it would read as an edit, and no attempt sets all of it.
     """
+    if campaign or accepted or not source:
+        return campaign, ()
     mine, found = settings_of(source), []
     for tag in graph.campaigns():
         node = vocab.campaign(tag)
