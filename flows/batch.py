@@ -133,7 +133,7 @@ def proposed(lab: Lab, place: Campaign, agent: Agent, name: str) -> Proposal | N
     tip = lab.repository.resolve(place.ref) or lab.repository.head()
     accepted = read_target(lab, place, tip)
     if campaign.owed(lab, place, tip):
-        return Proposal(accepted, "the accepted version under the changed evaluation", agent=name)
+        return Proposal(accepted, "new baseline", agent=name)
     return agent(place, accepted)
 
 

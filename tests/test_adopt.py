@@ -194,6 +194,10 @@ def test_a_batch_measures_the_accepted_version_first_where_the_scorer_was_change
     assert [entry.value for entry in found][:2] == [pytest.approx(96), pytest.approx(0.96)]
     assert [entry.facts.best_before for entry in found] == [None, None, pytest.approx(0.96)]
     assert found[1].facts.fingerprint == found[0].facts.fingerprint != found[2].facts.fingerprint
+    capsys.readouterr()
+    assert main(["kg", "unresolved", "--json"]) == 0
+    texts = [row["text"] for row in json.loads(capsys.readouterr().out)["unresolved"]]
+    assert found[1].facts.description not in texts  # our own words ask nobody for a name
 
 
 def test_a_changed_scorer_is_seen_in_a_clone_that_has_no_refs_of_experiments(foreign: Path) -> None:
