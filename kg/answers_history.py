@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, Final
 
 from kg.answering import (
@@ -19,7 +21,7 @@ from kg.answers_fleet import best_of_fleet, leader_row, leaders, progress_of_fle
 from kg.board import Board, EvidenceKey, Outcome, Regime, Row, Trial
 from kg.entries import ATTEMPTED
 from kg.query import Asked
-from kg.since import justification
+from kg.since import Moved, accepted_since, justification
 
 FAILED: Final = ATTEMPTED - {Outcome.IMPROVED}
 
@@ -133,19 +135,27 @@ def attempts_in(asked: Asked, board: Board) -> Rows:
         for trial in board.evidence[key]
         if fits is None or fits(trial.new)
     ]
-    known: dict[tuple[str, frozenset[str]], list[str]] = {}
+    reasons = Reasons(cache(partial(accepted_since, board)))
+    effect = cache(partial(isolated_effect, board, knob))
     return [
-        {**attempt_row(asked, board, key, trial), "retry": retry(board, key, trial, known)}
+        {
+            **attempt_row(asked, board, key, trial),
+            "isolated_effect": effect(key.direction, key.to),
+            "retry": retry(board, key, trial, reasons),
+        }
         for key, trial in sorted(found, key=lambda pair: (pair[1].order, pair[0]))
     ]
 
 
-def retry(
-    board: Board,
-    key: EvidenceKey,
-    trial: Trial,
-    known: dict[tuple[str, frozenset[str]], list[str]],
-) -> list[str] | str | None:
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """What justifies another try, found once for attempts that share it: 34 a knob, 2 or 3 ends."""
+
+    moves: Callable[[tuple[int, str]], dict[str, Moved]]
+    known: dict[tuple[str, frozenset[str]], list[str]] = field(default_factory=dict)
+
+
+def retry(board: Board, key: EvidenceKey, trial: Trial, reasons: Reasons) -> list[str] | str | None:
     """Return what has changed since a failed attempt and bears on trying it again, else "no".
 
     "undecided" where `check` would not refuse a second run: one failure inside the measured noise.
@@ -159,10 +169,11 @@ def retry(
         if failed and undecided(failed, board.threshold):
             return "undecided"
     company = frozenset(other.knob for other, _ in board.pairs[trial.name])
-    if (key.direction, company) not in known:
-        found = justification(board, (key,), board.names[trial.name])
-        known[key.direction, company] = [f"{knob} ({by})" for knob, by in found]
-    return known[key.direction, company] or "no"
+    place = (key.direction, company)
+    if place not in reasons.known:
+        found = justification(board, (key,), board.names[trial.name], reasons.moves)
+        reasons.known[place] = [f"{knob} ({by})" for knob, by in found]
+    return reasons.known[place] or "no"
 
 
 def failed_alike(board: Board, key: EvidenceKey, trial: Trial) -> list[Row]:
@@ -195,15 +206,19 @@ def edits_of(board: Board, name: str) -> frozenset[tuple[str, ...]]:
     return frozenset(found)
 
 
+def isolated_effect(board: Board, knob: str, direction: str, to: str) -> float | str | None:
+    """Return the mean effect of the attempts at a knob in a direction that edited nothing else."""
+    alone = [
+        trial
+        for key in board.about[knob]
+        if key.isolated and key.direction == direction and key.to == to
+        for trial in board.evidence[key]
+    ]
+    return mean_delta(alone) if alone else "never isolated"
+
+
 def attempt_row(asked: Asked, board: Board, key: EvidenceKey, trial: Trial) -> dict[str, Any]:
     """Return one attempt."""
-    alone = [
-        other
-        for isolated in board.about[key.knob]
-        if isolated.isolated and isolated.direction == key.direction and isolated.to == key.to
-        for other in board.evidence[isolated]
-    ]
-    effect = mean_delta(alone)
     return {
         "experiment": trial.name,
         "commit": trial.commit,
@@ -217,6 +232,5 @@ def attempt_row(asked: Asked, board: Board, key: EvidenceKey, trial: Trial) -> d
         "within_noise": within_noise(trial.delta, board.noise),
         "alone": key.isolated,
         "with": companions(board, trial),
-        "isolated_effect": effect if alone else "never isolated",
         "description": asked.graph.description(trial.name),
     }

@@ -14,16 +14,17 @@ from kg.query import Asked
 from kg.repeats import Repeat, repeat_of
 from kg.sweep import Sweep
 from kg.sweep import sweeps as find_sweeps
-from kg.terms import DCT, LAB
+from kg.terms import DCT
 
 
 def repeats(asked: Asked) -> tuple[Rows, bool]:
     """Return what was tried again."""
+    most, forced = int(asked.number("limit")), asked.graph.forced()
 
     def rows_of(board: Board) -> Iterator[dict[str, Any]]:
-        for repeat in retried(board):
-            node = vocab.experiment(repeat.row.name)
-            yield {**repeat_row(repeat), "because": asked.graph.value(node, LAB.forcedBecause)}
+        for repeat in retried(board)[: most + 1]:
+            because = forced.get(vocab.experiment(repeat.row.name))
+            yield {**repeat_row(repeat), "because": because}
 
     return campaign_by_campaign(asked, rows_of)
 

@@ -75,7 +75,9 @@ class Graph:
 
     def value(self, node: NamedNode, predicate: NamedNode) -> Any:
         """Return the one value a thing has under a predicate, None if it has none."""
-        return next(iter(self.values(node, predicate)), None)
+        for quad in self.store.quads_for_pattern(node, predicate, None):
+            return plain(quad.object)
+        return None
 
     def fleet(self) -> Fleet:
         """Return the trials of all campaigns in columns, read once."""
@@ -137,6 +139,15 @@ class Graph:
     def description(self, name: str) -> str:
         """Return the message of an experiment."""
         return self.value(vocab.experiment(name), DCT.description) or ""
+
+    def forced(self) -> dict[NamedNode, str]:
+        """Return why `check` was overruled, by experiment: few are, and are read once."""
+        if "forced" not in self.memo:
+            self.memo["forced"] = {
+                node: plain(term) for node, term in pairs(self.store, LAB.forcedBecause)
+            }
+        found: dict[NamedNode, str] = self.memo["forced"]
+        return found
 
     def cite(self, name: str) -> dict[str, Any]:
         """Return the columns that name an experiment."""

@@ -16,7 +16,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -198,15 +198,24 @@ def last_tried(board: Board, edits: Iterable[Edit], since: Row) -> Row:
     return max((last_try(board, edit, since) for edit in edits), key=lambda row: row.order)
 
 
-def justification(board: Board, edits: Collection[Edit], since: Row) -> tuple[tuple[str, str], ...]:
-    """Return (knob, experiment) of what was accepted since an attempt and bears on its edits."""
+def justification(
+    board: Board,
+    edits: Collection[Edit],
+    since: Row,
+    moves: Callable[[tuple[int, str]], Mapping[str, Moved]] | None = None,
+) -> tuple[tuple[str, str], ...]:
+    """Return (knob, experiment) of what was accepted since an attempt and bears on its edits.
+
+    ``moves`` is `accepted_since` of the board, for who asks about many attempts: few differ.
+    """
     own = {edit.knob for edit in edits}
     partners = {key.knob for key, _ in board.pairs.get(since.name, ())}
-    moves = accepted_since(board, last_tried(board, edits, since).order).items()
+    order = last_tried(board, edits, since).order
+    found = moves(order) if moves else accepted_since(board, order)
     return tuple(
         sorted(
             (knob, moved.row.name)
-            for knob, moved in moves
+            for knob, moved in found.items()
             if knob not in own and bearing(edits, moved, partners - own)
         )
     )

@@ -81,13 +81,16 @@ def open_store(directory: Path) -> Store:
         fresh.mkdir()
         switch(link, fresh)
     try:
-        return Store(str(link.resolve()))
+        store = Store(str(link.resolve()))
     except (OSError, RuntimeError) as error:  # a corrupt manifest is a RuntimeError
         if "lock" in str(error).lower():
             raise KgError(
                 f"memory {directory}: is open for writing elsewhere; end that and try again"
             ) from error
         raise MemoryBroken(f"memory {directory}: {error}; {ANEW}") from error
+    for spent in link.resolve().glob("LOG.old.*"):  # RocksDB keeps 1,000 of 137 kB, one an opening
+        spent.unlink(missing_ok=True)
+    return store
 
 
 def check_format(directory: Path) -> None:

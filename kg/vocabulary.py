@@ -30,8 +30,15 @@ def vocabulary() -> frozenset[Quad]:
         for quad in parse(texts[1], RdfFormat.TURTLE)
         if quad.predicate in LABELS and is_concept(quad)
     }
-    version = Literal(hashlib.sha256(b"".join(texts)).hexdigest()[:16])
-    return frozenset(terms | labels | {Quad(ONTOLOGY, VERSION, version)})
+    stamp = Literal(hashlib.sha256(b"".join(texts)).hexdigest()[:16])
+    return frozenset(terms | labels | {Quad(ONTOLOGY, VERSION, stamp)})
+
+
+@cache
+def version() -> Quad:
+    """Return the quad that tells this vocabulary from another one."""
+    (found,) = (quad for quad in vocabulary() if quad.predicate == VERSION)
+    return found
 
 
 def is_concept(quad: Quad) -> bool:
@@ -42,10 +49,9 @@ def is_concept(quad: Quad) -> bool:
 
 def renewal(store: Store) -> tuple[set[Quad], set[Quad]]:
     """Return what to add and remove so that a store has this version's vocabulary."""
-    wanted = vocabulary()
-    (version,) = (quad for quad in wanted if quad.predicate == VERSION)
-    if version in store:
+    if version() in store:
         return set(), set()
+    wanted = vocabulary()
     present = set(held(store))
     return set(wanted - present), present - wanted
 

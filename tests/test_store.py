@@ -82,6 +82,13 @@ def test_adding_one_by_one_on_disk_is_a_rebuild(tmp_path: Path):
     assert one.turtle() == other.turtle()
 
 
+def test_what_the_database_logs_does_not_grow_with_the_night(tmp_path: Path):
+    memory = open_memory(tmp_path)
+    for record in records(size=4):
+        memory.add(record)
+    assert len(list((tmp_path / "store").glob("LOG.old.*"))) <= 1
+
+
 def test_a_rebuild_replaces_the_store_and_leaves_one(tmp_path: Path):
     memory = open_memory(tmp_path)
     memory.add_all(records(size=4))
