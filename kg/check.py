@@ -169,12 +169,18 @@ def related(graph: Graph, ideas: Iterable[Idea]) -> list[Board]:
     """
     counts: Counter[str] = Counter()
     for idea in ideas:
-        for one in check_fleet.attempts(graph, idea.knob):
-            tried = (one.key.direction, one.trial.new)
-            same = same_edit(idea.direction, idea.new, *tried, ROUNDED, idea.knob)
-            counts[one.campaign] += 1000 if same else 1
+        for some in check_fleet.edits(graph, idea.knob):
+            weight = 1000 if led_to(idea, some, ROUNDED) else 1
+            for one in some:
+                counts[one.campaign] += weight
     best = sorted(counts, key=lambda tag: (-counts[tag], tag))[:CAMPAIGNS]
     return [graph.board(tag) for tag in best]
+
+
+def led_to(idea: Idea, some: list[check_fleet.Elsewhere], tolerance: float) -> bool:
+    """Tell whether trials of one edit led to the setting an idea leads to."""
+    tried = (some[0].key.direction, some[0].trial.new)
+    return same_edit(idea.direction, idea.new, *tried, tolerance, idea.knob)
 
 
 def weigh(found: list[tuple[Finding, Case]], proposal: Proposal, now: dict[str, Value]) -> Advice:
@@ -213,16 +219,10 @@ def with_fleet(graph: Graph, advice: Advice, campaign: str, proposal: Proposal) 
     for idea in proposal.ideas:
         same = [
             one
-            for one in check_fleet.attempts(graph, idea.knob)
+            for some in check_fleet.edits(graph, idea.knob)
+            if led_to(idea, some, tolerance)
+            for one in some
             if one.campaign != campaign and one.trial.outcome in (*FAILED, Outcome.IMPROVED)
-            if same_edit(
-                idea.direction,
-                idea.new,
-                one.key.direction,
-                one.trial.new,
-                tolerance,
-                idea.knob,
-            )
         ]
         if same:
             more.append(elsewhere(idea, same, labels))

@@ -33,13 +33,17 @@ class Case:
     measured: bool = False  # the noise is a measured floor, not what a rerun happened to show
 
     def tried(self, knob: str) -> list[Tried]:
-        """Return every attempt at a knob, in order."""
-        found = [
-            Tried(key, trial)
-            for key in self.board.about.get(knob, ())
-            for trial in self.board.evidence[key]
-        ]
-        return sorted(found, key=lambda pair: (pair.trial.order, pair.key))
+        """Return every attempt at a knob, in order; asked a dozen times a proposal."""
+        place = f"tried {knob}"
+        if place not in self.board.memo:
+            found = [
+                Tried(key, trial)
+                for key in self.board.about.get(knob, ())
+                for trial in self.board.evidence[key]
+            ]
+            found.sort(key=lambda pair: (pair.trial.order, pair.key))
+            self.board.memo[place] = found
+        return list(self.board.memo[place])
 
     def same(self, idea: Idea, pair: Tried) -> bool:
         """Tell whether an attempt led to the setting an idea leads to."""

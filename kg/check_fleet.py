@@ -47,6 +47,22 @@ class Known(NamedTuple):
 
 READ: WeakKeyDictionary[Graph, dict[str, tuple[Elsewhere, ...]]] = WeakKeyDictionary()
 """What was read of each snapshot, by knob: a server is asked about the same knobs again."""
+EDITS: WeakKeyDictionary[Graph, dict[str, list[list[Elsewhere]]]] = WeakKeyDictionary()
+"""The same in groups of one edit."""
+
+
+def edits(graph: Graph, knob: str) -> list[list[Elsewhere]]:
+    """Return the trials of a knob in every campaign, those of one direction and value together.
+
+    Of 2,000 trials in 10,000 experiments some 60 edits are to be compared with a proposal.
+    """
+    known = EDITS.setdefault(graph, {})
+    if knob not in known:
+        alike: dict[tuple[str, str], list[Elsewhere]] = {}
+        for one in attempts(graph, knob):
+            alike.setdefault((one.key.direction, repr(one.trial.new)), []).append(one)
+        known[knob] = list(alike.values())
+    return known[knob]
 
 
 def attempts(graph: Graph, knob: str) -> tuple[Elsewhere, ...]:
