@@ -15,6 +15,7 @@ from kg.guard import Limits
 
 HEAP_BYTES: Final = 2 * 1024**3  # 10,000 experiments take 0.1 GB; a sort of a product takes all
 PATIENCE_SECONDS: Final = 5.0  # beyond the deadline, for a free worker or one that starts (0.2 s)
+FAILED_START: Final = "could be started; the server's own output says why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,14 @@ class Workers:
         The status is 200, 400, 403 or 406 as the worker says, 500 if the query killed it, 503 if
         no worker was free in time or the memory is broken, 504 at the deadline.
         """
+        if not self.alive and not self.tasks:  # none could be started; it may be possible by now
+            self.later(self.start())
         try:
             async with asyncio.timeout(self.seconds + PATIENCE_SECONDS):
                 process = await self.idle.get()
         except TimeoutError:
-            return refusal(503, "no worker is free; try again in a moment")
+            why = "is free; try again in a moment" if self.alive else FAILED_START
+            return refusal(503, f"no worker {why}")
         try:
             async with asyncio.timeout(self.seconds):
                 reply = await self.exchange(process, query, accept)

@@ -21,11 +21,13 @@ from kg.memory import Memory
 SLOW = f"SELECT (COUNT(*) AS ?n) {PRODUCT}"
 
 
-def with_one(memory: Memory, ask: Callable[[Workers], Awaitable[Reply]]) -> Reply:
+def with_one(
+    memory: Memory, ask: Callable[[Workers], Awaitable[Reply]], seconds: float = 20
+) -> Reply:
     """Ask of one worker."""
 
     async def run() -> Reply:
-        async with Workers(memory.directory, size=1, seconds=20) as workers:
+        async with Workers(memory.directory, size=1, seconds=seconds) as workers:
             return await ask(workers)
 
     return asyncio.run(run())
@@ -65,3 +67,19 @@ def test_a_worker_ends_at_the_deadline_although_nobody_is_left_to_kill_it(memory
             assert worker.wait(timeout=30) == -signal.SIGALRM
         finally:
             worker.kill()
+
+
+def test_a_worker_that_could_not_be_started_is_started_when_it_is_asked_again(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(workers: Workers) -> Reply:
+        refused = await workers.ask(COUNT)
+        why = "sparql: no worker could be started; the server's own output says why"
+        assert (refused.status, refused.value["error"]) == (503, why)
+        monkeypatch.undo()
+        workers.seconds = 20
+        return await workers.ask(COUNT)
+
+    monkeypatch.setattr("flows.endpoint_workers.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "executable", "false")
+    assert with_one(memory, ask, seconds=1).value["rows"] == [{"n": EXPERIMENTS}]
