@@ -127,9 +127,15 @@ Propose = Callable[[Campaign, bytes], Proposal]  # (campaign, accepted source) -
 
 
 def attempt(
-    lab: Lab, tag: str, propose: Propose, watch: Watch | None = None
+    lab: Lab,
+    tag: str,
+    propose: Propose,
+    watch: Watch | None = None,
+    begins: Callable[[], None] = lambda: None,
 ) -> tuple[Campaign, Done]:
     """Run one experiment in a campaign: what an agent edited, or what a researcher proposes.
+
+    ``begins`` is called before it runs, and not where the proposal is refused.
 
     Raises:
         CampaignError: There is no campaign, nothing differs from the accepted version, or that
@@ -155,6 +161,7 @@ def attempt(
                 f" under it, any edit would be kept; run `nightlab run {tag} -n 1` first, which"
                 ' measures it (your edit is kept beside it), or add --force --because "..."'
             )
+        begins()
         return campaign, experiment(lab, campaign, proposal, budget, watch)
 
 

@@ -123,13 +123,10 @@ def through_server(
     server = running_server(lab)
     if server is None:
 
-        def told(place: Campaign, accepted: bytes) -> Proposal:
-            proposal = propose(place, accepted)
-            if proposal.source != accepted:  # else nothing runs
-                notes().print("no `nightlab serve` is running: the experiment runs directly")
-            return proposal
+        def begins() -> None:
+            notes().print("no `nightlab serve` is running: the experiment runs directly")
 
-        return campaign.attempt(lab, tag, told, watch)
+        return campaign.attempt(lab, tag, propose, watch, begins)
     from flows.follow import try_through_server
 
     return try_through_server(lab, server, tag, propose, watch)

@@ -160,7 +160,9 @@ def test_what_was_kept_elsewhere_under_a_changed_scorer_can_be_accepted_here(
         work.write_text(f"ALPHA = {alpha}\n")
         capsys.readouterr()
         main(["try", "-m", f"alpha {alpha}", "--tag", tag, "--json"])
-        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        printed = capsys.readouterr()
+        found: dict[str, Any] = json.loads(printed.out)
+        assert ("runs directly" in printed.err) is (tag in found.get("experiment", ""))
         return found
 
     assert main(["start", "a"]) == 0
