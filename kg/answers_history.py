@@ -149,7 +149,7 @@ def attempts_in(asked: Asked, board: Board) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """What justifies another try, found once for attempts that share it: 34 a knob, 2 or 3 ends."""
+    """What justifies another try, found once for the attempts that share it: most of a knob do."""
 
     moves: Callable[[tuple[int, str]], dict[str, Moved]]
     known: dict[tuple[str, frozenset[str]], list[str]] = field(default_factory=dict)
