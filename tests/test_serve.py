@@ -15,9 +15,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
@@ -227,6 +229,18 @@ def test_the_form_says_what_each_parameter_means(night: Night) -> None:
     assert [rule["schedule"]["cron"] for rule in research["schedules"]] == ["0 22 * * *"]
     assert research["schedules"][0]["active"]
     assert night.deployment("graph")["parameter_openapi_schema"]["properties"]["rebuild"]
+
+
+def test_the_coming_nights_are_scheduled(night: Night) -> None:
+    wanted = {"flow_runs": {"state": {"name": {"any_": ["Scheduled"]}}}}
+    runs = night.wait(lambda: night.api("/flow_runs/filter", wanted))
+    research = night.deployment("research")
+    assert {(run["deployment_id"], run["auto_scheduled"]) for run in runs} == {
+        (research["id"], True)
+    }
+    zone = ZoneInfo(research["schedules"][0]["schedule"]["timezone"])
+    begins = [datetime.fromisoformat(run["expected_start_time"]).astimezone(zone) for run in runs]
+    assert {(begin.hour, begin.minute) for begin in begins} == {(22, 0)}
 
 
 def test_a_web_page_without_the_password_is_refused(night: Night) -> None:
