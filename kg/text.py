@@ -19,6 +19,7 @@ from kg.model import ChangeType
 from kg.text_agree import agree
 from kg.text_assemble import claims_of
 from kg.text_binding import read
+from kg.text_carry import lend_values
 from kg.text_clauses import Opening, fuse, opening, segments
 from kg.text_direction import Evidence, change_type, verb_class
 from kg.text_doubt import reports
@@ -82,7 +83,7 @@ def resolve(
         return Resolution(lexicon_version=lexicon.version)
     tokens = shifted(tokenize(text[start.offset :]), start.offset)
     index = index_of(lexicon)
-    spans = names(tokens, lexicon, index, engine)
+    spans = text_match.with_heads(names(tokens, lexicon, index, engine), tokens, index)
     tokens, spans = fuse(tokens, text_match.with_knobs(spans, tokens, candidates or (), lexicon))
     reading = read(tokens, spans, segments(tokens, spans), index)
     drafts = settled(reading, start)
@@ -108,6 +109,7 @@ def settled(reading: Reading, start: Opening) -> list[Draft]:
     settle_schedules(reading)
     settle_general(reading)
     settle_results(reading)
+    lend_values(reading)
     drafts = [draft for draft in reading.drafts if draft.claim]
     undone = start.tag in UNDO or any(draft.knob.name == "other.unspecified" for draft in drafts)
     for draft in drafts:

@@ -12,7 +12,7 @@ from kg.text_doubt import in_passing
 from kg.text_drafts import Draft, Reading
 from kg.text_match import Index
 from kg.text_model import Claim, Unresolved
-from kg.text_quantity import Quantity
+from kg.text_quantity import LINKS, Quantity
 from kg.text_tokens import Token
 from kg.text_values import (
     LEVELS,
@@ -73,7 +73,8 @@ def claims_of(
                 continue
             known = claims.get(claim.knob)
             claims[claim.knob] = claim if known is None else merged(known, claim)
-    return list(claims.values()), doubtful
+    unsure = [one for one in doubtful if not {name for name, _ in one.candidates} & claims.keys()]
+    return list(claims.values()), unsure
 
 
 def merged(known: Claim, later: Claim) -> Claim:
@@ -146,7 +147,7 @@ def evidence_of(
     draft: Draft, knob: Concept, reading: Reading, current: Mapping[str, float] | None
 ) -> Evidence:
     """Put together what decides the change type of a draft."""
-    quantity, hint, verb = draft.quantity, draft.hint, draft.verb
+    quantity, hint, verb = draft.quantity, draft.hint, lowered(draft, reading)
     new = quantity.new if quantity is not None and not quantity.paired else None
     if new is not None and new.unit == "+":
         quantity, hint = None, ChangeType.INCREASE  # "depth +1"
@@ -178,6 +179,15 @@ def evidence_of(
         implied=implied,
         current=(current or {}).get(knob.name),
     )
+
+
+def lowered(draft: Draft, reading: Reading) -> ChangeType | None:
+    """Return the verb of a draft: "drop the softcap to 10" lowers what "drop it" removes."""
+    new = draft.quantity.new if draft.quantity else None
+    if draft.verb is not ChangeType.REMOVE or draft.quantity is None or not (new and new.value):
+        return draft.verb
+    led = reading.tokens[max(draft.quantity.start - 1, 0)].lemma in LINKS
+    return ChangeType.DECREASE if led else draft.verb
 
 
 def expand(
@@ -247,11 +257,14 @@ def claim_of(
     evidence = evidence_of(draft, knob, reading, current)
     valued = draft.quantity is None or takes_values(draft, knob, reading)  # "to exactly zero"
     quantity = evidence.quantity if valued else None
-    mention = draft.mention
+    mention, kind = draft.mention, change_type(knob, evidence)
+    if kind is ChangeType.REMOVE and quantity is not None and not quantity.paired:
+        left = quantity.new if quantity.new is not None and quantity.new.value else None
+        quantity = replace(quantity, old=left, new=None if left else quantity.new)
     return Claim(
         knob=knob.name,
         component=lexicon.component(knob.name),
-        change_type=change_type(knob, evidence),
+        change_type=kind,
         old=source(knob, (quantity.old if quantity else None) or draft.old)
         or named(draft.old_value, knob, reading),
         new=source(knob, quantity.new if quantity else None)

@@ -58,6 +58,14 @@ def carry_pairs(reading: Reading) -> None:
             before[-1].quantity = size
 
 
+def lend_values(reading: Reading) -> None:
+    """Give a claim the value a condition tells of the same knob: "GQA with 2 KV heads"."""
+    for draft in reading.drafts:
+        if draft.claim and draft.quantity is None:
+            akin = (d for d in reading.drafts if not d.claim and d.knob.name == draft.knob.name)
+            draft.quantity = next((d.quantity for d in akin if d.quantity), None)
+
+
 def borrow_quantity(reading: Reading, number: int) -> None:
     """Give a mention without a value the value of the neighbour whose head it shares."""
     mine = [d for d in reading.drafts if d.segment == number and d.mention.shared]

@@ -65,8 +65,10 @@ ATTACHING = frozenset({"to", "on", "for", "of", "op", "voor"})
 """Prepositions that carry a name on after its value in parentheses."""
 EQUAL = frozenset({"+", "&", "and", "plus", "en", "also", "|", ";", "/"})
 """What joins a second change to the first; a comma or a colon more often starts a comment."""
-
-
+PARTED = frozenset({"turn", "switch"})
+"""Verbs whose "off" or "on" may stand behind what they turn off."""
+FAR = 8
+"""Tokens between a verb and its particle: "turn the weight decay of the embeddings off"."""
 JOINT = words("between both combine common concatenate fuse merge mix one same share single tie")
 """Words whose object is several things at once."""
 
@@ -115,6 +117,7 @@ def fuse(
 ) -> tuple[tuple[Token, ...], tuple[Span, ...]]:
     """Join words that act as one ("instead of", "turn off"), outside names; move the spans."""
     inside = {position for span in spans for position in range(span.start, span.end)}
+    parted = particles(tokens, inside)
     fused: list[Token] = []
     moved: dict[int, int] = {}
     position = 0
@@ -124,7 +127,12 @@ def fuse(
             fused.append(tokens[position + 1])
             position += 3
             continue
+        if position in parted.values():
+            position += 1
+            continue
         length, word = phrase_at(tokens, position, inside)
+        if position in parted:
+            word = PHRASES[tokens[position].lemma, tokens[parted[position]].lemma]
         for offset in range(length):
             moved[position + offset] = len(fused)
         if word:
@@ -137,6 +145,23 @@ def fuse(
     return tuple(fused), tuple(
         Span(moved[span.start], moved[span.end - 1] + 1, span.entries) for span in spans
     )
+
+
+def particles(tokens: Sequence[Token], inside: set[int]) -> dict[int, int]:
+    """Return where the second word of a parted verb stands: "turn the softcap off"."""
+    found = {}
+    for position, token in enumerate(tokens):
+        if token.lemma not in PARTED or position in inside:
+            continue
+        for later in range(position + 2, min(position + FAR, len(tokens))):
+            if tokens[later].lemma in BREAKS | {"(", ")"}:
+                break
+            ends = later + 1 == len(tokens) or tokens[later + 1].lemma in BREAKS | {"("}
+            if tokens[later].lemma == "off" or (tokens[later].lemma == "on" and ends):
+                if later not in inside:
+                    found[position] = later
+                break
+    return found
 
 
 def inline(tokens: Sequence[Token], position: int) -> bool:

@@ -206,7 +206,7 @@ def from_reference(knob: Concept, evidence: Evidence) -> ChangeType | None:
     reference = ratio(knob.reference)
     if 0 < reference < 1 < new.value or reference == 1 > 10 * new.value:
         return None  # 256 tokens against half of the context, a std of 0.02 against a factor
-    if knob.value_kind == "term":
+    if knob.value_kind == "term" and new.value:
         return None
     return compare(reference, new.value)
 

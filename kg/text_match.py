@@ -11,10 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from kg.lexicon import Concept, Lexicon
 from kg.text_lemmas import lemma_of
 from kg.text_tokens import Token, key_of
+from kg.text_words import COMPARATIVES
 
 Key = tuple[str, ...]
 LONGEST = 8
@@ -144,6 +146,38 @@ def with_knobs(
     every = {(span.start, span.end): span for span in spans}
     every |= {(start, end): Span(start, end, new) for start, end, new in look_up(tokens, own)}
     return tuple(every[place] for place in longest_first(every))
+
+
+def terms_of(span: Span) -> tuple[frozenset[str], ...]:
+    """Return what a name can be in a pattern: a term, or the terms of the knob it names.
+
+    "Muon momentum" is itself a knob, and momentum + muon in "start Muon momentum at 0.8".
+    """
+    found: list[frozenset[str]] = []
+    for entry in span.entries:
+        if entry.concept.kind == "term":
+            found.append(frozenset({entry.concept.name}))
+        elif entry.concept.kind == "knob":
+            found.extend(frozenset(terms) for terms in entry.concept.patterns)
+    return tuple(found)
+
+
+def with_heads(spans: Sequence[Span], tokens: Sequence[Token], index: Index) -> tuple[Span, ...]:
+    """Take a comparative out of a name that is a part of another: "bigger head LR".
+
+    "Bigger heads" names their size; where a name follows that goes with "head" alone, the
+    comparative is said of both together.
+    """
+    found = list(spans)
+    for place, (span, after) in enumerate(pairwise(spans)):
+        rest = tuple(token.lemma for token in tokens[span.start + 1 : span.end])
+        if span.end != after.start or tokens[span.start].lemma not in COMPARATIVES:
+            continue
+        part = Span(span.start + 1, span.end, index.names.get(rest, ()))
+        whole = (one | other for one in terms_of(part) for other in terms_of(after))
+        if any(terms in index.patterns for terms in whole):
+            found[place] = part
+    return tuple(found)
 
 
 def longest_first(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

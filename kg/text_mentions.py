@@ -14,7 +14,7 @@ from kg.lexicon import Concept
 from kg.model import ChangeType
 from kg.text_clauses import Segment
 from kg.text_direction import verb_class
-from kg.text_match import Index, Pattern, Span
+from kg.text_match import Index, Pattern, Span, terms_of
 from kg.text_tokens import Token
 from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, INSTRUMENT, LOWER, MODEL, NEUTRAL
 
@@ -141,20 +141,6 @@ def without_echoes(found: Sequence[Mention]) -> list[Mention]:
             for other in full
         )
     ]
-
-
-def terms_of(span: Span) -> tuple[frozenset[str], ...]:
-    """Return what a name can be in a pattern: a term, or the terms of the knob it names.
-
-    "Muon momentum" is itself a knob, and momentum + muon in "start Muon momentum at 0.8".
-    """
-    found: list[frozenset[str]] = []
-    for entry in span.entries:
-        if entry.concept.kind == "term":
-            found.append(frozenset({entry.concept.name}))
-        elif entry.concept.kind == "knob":
-            found.extend(frozenset(terms) for terms in entry.concept.patterns)
-    return tuple(found)
 
 
 def ranked_patterns(

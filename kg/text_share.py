@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from kg.text_clauses import EQUAL, Segment
-from kg.text_match import Index, Span
-from kg.text_mentions import Mention, composed, terms_of
+from kg.text_match import Index, Span, terms_of
+from kg.text_mentions import Mention, composed
 from kg.text_tokens import Token
 from kg.text_words import CONTEXT
 

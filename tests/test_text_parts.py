@@ -114,3 +114,32 @@ def test_an_edit_that_moves_no_knob_is_named_by_its_kind(text: str, expected: li
 )
 def test_a_word_is_read_by_its_part_in_the_sentence(text: str, expected: list[str]) -> None:
     assert [claim.knob for claim in claims(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "knob", "kind", "old", "new"),
+    [
+        ("switch nesterov off", "optimizer.nesterov", "disable", None, None),
+        ("switch QK norm on", "attention.qk_norm", "add", None, None),
+        ("switch the softcap off, deeper", "head.softcap", "remove", None, None),
+        (
+            "turn weight decay off for embeddings",
+            "regularization.weight_decay.embedding",
+            "decrease",
+            None,
+            None,
+        ),
+        ("drop softcap to 10", "head.softcap", "decrease", None, "10"),
+        ("drop the softcap", "head.softcap", "remove", None, None),
+        ("remove z-loss 1e-4", "loss.z_loss", "remove", "1e-4", None),
+        ("set softcap to 0", "head.softcap", "decrease", None, "0"),
+        ("bigger head lr", "optimizer.unembedding_lr", "increase", None, None),
+        ("bigger heads", "attention.head_dim", "increase", None, None),
+        ("GQA with 2 KV heads instead of 6", "attention.n_kv_head", "decrease", "6", "2"),
+    ],
+)
+def test_a_verb_in_two_parts_and_a_value_beside_it_are_read_together(
+    text: str, knob: str, kind: str, old: str | None, new: str | None
+) -> None:
+    first = claims(text)[0]
+    assert (first.knob, first.change_type.value, first.old, first.new) == (knob, kind, old, new)
