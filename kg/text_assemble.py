@@ -246,6 +246,13 @@ def betas_of(draft: Draft, index: Index) -> Iterator[tuple[Draft, Concept]]:
             yield replace(draft, quantity=Quantity(0, 0, new=after, old=before)), knob
 
 
+def left(quantity: Quantity | None) -> Quantity | None:
+    """Return the value of what is removed as its old one: "remove z-loss 1e-4"."""
+    if quantity is None or quantity.paired or quantity.new is None or not quantity.new.value:
+        return quantity
+    return replace(quantity, old=quantity.new, new=None)
+
+
 def claim_of(
     draft: Draft,
     knob: Concept,
@@ -258,17 +265,18 @@ def claim_of(
     valued = draft.quantity is None or takes_values(draft, knob, reading)  # "to exactly zero"
     quantity = evidence.quantity if valued else None
     mention, kind = draft.mention, change_type(knob, evidence)
-    if kind is ChangeType.REMOVE and quantity is not None and not quantity.paired:
-        left = quantity.new if quantity.new is not None and quantity.new.value else None
-        quantity = replace(quantity, old=left, new=None if left else quantity.new)
+    old, new = draft.old_value, draft.new_value
+    if kind is ChangeType.REMOVE:  # what is told of it is what it was: "drop flash-attn"
+        quantity = left(quantity)
+        old, new = (old or new), None
     return Claim(
         knob=knob.name,
         component=lexicon.component(knob.name),
         change_type=kind,
         old=source(knob, (quantity.old if quantity else None) or draft.old)
-        or named(draft.old_value, knob, reading),
+        or named(old, knob, reading),
         new=source(knob, quantity.new if quantity else None)
-        or named(draft.new_value, knob, reading)
+        or named(new, knob, reading)
         or shape_of(draft, knob, reading, lexicon),
         span=words_of(reading, mention)[1],
         method=mention.method,

@@ -17,7 +17,7 @@ from kg.text_words import ARTICLES, NUMBER_WORDS
 
 TOKEN = re.compile(
     r"""
-      (?P<mark><n>|<window>|relu\^n\b)
+      (?P<mark><n>|<root>|<window>|relu\^n\b)
     | (?P<arrow>-{1,2}>|=>|~>|[→⇒➜⟶➔])
     | (?P<size>\b[dD](?P<deep>\d{1,2})(?:/(?P<wide>\d{2,4}))?(?![\w.]))
     | (?P<relu>\b[rR][eE][lL][uU]\s?(?:\^|\*\*)\s?\(?(?P<power>\d+(?:\.\d+)?)\)?)
@@ -279,7 +279,7 @@ BUILDERS: dict[str, Builder] = {
     "beta": lambda match, text: [
         make(match, text, "word", lemma=f"beta{match['nth'] or int(match['index']) + 1}")
     ],
-    "sqrt": lambda match, text: [make(match, text, "number", unit="of", literal=match[0])],
+    "sqrt": lambda m, text: [make(m, text, "number", unit="of", literal=m[0], lemma="<root>")],
     "floor": floored,
     "slice": floored,
     "normal": normal,

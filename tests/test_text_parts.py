@@ -6,6 +6,9 @@ import pytest
 from wordings import claims, said
 
 
+ROOT = "1/sqrt(d_model)"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -136,6 +139,9 @@ def test_a_word_is_read_by_its_part_in_the_sentence(text: str, expected: list[st
         ("bigger head lr", "optimizer.unembedding_lr", "increase", None, None),
         ("bigger heads", "attention.head_dim", "increase", None, None),
         ("GQA with 2 KV heads instead of 6", "attention.n_kv_head", "decrease", "6", "2"),
+        ("drop flash-attn", "attention.backend", "remove", "flash attn", None),
+        ("2x scaling of the LR", "optimizer.all_lr", "increase", None, None),
+        ("1/sqrt(d_model) scaling", "optimizer.lr_scale_reference", "replace", None, ROOT),
     ],
 )
 def test_a_verb_in_two_parts_and_a_value_beside_it_are_read_together(
