@@ -16,7 +16,17 @@ from kg.text_clauses import Segment
 from kg.text_direction import verb_class
 from kg.text_match import Index, Pattern, Span, terms_of
 from kg.text_tokens import Token
-from kg.text_words import COMPARATIVES, CONTEXT, FACTORS, GROWTH, INSTRUMENT, LOWER, MODEL, NEUTRAL
+from kg.text_words import (
+    COMPARATIVES,
+    CONTEXT,
+    COSTS,
+    FACTORS,
+    GROWTH,
+    INSTRUMENT,
+    LOWER,
+    MODEL,
+    NEUTRAL,
+)
 
 REACH = 4
 """Most names one pattern may span; the longest pattern has three terms."""
@@ -185,6 +195,9 @@ def near(tokens: Sequence[Token], left: Span, right: Span) -> bool:
     while_training = any(terms & {"phase", "gradual", "span"} for terms in terms_of(right))
     if len(gap) > GAP or stopped(tokens, left, gap) or (moves(gap) and not while_training):
         return False
+    after = tokens[right.end].lemma if right.end < len(tokens) else ""
+    if after in COSTS and any(token.lemma in COMPARATIVES for token in gap):
+        return False  # "batch size to 2^18 for 2x more optimizer steps"
     valued = any(token.kind in {"number", "window"} for token in gap)
     joined = any(token.lemma in LINKING or token.unit == "x" for token in gap)
     counted = (

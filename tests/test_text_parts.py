@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from wordings import claims, said
 
-
 ROOT = "1/sqrt(d_model)"
 
 
@@ -140,6 +139,13 @@ def test_a_word_is_read_by_its_part_in_the_sentence(text: str, expected: list[st
         ("bigger heads", "attention.head_dim", "increase", None, None),
         ("GQA with 2 KV heads instead of 6", "attention.n_kv_head", "decrease", "6", "2"),
         ("drop flash-attn", "attention.backend", "remove", "flash attn", None),
+        (
+            "halve TOTAL_BATCH_SIZE to 2^18 for 2x more optimizer steps",
+            "batch.total",
+            "decrease",
+            None,
+            "2**18",
+        ),
         ("2x scaling of the LR", "optimizer.all_lr", "increase", None, None),
         ("1/sqrt(d_model) scaling", "optimizer.lr_scale_reference", "replace", None, ROOT),
     ],
