@@ -6,6 +6,7 @@ import pytest
 from wordings import claims, said
 
 ROOT = "1/sqrt(d_model)"
+TO_2_18 = ("decrease", None, "2**18")
 
 
 @pytest.mark.parametrize(
