@@ -26,6 +26,7 @@ from kg.changes_tidy import (
 )
 from kg.config import Analysis, analysis
 from kg.config_names import callee
+from kg.fold import number_of
 from kg.knobs import component_of
 from kg.late import late
 from kg.logged import only_logs
@@ -69,6 +70,7 @@ def nominal(before: str, after: str) -> tuple[Change, ...]:
         (knob, g)
         for knob, g in named
         if not (belongs(knob, g, read) or within(g, *respelt) or says_the_same(g))
+        and not restates(g, old, new)
         and not only_renames(g, old.program, new.program)
     ]
     named = [(beside(knob, g, old, new), g) for knob, g in named]
@@ -134,15 +136,35 @@ def same_idioms(old: tuple[Setting, ...], new: tuple[Setting, ...]) -> tuple[set
     return lines_in(before), lines_in(after)
 
 
+def restates(group: Cluster, old: Analysis, new: Analysis) -> bool:
+    """Tell whether a group only writes numbers elsewhere: a literal becomes a field."""
+    sides = ((group.removed, old.configuration.places), (group.added, new.configuration.places))
+    knobs = {
+        place.knob
+        for statements, places in sides
+        for place in places
+        if not lines_in([place]).isdisjoint(statement.span[0] for statement in statements)
+    }
+    before, after = ([p for p in places if p.knob in knobs] for _, places in sides)
+    values = {(place.knob, place.folded) for place in before}
+    if not values or values != {(place.knob, place.folded) for place in after}:
+        return False
+    known = all(number_of(value) is not None for _, value in values)
+    return (
+        known and covers(lines_in(before), group.removed) and covers(lines_in(after), group.added)
+    )
+
+
+def covers(lines: set[int], statements: list[Statement]) -> bool:
+    """Tell whether statements stand on nothing but some lines."""
+    return all(statement.span[0] in lines for statement in statements)
+
+
 def within(group: Cluster, old_lines: set[int], new_lines: set[int]) -> bool:
     """Tell whether a group rewrites some lines without changing what they say."""
     if not group.removed or not group.added or numbers(group.removed) != numbers(group.added):
         return False
-    return all(
-        statement.span[0] in lines
-        for side, lines in ((group.removed, old_lines), (group.added, new_lines))
-        for statement in side
-    )
+    return covers(old_lines, group.removed) and covers(new_lines, group.added)
 
 
 def numbers(statements: list[Statement]) -> list[str]:

@@ -126,7 +126,9 @@ def own_numbers(difference: Difference, where: Homes) -> set[str]:
 OWN_LOSS: Final = frozenset({"residual.predictive_coding", "mlp.homeostatic_plasticity"})
 # What is said by a number of its own, where it has but one.
 RATED: Final = late(r"regularization\.|loss\.|optimizer\.|mlp\.moe$|data\.")
-PLUMBING: Final = late(r"params=|\.init\.|(?:zeros|ones|fill|normal|uniform)_?\(|print")
+PLUMBING: Final = late(
+    r"params=|capability|\bcap\b|\.init\.|(?:zeros|ones|fill|normal|uniform)_?\(|print"
+)
 USUAL: Final = late(r"[0-3]$|[012]\.0?$|0?\.5$|1e-\d+$")
 CONSTANT: Final = late(r"(_?[A-Z][A-Z\d_]*)=(-?\d[\d.]*(?:e-?\d+)?)$")
 # Of several constants put in at once, the one that says how much; the others say when.

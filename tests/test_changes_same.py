@@ -116,3 +116,12 @@ def test_the_bias_of_a_head_starts_at_zero_and_its_weights_as_before():
          "        for block in self.h:\n            nn.init.uniform_(block.attn.c_q"),
     )  # fmt: skip
     assert "init.lm_head_std" not in [c.knob for c in changes(GPT, after)]
+
+
+def test_a_value_that_becomes_a_field_of_the_configuration_is_a_refactoring():
+    field = "    n_embd: int = 256\n"
+    moved = (field, field + "    softcap: float = 15.0\n")
+    kept = edited(moved, ("        softcap = 15\n", "        softcap = self.config.softcap\n"))
+    assert short(changes(GPT, kept)) == ["other.refactor no_effect none None -> None"]
+    other = kept.replace("softcap: float = 15.0", "softcap: float = 20.0")
+    assert short(changes(GPT, other)) == ["head.softcap increase none 15 -> 20.0"]
