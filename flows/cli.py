@@ -24,7 +24,8 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 could not, 2 misused."""
-    options = parsed(build_parser(), arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parsed(build_parser(asking=bool(words) and words[0] in READING), words)
     if not getattr(options, "call", None):
         options.help()
         return MISUSED
@@ -66,7 +67,7 @@ def run() -> NoReturn:
     sys.exit(code)
 
 
-def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; `ask best --tag t limit=3` gives its arguments after options too.
 
     argparse takes a list of words in one piece only (bpo-14191).
@@ -122,8 +123,8 @@ def command(path: str) -> Command:
     return function
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Describe every command."""
+def build_parser(*, asking: bool = False) -> argparse.ArgumentParser:
+    """Describe every command; for who is ``asking``, in 2 ms and not 10, those that only read."""
     from flows import cli_campaign, cli_memory
 
     parser = argparse.ArgumentParser(
@@ -133,12 +134,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=Version, help="print the version")
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
+    parser.set_defaults(help=parser.print_help)
+    if asking:
+        cli_memory.describe_asking(commands)
+        return parser
     cli_campaign.describe(commands)
     cli_memory.describe(commands)
     shell = commands.add_parser("completion", help="print the completion script of a shell")
     shell.add_argument("shell", choices=["bash", "zsh", "tcsh"])
     shell.set_defaults(call="flows.cli:completion")
-    parser.set_defaults(help=parser.print_help)
     return parser
 
 

@@ -10,6 +10,14 @@ from flows.cli_campaign import add
 
 def describe(commands: Any) -> None:
     """Add the commands to a parser; nothing heavy may be imported here."""
+    describe_asking(commands)
+    describe_services(commands)
+    describe_import(commands)
+    describe_kg(add(commands, "kg", "memory_commands:usage", "build and inspect the graph"))
+
+
+def describe_asking(commands: Any) -> None:
+    """Add what only reads."""
     ask = add(commands, "ask", "memory_commands:ask", "ask the memory a named question")
     ask.add_argument("question", nargs="?", help="its name; none lists the questions")
     ask.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="or `help`: what it takes")
@@ -35,9 +43,6 @@ def describe(commands: Any) -> None:
     sparql = add(commands, "sparql", "memory_commands:sparql", "ask the memory in SPARQL")
     sparql.add_argument("query", help="the query's text, or - for stdin")
     store(sparql)
-    describe_services(commands)
-    describe_import(commands)
-    describe_kg(add(commands, "kg", "memory_commands:usage", "build and inspect the graph"))
 
 
 def describe_services(commands: Any) -> None:

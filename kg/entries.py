@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kg.vocab import Value
 
 SEED = "other.seed"
+DIRECTED = ("increase", "decrease")
 
 
 class Outcome(StrEnum):
@@ -197,3 +198,16 @@ class Regime(NamedTuple):
         if (self.since, self.by) > order:
             return False
         return self.until is None or (self.until, self.ended_by or "") > order
+
+
+def goal(direction: str, new: Value | None) -> str:
+    """Return the new value an edit without a direction is known by, "" for all others."""
+    return "" if direction in DIRECTED or new is None else str(new)[:80]
+
+
+def as_told(key: EvidenceKey, trial: Trial) -> Try:
+    """Return an edit as its experiment told it, without what was inferred."""
+    tried = Try(*key[2:], trial.old, trial.new)
+    if not trial.told:
+        return tried
+    return tried._replace(old=None, direction=trial.told, to=goal(trial.told, trial.new))

@@ -9,7 +9,7 @@ from pyoxigraph import NamedNode, Store
 
 from kg import vocab
 from kg.board import Board, Entry, EvidenceKey, Regime, Row, Trial, in_order
-from kg.outcome import as_told
+from kg.entries import as_told
 from kg.packed import evidence_key, unpack_rows, unpack_trials
 from kg.terms import KNOBS, LAB, PROV
 from kg.vocab import Value, name_of, python

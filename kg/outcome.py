@@ -20,11 +20,10 @@ from kg.board import (
     trials_in,
 )
 from kg.edit import Edit
+from kg.entries import goal
 from kg.facts import Facts
 from kg.record import ExperimentRecord
 from kg.vocab import Value
-
-DIRECTED = ("increase", "decrease")
 
 
 def entry_of(facts: Facts) -> Entry:
@@ -87,11 +86,6 @@ def try_of(edit: Edit, isolated: bool) -> Try:
     )
 
 
-def goal(direction: str, new: Value | None) -> str:
-    """Return the new value an edit without a direction is known by, "" for all others."""
-    return "" if direction in DIRECTED or new is None else str(new)[:80]
-
-
 def row_of(board: Board, entry: Entry) -> Row:
     """Return the log row of the next experiment."""
     reference = reference_of(board, entry)
@@ -146,14 +140,6 @@ def inferred(tried: Try, held: Value | None) -> Try:
         direction = "increase" if tried.new > held else "decrease"
     to = goal(direction, tried.new)
     return tried._replace(old=held, direction=direction, to=to, told=tried.direction)
-
-
-def as_told(key: EvidenceKey, trial: Trial) -> Try:
-    """Return an edit as its experiment told it, without what was inferred."""
-    tried = Try(*key[2:], trial.old, trial.new)
-    if not trial.told:
-        return tried
-    return tried._replace(old=None, direction=trial.told, to=goal(trial.told, trial.new))
 
 
 def deviation(board: Board, entry: Entry) -> dict[str, Value | None] | None:
