@@ -31,7 +31,7 @@ GROUP_KNOBS = {"eps": "optimizer.adam_eps", "ns_steps": "optimizer.muon_ns_steps
 
 def group_settings(program: Program, names: Names, optimizers: Optimizers) -> Iterator[Setting]:
     """Yield the settings of every parameter group, and `optimizer.kind`."""
-    yield from kind_setting(program, optimizers)
+    yield from kind_setting(optimizers)
     yield from written_settings(program, names, optimizers)
     for group in optimizers.groups:
         for key, value in group.entries.items():
@@ -60,7 +60,7 @@ def written_settings(program: Program, names: Names, optimizers: Optimizers) -> 
             yield make_setting(program, names, group_knob(group, write.key), write.value, site)
 
 
-def kind_setting(program: Program, optimizers: Optimizers) -> Iterator[Setting]:
+def kind_setting(optimizers: Optimizers) -> Iterator[Setting]:
     """Yield which optimizers the file uses: `muon+adamw`, `adamw`, `sgd`."""
     kinds = sorted(optimizers.kinds, key=lambda kind: (kind != "muon", kind))
     if kinds:

@@ -43,7 +43,7 @@ def read(
         covered |= {p for span in rest for p in range(span.start, span.end)}
         reading.openers.append(context_from(tokens, segment, spans, covered))
         drafts = [Draft(mention, number) for mention in named]
-        bind_values(tokens, segment, drafts)
+        bind_values(tokens, drafts)
         bind_quantities(reading, number, drafts, sizes)
         named_at = {p for mention in named for p in range(mention.start, mention.end)}
         for position, draft in enumerate(drafts):
@@ -62,7 +62,7 @@ def read(
     return reading
 
 
-def bind_values(tokens: Sequence[Token], segment: Segment, drafts: list[Draft]) -> None:
+def bind_values(tokens: Sequence[Token], drafts: list[Draft]) -> None:
     """Join the mentions of one choice: "relu^2 -> SwiGLU", "SDPA instead of flex_attention"."""
     kept: list[Draft] = []
     for draft in drafts:
