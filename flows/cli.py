@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import gc
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -29,9 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not getattr(options, "call", None):
         options.help()
         return MISUSED
-    logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
     try:
-        return loaded(options.call)(options)
+        call = loaded(options.call)
+        if options.name not in READING or "logging" in sys.modules:  # 6 ms to import
+            import logging
+
+            logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
+        return call(options)
     except BrokenPipeError:  # `nightlab log | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
@@ -133,7 +136,9 @@ def build_parser(*, asking: bool = False) -> argparse.ArgumentParser:
         epilog="Start with: nightlab start TAG. Every command takes --help and --json.",
     )
     parser.add_argument("--version", action=Version, help="print the version")
-    commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
+    commands: Any = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="name", prog="nightlab"
+    )
     parser.set_defaults(help=parser.print_help)
     if asking:
         cli_memory.describe_asking(commands)
