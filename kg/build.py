@@ -15,12 +15,11 @@ from kg import vocab
 from kg.edit import Edit
 from kg.facts import Facts, Reader, Saying, read_facts
 from kg.model import Status
+from kg.quads import Object, about, double, number, text, time, typed
 from kg.record import ExperimentRecord
 from kg.shared import shared_quads
-from kg.terms import DCT, LAB, MLS, PROV, RDF, XSD
-from kg.vocab import Value, clean
-
-Object = NamedNode | Literal
+from kg.terms import DCT, LAB, MLS, PROV, RDF
+from kg.vocab import clean
 
 
 def experiment_quads(record: ExperimentRecord, reader: Reader | None = None) -> list[Quad]:
@@ -44,8 +43,8 @@ def own_quads(facts: Facts) -> list[Quad]:
     quads += about(node, run_pairs(facts))
     quads += about(vocab.part(node, "code"), code_pairs(facts))
     quads += about(vocab.part(node, "evaluation"), evaluation_pairs(facts))
-    for key, number in sorted(record.summary.items()):
-        quads += measured(node, key, number)
+    for key, reading in sorted(record.summary.items()):
+        quads += measured(node, key, reading)
     for held in facts.settings:
         predicate = vocab.knob(held.knob)
         quads.append(Quad(node, predicate, vocab.literal(held.value)))
@@ -59,40 +58,6 @@ def own_quads(facts: Facts) -> list[Quad]:
     quads += claim_quads(node, facts.saying)
     quads += hypothesis_quads(node, facts)
     return quads
-
-
-def about(node: NamedNode, pairs: Iterable[tuple[NamedNode, Object | None]]) -> Iterator[Quad]:
-    """Yield the quads of one subject, leaving out what is not known."""
-    for predicate, value in pairs:
-        if value is not None:
-            yield Quad(node, predicate, value)
-
-
-def text(value: str | None) -> Literal | None:
-    """Return a literal, None for nothing and for the empty string."""
-    return Literal(clean(value)) if value else None
-
-
-def number(value: int | None) -> Literal | None:
-    """Return an integer literal."""
-    return None if value is None else Literal(value)
-
-
-def double(value: float | None) -> Literal | None:
-    """Return a double literal; None for what is missing or not finite."""
-    if value is None or value != value or value in (float("inf"), float("-inf")):
-        return None
-    return Literal(float(value) + 0.0)
-
-
-def time(value: str | None) -> Literal | None:
-    """Return a time literal."""
-    return Literal(value, datatype=XSD.dateTime) if value else None
-
-
-def typed(value: Value | None) -> Literal | None:
-    """Return the literal of a knob's value."""
-    return None if value is None else vocab.literal(value)
 
 
 def run_pairs(facts: Facts) -> Iterator[tuple[NamedNode, Object | None]]:

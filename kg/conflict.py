@@ -10,7 +10,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
 from kg.board import Board, EvidenceKey, Outcome, Trial
-from kg.build import about, double, text
+from kg.quads import about, double, text
 from kg.terms import LAB, RDF
 from kg.vocab import Value
 

@@ -20,12 +20,12 @@ from kg.board import (
     Row,
     Trial,
 )
-from kg.build import about, double, text, typed
 from kg.conflict import conflict_quads, tried_of
 from kg.edit import APART
 from kg.evidence import sum_quads, trial_quads
 from kg.outcome import completed, row_of, trials_of, turn
 from kg.packed import pack_row
+from kg.quads import about, double, text, typed
 from kg.repeats import Repeat, repeat_of
 from kg.standing import pack_standing
 from kg.sweep import sweep_quads

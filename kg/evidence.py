@@ -8,8 +8,8 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
 from kg.board import Board, EvidenceKey, Trial
-from kg.build import about, double, text
 from kg.packed import evidence_node, pack, pack_trial
+from kg.quads import about, double, text
 from kg.terms import LAB, RDF
 from kg.totals import Sum, sum_of
 

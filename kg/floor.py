@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from pyoxigraph import Literal, NamedNode, Quad, Store
 
 from kg import vocab
-from kg.build import about, double, text
 from kg.errors import KgError
 from kg.load import subjects
+from kg.quads import about, double, text
 from kg.record import NoiseFloor
 from kg.terms import LAB, RDF
 

@@ -15,9 +15,9 @@ from typing import Any
 from pyoxigraph import Literal, Quad, Store
 
 from kg.board import EvidenceKey
-from kg.build import about
 from kg.evidence import key_pairs, sum_pairs
 from kg.packed import evidence_node
+from kg.quads import about
 from kg.terms import LAB
 from kg.totals import Sum, merged
 from kg.vocab import EVERYTHING

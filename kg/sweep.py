@@ -9,7 +9,7 @@ from pyoxigraph import Literal, NamedNode, Quad
 
 from kg import vocab
 from kg.board import SEED, Board, Row
-from kg.build import about
+from kg.quads import about
 from kg.terms import LAB, RDF
 
 SHORTEST = 3  # two in a row are a correction, not a sweep
