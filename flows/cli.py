@@ -60,10 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> NoReturn:
     """Be the process of a command: it ends with main's exit code.
 
-    A command that only reads ends at once: to free 100,000 objects one by one takes 11 ms.
+    A command that only reads ends at once: to free 100,000 objects one by one takes 11 ms, to
+    look for cycles among them meanwhile 4.
     """
+    reading = sys.argv[1:2] and sys.argv[1] in READING
+    if reading:
+        gc.disable()
     code = main()
-    if sys.argv[1:2] and sys.argv[1] in READING:
+    if reading:
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()
         os._exit(code)
